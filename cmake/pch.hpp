@@ -1,0 +1,7 @@
+#pragma once
+// LibTorch's headers are most of each file's compile time. What a file includes is still said in the file.
+#include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/ir/ir.h>
+#include <torch/torch.h>
+
+#include <fmt/format.h>

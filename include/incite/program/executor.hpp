@@ -1,0 +1,53 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <vector>
+
+#include "incite/program/program.hpp"
+
+namespace incite {
+
+/// The values of a run; those not made yet, or no longer needed, are None. Indexed by ValueId.
+using Environment = std::vector<c10::IValue>;
+
+/// Runs a program, whole or in part. It refers to the program, which must outlive it and not change.
+///
+/// Whether gradients are recorded is the caller's choice (at::NoGradGuard). A node that fails throws std::runtime_error with PyTorch's own first
+/// line and the node's place in the user's code.
+class Executor {
+ public:
+  explicit Executor(const Program& program);
+
+  /// An environment that holds constants and parameters, and the input.
+  Environment start(const at::Tensor& input) const;
+
+  /// Runs the nodes from `first` to before `last`. Frees what no later node reads, unless `keep[value]`.
+  void run(Environment& environment, NodeId first, NodeId last, const std::vector<bool>& keep = {}) const;
+
+  /// Runs one node; frees nothing.
+  void run_node(Environment& environment, NodeId node) const;
+
+  /// The program's output for `input`. [samples, outputs]
+  at::Tensor operator()(const at::Tensor& input) const;
+
+  const Program& program() const { return program_; }
+
+ private:
+  const Program& program_;
+  Environment fixed_;                             // constants and parameters
+  std::vector<std::vector<ValueId>> dies_after_;  // by node: computed values and the input, when read for the last time
+};
+
+/// What each value is on a sample: a tensor's shape, anything else itself.
+struct Sample {
+  std::vector<std::vector<int64_t>> shapes;  ///< by value; empty for what is no tensor
+  Environment others;                        ///< by value; None for computed tensors
+  int64_t activation_bytes = 0;              ///< of all computed tensors together
+};
+
+/// Runs the program on `input` and notes what each value is.
+Sample sample_values(const Program& program, const at::Tensor& input);
+
+}  // namespace incite

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <ATen/core/ivalue.h>
+#include <ATen/core/jit_type.h>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace incite {
+
+using ValueId = int32_t;
+using NodeId = int32_t;
+
+/// What a node does: takes its inputs off the end of the stack and puts its outputs there.
+using Operation = std::function<void(std::vector<c10::IValue>&)>;
+
+/// Something that a node reads or makes.
+struct Value {
+  enum class Kind : uint8_t {
+    input,      ///< the model's input
+    parameter,  ///< a trained tensor or a buffer of the model, `content`
+    constant,   ///< fixed, `content`
+    computed,   ///< made by a node
+  };
+  Kind kind = Kind::computed;
+  std::string name;     ///< a parameter's state_dict key; else empty
+  c10::IValue content;  ///< of a parameter or constant
+  c10::TypePtr type;
+  bool is_buffer = false;  ///< a parameter that is not trained (running statistics)
+};
+
+/// One operation.
+struct Node {
+  std::string op;        ///< TorchScript's name, "aten::conv2d"
+  std::string overload;  ///< its overload, "padding"; mostly empty
+  std::vector<ValueId> inputs;
+  std::vector<ValueId> outputs;
+  std::string source;  ///< where in the user's code, "net.py:31"
+  Operation run;
+};
+
+/// A trained model as straight-line code: every value is made once, by a node that stands after all that it reads.
+///
+/// It is data: stages copy it and change the copy. Tensors are shared between copies and must not be written to.
+struct Program {
+  std::vector<Value> values;
+  std::vector<Node> nodes;
+  ValueId input = -1;   ///< a float tensor whose first dimension is the samples
+  ValueId output = -1;  ///< a tensor, [samples, outputs]
+  at::Device device = at::kCPU;
+
+  const Value& value(ValueId id) const { return values[static_cast<size_t>(id)]; }
+  const Node& node(NodeId id) const { return nodes[static_cast<size_t>(id)]; }
+  bool is_constant(ValueId id) const { return value(id).kind == Value::Kind::constant; }
+  bool is_parameter(ValueId id) const { return value(id).kind == Value::Kind::parameter; }
+  bool is_computed(ValueId id) const { return value(id).kind == Value::Kind::computed; }
+
+  ValueId add(Value value);
+  ValueId add_constant(c10::IValue content);
+
+  /// Elements of all trained parameters that the program reads; buffers do not count.
+  int64_t parameter_count() const;
+
+  /// Drops nodes whose outputs nothing needs, then the values that no node reads or makes (they stay as holes: ids do not change).
+  void remove_dead_nodes();
+};
+
+/// The operation of an `aten` operator for `Node::run`. Throws std::logic_error if LibTorch has no such operator.
+Operation find_operation(const std::string& op, const std::string& overload);
+
+}  // namespace incite

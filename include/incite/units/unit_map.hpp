@@ -1,0 +1,99 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "incite/program/executor.hpp"
+#include "incite/program/program.hpp"
+
+namespace incite {
+
+/// The unit that an element belongs to when it belongs to none: it can't be removed.
+inline constexpr int32_t no_unit = -1;
+
+/// Which unit each position along one axis of a value belongs to.
+struct Labels {
+  int64_t axis = -1;           ///< -1: the value has no labels
+  int64_t rank = 0;            ///< dimensions of the value
+  std::vector<int32_t> units;  ///< by position along `axis`: index into UnitMap::units, or no_unit
+
+  bool empty() const { return axis < 0; }
+};
+
+/// A node with a trained weight that makes channels.
+struct Layer {
+  NodeId node = -1;
+  std::string name;             ///< as in the state_dict, without ".weight"
+  std::vector<int32_t> units;   ///< by output channel
+  ValueId weight = -1;
+  int64_t weight_axis = 0;      ///< dimension of the weight that counts output channels
+  ValueId bias = -1;            ///< -1: none
+  ValueId output = -1;
+  int64_t output_axis = 1;      ///< axis of the output that counts channels
+};
+
+/// One output channel of a layer, or several, of one or more layers, that must live or die together.
+struct Unit {
+  struct Member {
+    int32_t layer;
+    int32_t channel;
+  };
+  std::vector<Member> members;
+  int32_t group = -1;
+  bool pinned = false;
+};
+
+/// Units that share their layers.
+struct Group {
+  std::vector<int32_t> layers;
+  std::vector<int32_t> units;  ///< ascending
+  bool pinned = false;         ///< all its units are
+};
+
+/// Why units can't be removed.
+struct Pin {
+  NodeId node = -1;          ///< -1: the model's output
+  std::string op;            ///< "aten::layer_norm"
+  std::string source;        ///< "net.py:31"
+  std::string reason;        ///< one word
+  std::vector<int32_t> units;
+};
+
+/// A place where a node reads units that can be removed: a masked original has zeros there.
+struct Reader {
+  NodeId node = -1;
+  size_t input = 0;
+};
+
+/// A constant that counts positions along the labelled axis of `value`: a size in a view, the groups of a convolution. It shrinks in proportion.
+struct SizeArgument {
+  NodeId node = -1;
+  size_t input = 0;
+  int64_t element = -1;  ///< of a list; -1: the input is the integer itself
+  ValueId value = -1;
+};
+
+/// What of a program can be removed, and what goes with it. Made by analyse.
+struct UnitMap {
+  std::vector<Layer> layers;
+  std::vector<Unit> units;
+  std::vector<Group> groups;
+  std::vector<Labels> activations;                             ///< by value
+  std::vector<std::vector<std::vector<int32_t>>> parameters;   ///< by value, by dimension: the unit of each position; empty: not cut
+  std::vector<Reader> readers;
+  std::vector<SizeArgument> sizes;
+  std::vector<Pin> pins;
+  int32_t head = -1;            ///< the layer whose channels are the model's outputs, in order; -1: there is none
+
+  /// Units that can be removed.
+  int64_t removable_units() const;
+};
+
+/// Finds units by labels that flow through the program (design §4, §9): producers make labels, element-wise operations tie their operands' labels,
+/// layout operations are run on labels, and what is not known pins the labels that reach it.
+///
+/// `sample` is what the values are on some input. Throws nothing for a model that it does not understand: it pins.
+UnitMap analyse(const Program& program, const Sample& sample);
+
+}  // namespace incite

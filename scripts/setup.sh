@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# Installs what building and testing need: Debian packages, and .venv with PyTorch, NumPy and pytest.
+# Safe to run again: it installs only what is missing.
+#
+#   INCITE_TORCH   pip's words for PyTorch (default: torch==2.13.0), for instance to choose a package index:
+#                  INCITE_TORCH="torch==2.13.0 --index-url URL" scripts/setup.sh
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+say() { printf 'setup: %s\n' "$*"; }
+
+packages=(
+  cmake ninja-build g++ ccache pkg-config
+  libcli11-dev nlohmann-json3-dev libspdlog-dev libfmt-dev libgtest-dev libgmock-dev
+  libzip-dev libssl-dev zlib1g-dev
+  clang-format python3 python3-venv
+)
+
+install_packages() {
+  if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+    say "not a Debian system: install the counterparts of ${packages[*]} yourself"
+    return
+  fi
+  local package missing=() as_root=()
+  for package in "${packages[@]}"; do
+    # shellcheck disable=SC2016 # dpkg-query expands it
+    [[ $(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || missing+=("$package")
+  done
+  if ((${#missing[@]} == 0)); then
+    say "Debian packages: all ${#packages[@]} present"
+    return
+  fi
+  say "Debian packages: installing ${missing[*]}"
+  if ((EUID != 0)); then
+    command -v sudo >/dev/null || { say "need root or sudo to install packages" >&2; exit 1; }
+    as_root=(sudo)
+  fi
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
+}
+
+# Prints the version of a package in .venv, nothing if it is not there.
+version_of() {
+  .venv/bin/python - "$1" <<'PYTHON'
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+try:
+    print(version(sys.argv[1]))
+except PackageNotFoundError:
+    pass
+PYTHON
+}
+
+pip_install() { .venv/bin/python -m pip install --quiet --disable-pip-version-check "$@"; }
+
+install_python() {
+  # pip is looked for too: without python3-venv, `python3 -m venv` leaves a folder with no pip in it.
+  if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
+    say ".venv: creating it with $(python3 --version)"
+    python3 -m venv --clear .venv
+  fi
+
+  local words word wanted="" found
+  read -ra words <<<"${INCITE_TORCH:-torch==2.13.0}"
+  for word in "${words[@]}"; do
+    [[ $word == torch==* ]] && wanted=${word#torch==}
+  done
+  found=$(version_of torch)
+  # 2.13.0+cpu satisfies 2.13.0; an INCITE_TORCH that names no version is satisfied by any.
+  if [[ -n $found && (-z $wanted || $found == "$wanted" || ${found%%+*} == "$wanted") ]]; then
+    say "PyTorch: $found present"
+  else
+    say "PyTorch: installing ${words[*]} (found ${found:-none}; this takes some minutes)"
+    pip_install "${words[@]}"
+  fi
+
+  local package missing=()
+  for package in numpy pytest; do
+    [[ -n $(version_of "$package") ]] || missing+=("$package")
+  done
+  if ((${#missing[@]} == 0)); then
+    say "Python packages: numpy and pytest present"
+  else
+    say "Python packages: installing ${missing[*]}"
+    pip_install "${missing[@]}"
+  fi
+}
+
+install_packages
+install_python

@@ -1,0 +1,243 @@
+#include "incite/data/dataset.hpp"
+
+#include <ATen/ATen.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <numeric>
+
+#include "incite/base/error.hpp"
+#include "incite/base/random.hpp"
+#include "incite/data/npz.hpp"
+
+namespace incite {
+
+namespace {
+
+constexpr int64_t kBlockElements = int64_t{1} << 20;
+
+bool is_whole(const at::Tensor& values) {
+  return at::isIntegralType(values.scalar_type(), /*includeBool=*/true);
+}
+
+/// "{file}: array '{key}'", as every message about an array begins.
+std::string array_name(const std::string& file, const std::string& key) {
+  return fmt::format("{}: array '{}'", file, key);
+}
+
+/// As the model takes them. Always new memory: a model with in-place operations must not change the data set.
+at::Tensor to_model(const at::Tensor& samples, double scale, at::Device device) {
+  // What is wider than float32 shrinks here and what is narrower grows there, so that as few bytes as possible are
+  // sent.
+  const at::Tensor sent = samples.element_size() > 4 ? samples.to(at::kFloat) : samples;
+  at::Tensor result = sent.to(at::TensorOptions(device).dtype(at::kFloat), /*non_blocking=*/false, /*copy=*/true);
+  return scale == 1.0 ? result : result.mul_(scale);
+}
+
+/// Refuses NaN and infinite values, and those that become infinite in float32. Block by block: a check needs no copy of
+/// the data.
+void check_finite(const at::Tensor& values, double scale, const std::string& name) {
+  if (is_whole(values)) return;
+  const int64_t rows = std::max<int64_t>(1, kBlockElements / std::max<int64_t>(1, values[0].numel()));
+  for (int64_t first = 0; first < values.size(0); first += rows) {
+    const at::Tensor block = values.narrow(0, first, std::min(rows, values.size(0) - first));
+    const at::Tensor finite = at::isfinite(to_model(block, scale, at::kCPU)).flatten();
+    if (finite.all().item<bool>()) continue;
+    const int64_t element = finite.logical_not().nonzero()[0].item<int64_t>();
+    fail(ExitCode::data_mismatch,
+         "{}: sample {} holds {}; expected finite values in float32's range. Remove or mend it.", name,
+         first + element / values[0].numel(), block.reshape(-1)[element].item<double>());
+  }
+}
+
+/// Reads the array, or says which option names another.
+at::Tensor read_array(const NpzFile& file, const std::string& key, const char* option) {
+  if (!file.contains(key)) {
+    fail(ExitCode::data_file, "{}: no array '{}'; it holds: {}. Pass {}.", file.path().string(), key,
+         file.keys().empty() ? "none" : fmt::format("{}", fmt::join(file.keys(), ", ")), option);
+  }
+  return file.read(key);
+}
+
+at::Tensor with_shape(const at::Tensor& input, const std::vector<int64_t>& shape, const std::string& name) {
+  if (shape.empty()) return input;
+  const int64_t elements = input.numel() / input.size(0);
+  int64_t wanted = 1;
+  bool fits = true;
+  for (const int64_t extent : shape)
+    fits = fits && extent > 0 && !__builtin_mul_overflow(wanted, extent, &wanted);
+  if (!fits || wanted != elements) {
+    fail(ExitCode::data_mismatch,
+         "{}: each sample has shape [{}], {} elements; expected as many as in [{}]. Change the input shape.", name,
+         fmt::join(input.sizes().slice(1), ", "), elements, fmt::join(shape, ", "));
+  }
+  std::vector<int64_t> whole = {input.size(0)};
+  whole.insert(whole.end(), shape.begin(), shape.end());
+  return input.view(whole);
+}
+
+at::Tensor read_input(const NpzFile& file, const DatasetOptions& options) {
+  const at::Tensor input = read_array(file, options.input_key, "--input-key");
+  const std::string name = array_name(file.path().string(), options.input_key);
+  if (input.dim() == 0 || input.numel() == 0) {
+    fail(ExitCode::data_mismatch,
+         "{}: shape [{}] holds no samples; expected [N, ...] with N at least 1. Fill the array.", name,
+         fmt::join(input.sizes(), ", "));
+  }
+  return with_shape(input, options.input_shape, name);
+}
+
+double scale_of(const at::Tensor& input, const std::optional<double>& wanted) {
+  const double scale = wanted.value_or(input.scalar_type() == at::kByte ? 1.0 / 255.0 : 1.0);
+  if (!std::isfinite(scale) || scale == 0.0) {
+    fail(ExitCode::usage, "input scale {}: expected a finite number other than 0. Pass another --input-scale.", scale);
+  }
+  return scale;
+}
+
+/// Whole numbers [N] become int64, as classes are everywhere else.
+at::Tensor read_target(const NpzFile& file, const DatasetOptions& options, int64_t samples) {
+  if (!options.target_required && !file.contains(options.target_key)) return {};
+  at::Tensor target = read_array(file, options.target_key, "--target-key");
+  const std::string name = array_name(file.path().string(), options.target_key);
+  if (target.dim() < 1 || target.dim() > 2 || (target.dim() == 2 && target.size(1) == 0)) {
+    fail(ExitCode::data_mismatch, "{}: shape [{}]; expected [N] or [N, K]. Pass --target-key for another array.", name,
+         fmt::join(target.sizes(), ", "));
+  }
+  if (target.size(0) != samples) {
+    fail(ExitCode::data_mismatch, "{}: {} samples; expected {}, as array '{}' has. Give each input its target.", name,
+         target.size(0), samples, options.input_key);
+  }
+  check_finite(target, 1.0, name);
+  return target.dim() == 1 && is_whole(target) ? target.to(at::kLong) : target;
+}
+
+/// The first sample for which `wrong` [N] holds.
+int64_t first_of(const at::Tensor& wrong) {
+  return wrong.nonzero()[0].item<int64_t>();
+}
+
+/// For each row of [N, K] whether it is one 1 and else 0.
+at::Tensor one_hot_rows(const at::Tensor& target) {
+  return target.eq(1).sum(1).eq(1).logical_and_(target.ne(0).sum(1).eq(1));
+}
+
+bool is_column(const at::Tensor& target) {
+  return target.dim() == 1 || target.size(1) == 1;
+}
+
+std::string target_name(const Dataset& dataset) {
+  const std::string name = array_name(dataset.file, dataset.target_key);
+  if (!dataset.target.defined())
+    fail(ExitCode::data_mismatch, "{}: missing; expected targets. Pass --target-key.", name);
+  return name;
+}
+
+at::Tensor classes_of_labels(const at::Tensor& labels, int64_t outputs, const std::string& name) {
+  const at::Tensor classes = labels.to(at::kLong);
+  if (const at::Tensor wrong = classes.ne(labels); wrong.any().item<bool>()) {
+    const int64_t sample = first_of(wrong);
+    fail(ExitCode::data_mismatch,
+         "{}: sample {} has label {}; expected whole numbers. Choose regression for such targets.", name, sample,
+         labels[sample].item<double>());
+  }
+  if (const at::Tensor wrong = classes.lt(0).logical_or_(classes.ge(outputs)); wrong.any().item<bool>()) {
+    const int64_t sample = first_of(wrong);
+    fail(ExitCode::data_mismatch,
+         "{}: sample {} has label {}; expected 0 to {}, a class for each of the model's outputs. Renumber the labels.",
+         name, sample, classes[sample].item<int64_t>(), outputs - 1);
+  }
+  return classes;
+}
+
+at::Tensor classes_of_rows(const at::Tensor& rows, int64_t outputs, const std::string& name) {
+  if (rows.size(1) != outputs) {
+    fail(ExitCode::data_mismatch, "{}: {} columns; expected {}, one for each of the model's outputs. Check the array.",
+         name, rows.size(1), outputs);
+  }
+  if (const at::Tensor wrong = one_hot_rows(rows).logical_not(); wrong.any().item<bool>()) {
+    fail(ExitCode::data_mismatch,
+         "{}: sample {} is not one-hot; expected one 1 and else 0. Choose regression for such targets.", name,
+         first_of(wrong));
+  }
+  return rows.eq(1).to(at::kByte).argmax(1);
+}
+
+}  // namespace
+
+const char* to_string(Task task) {
+  return task == Task::classification ? "classification" : "regression";
+}
+
+at::Tensor Dataset::batch(const at::Tensor& indices, at::Device device) const {
+  return to_model(input.index_select(0, indices), input_scale, device);
+}
+
+at::Tensor Dataset::batch(int64_t first, int64_t count, at::Device device) const {
+  return to_model(input.narrow(0, first, count), input_scale, device);
+}
+
+Dataset read_dataset(const DatasetOptions& options) {
+  const NpzFile file(options.file);
+  Dataset dataset;
+  dataset.file = options.file.string();
+  dataset.input_key = options.input_key;
+  dataset.target_key = options.target_key;
+  dataset.input = read_input(file, options);
+  dataset.input_scale = scale_of(dataset.input, options.input_scale);
+  dataset.target = read_target(file, options, dataset.size());
+  check_finite(dataset.input, dataset.input_scale, array_name(dataset.file, dataset.input_key));
+  return dataset;
+}
+
+at::Tensor classes_of(const Dataset& dataset, int64_t outputs) {
+  const std::string name = target_name(dataset);
+  if (is_column(dataset.target)) return classes_of_labels(dataset.target.reshape(-1), outputs, name);
+  return classes_of_rows(dataset.target, outputs, name);
+}
+
+at::Tensor values_of(const Dataset& dataset, int64_t outputs) {
+  const std::string name = target_name(dataset);
+  const at::Tensor values = dataset.target.dim() == 1 ? dataset.target.unsqueeze(1) : dataset.target;
+  if (values.size(1) != outputs) {
+    fail(ExitCode::data_mismatch, "{}: {} columns; expected {}, one for each of the model's outputs. Check the array.",
+         name, values.size(1), outputs);
+  }
+  return values.to(at::kFloat);
+}
+
+Task guess_task(const at::Tensor& target) {
+  INCITE_ASSERT(target.defined());
+  const bool classes = is_column(target) ? is_whole(target) : one_hot_rows(target).all().item<bool>();
+  return classes ? Task::classification : Task::regression;
+}
+
+at::Tensor stratified_order(const at::Tensor& classes, int64_t size, uint64_t seed) {
+  INCITE_ASSERT(!classes.defined() || (classes.dim() == 1 && classes.size(0) == size));
+  Random random(seed);
+  std::vector<int64_t> order(static_cast<std::size_t>(size));
+  std::iota(order.begin(), order.end(), 0);
+  random.shuffle(order);
+  if (!classes.defined()) return at::tensor(order, at::kLong);
+
+  // The j-th of a class's n samples belongs at (j + 1/2) / n of the way. What ties keeps its shuffled order.
+  const at::Tensor labels = classes.to(at::kLong).contiguous();
+  const int64_t* const label = labels.const_data_ptr<int64_t>();
+  std::map<int64_t, int64_t> total;
+  std::map<int64_t, int64_t> seen;
+  for (int64_t i = 0; i < size; ++i)
+    ++total[label[i]];
+  std::vector<double> place(static_cast<std::size_t>(size));
+  for (const int64_t sample : order) {
+    const auto rank = static_cast<double>(seen[label[sample]]++);
+    place[static_cast<std::size_t>(sample)] = (rank + 0.5) / static_cast<double>(total[label[sample]]);
+  }
+  std::stable_sort(order.begin(), order.end(), [&place](int64_t a, int64_t b) {
+    return place[static_cast<std::size_t>(a)] < place[static_cast<std::size_t>(b)];
+  });
+  return at::tensor(order, at::kLong);
+}
+
+}  // namespace incite

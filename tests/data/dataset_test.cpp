@@ -1,0 +1,300 @@
+#include "incite/data/dataset.hpp"
+
+#include <ATen/ATen.h>
+#include <fmt/ranges.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "support/expect_error.hpp"
+#include "support/npz_forge.hpp"
+
+namespace incite {
+namespace {
+
+using test::bytes_of;
+using test::expect_error;
+using test::npy_of;
+
+/// Writes `a.npz` in a folder of its own and reads it.
+class ReadDataset : public testing::Test {
+ protected:
+  ReadDataset() { options_.file = dir_ / "a.npz"; }
+
+  Dataset read(const std::string& x, const std::string& y = "") const {
+    test::Members members = {{"x.npy", x}};
+    if (!y.empty()) members.emplace_back("y.npy", y);
+    test::write_zip(options_.file, members);
+    return read_dataset(options_);
+  }
+
+  /// Expects the message, less the file it begins with.
+  void expect_refused(const std::string& x, const std::string& y, ExitCode code, const std::string& message) const {
+    expect_error([&] { read(x, y); }, code, options_.file.string() + ": " + message);
+  }
+
+  test::TempDir dir_;
+  DatasetOptions options_;
+  const std::string three_ = npy_of("<f4", "(3, 2)", bytes_of<float>({1, 2, 3, 4, 5, 6}));
+};
+
+Dataset with_target(const at::Tensor& target) {
+  Dataset dataset;
+  dataset.file = "a.npz";
+  dataset.target_key = "y";
+  dataset.target = target;
+  return dataset;
+}
+
+TEST_F(ReadDataset, ScalesUint8By255thsUnlessToldOtherwise) {
+  const std::string bytes = npy_of("|u1", "(2,)", bytes_of<uint8_t>({0, 255}));
+  EXPECT_TRUE(at::allclose(read(bytes).batch(0, 2, at::kCPU), at::tensor({0.0, 1.0}, at::kFloat)));
+  options_.input_scale = 2;
+  EXPECT_TRUE(at::equal(read(bytes).batch(0, 2, at::kCPU), at::tensor({0.0, 510.0}, at::kFloat)));
+}
+
+TEST_F(ReadDataset, LeavesOtherTypesUnscaled) {
+  EXPECT_EQ(read(three_).input_scale, 1.0);
+  EXPECT_EQ(read(npy_of("<i8", "(1,)", bytes_of<int64_t>({7}))).batch(0, 1, at::kCPU).item<float>(), 7.0F);
+}
+
+TEST_F(ReadDataset, KeepsTheInputAsStored) {
+  EXPECT_EQ(read(npy_of("|u1", "(2,)", "ab")).input.scalar_type(), at::kByte);
+  EXPECT_EQ(read(npy_of("<f2", "(1,)", "ab")).input.scalar_type(), at::kHalf);
+}
+
+TEST_F(ReadDataset, GivesBatchesAsFloat32OfEveryType) {
+  for (const std::string descr : {"|b1", "|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f2", "<f4", "<f8"}) {
+    const auto bytes = static_cast<std::size_t>(descr[2] - '0');
+    const Dataset dataset = read(npy_of(descr, "(2, 1)", std::string(2 * bytes, '\0')));
+    for (const at::Tensor& batch :
+         {dataset.batch(0, 2, at::kCPU), dataset.batch(at::tensor({1, 0}, at::kLong), at::kCPU)}) {
+      EXPECT_EQ(batch.scalar_type(), at::kFloat) << descr;
+      EXPECT_TRUE(at::equal(batch, at::zeros({2, 1}))) << descr;
+    }
+  }
+}
+
+TEST_F(ReadDataset, PicksSamplesByIndexAndByRange) {
+  const Dataset dataset = read(three_);
+  EXPECT_TRUE(at::equal(dataset.batch(at::tensor({2, 0}, at::kLong), at::kCPU),
+                        at::tensor({5., 6., 1., 2.}, at::kFloat).view({2, 2})));
+  EXPECT_TRUE(at::equal(dataset.batch(1, 2, at::kCPU), at::tensor({3., 4., 5., 6.}, at::kFloat).view({2, 2})));
+}
+
+TEST_F(ReadDataset, GivesBatchesThatShareNoMemoryWithIt) {
+  const Dataset dataset = read(three_);
+  dataset.batch(0, 3, at::kCPU).zero_();
+  EXPECT_EQ(dataset.input.sum().item<float>(), 21.0F);
+}
+
+TEST_F(ReadDataset, ReshapesSamplesForTheModel) {
+  options_.input_shape = {1, 2, 1};
+  EXPECT_EQ(read(three_).batch(0, 3, at::kCPU).sizes(), at::IntArrayRef({3, 1, 2, 1}));
+}
+
+TEST_F(ReadDataset, RefusesAnInputShapeOfOtherSize) {
+  for (const std::vector<int64_t>& shape : {std::vector<int64_t>{3}, {-1, -2}, {int64_t{1} << 62, 8}}) {
+    options_.input_shape = shape;
+    expect_refused(
+        three_, "", ExitCode::data_mismatch,
+        fmt::format(
+            "array 'x': each sample has shape [2], 2 elements; expected as many as in [{}]. Change the input shape.",
+            fmt::join(shape, ", ")));
+  }
+}
+
+TEST_F(ReadDataset, RefusesAScaleThatMakesNoSense) {
+  options_.input_scale = 0;
+  expect_error([&] { read(three_); }, ExitCode::usage,
+               "input scale 0: expected a finite number other than 0. Pass another --input-scale.");
+  options_.input_scale = std::nan("");
+  EXPECT_EQ(test::error_of([&] { read(three_); }).code(), ExitCode::usage);
+}
+
+TEST_F(ReadDataset, NamesTheOptionForAMissingArray) {
+  options_.input_key = "images";
+  expect_refused(three_, "", ExitCode::data_file, "no array 'images'; it holds: x. Pass --input-key.");
+  options_.input_key = "x";
+  options_.target_required = true;
+  expect_refused(three_, "", ExitCode::data_file, "no array 'y'; it holds: x. Pass --target-key.");
+}
+
+TEST_F(ReadDataset, LeavesTheTargetUndefinedWhereNoneIsNeeded) {
+  EXPECT_FALSE(read(three_).target.defined());
+}
+
+TEST_F(ReadDataset, TurnsWholeLabelsIntoInt64AndLeavesOtherTargetsAlone) {
+  EXPECT_EQ(read(three_, npy_of("|u1", "(3,)", "abc")).target.scalar_type(), at::kLong);
+  EXPECT_EQ(read(three_, npy_of("|u1", "(3, 1)", "abc")).target.scalar_type(), at::kByte);
+  EXPECT_EQ(read(three_, npy_of("<f2", "(3,)", "abcdef")).target.scalar_type(), at::kHalf);
+}
+
+TEST_F(ReadDataset, RefusesAnInputWithoutSamples) {
+  expect_refused(npy_of("<f4", "(0, 2)", ""), "", ExitCode::data_mismatch,
+                 "array 'x': shape [0, 2] holds no samples; expected [N, ...] with N at least 1. Fill the array.");
+  expect_refused(npy_of("<f4", "()", "1234"), "", ExitCode::data_mismatch,
+                 "array 'x': shape [] holds no samples; expected [N, ...] with N at least 1. Fill the array.");
+}
+
+TEST_F(ReadDataset, NamesTheFirstSampleWithNaNOrInfinity) {
+  expect_refused(npy_of("<f4", "(3, 2)", bytes_of<float>({1, 2, 3, NAN, INFINITY, 6})), "", ExitCode::data_mismatch,
+                 "array 'x': sample 1 holds nan; expected finite values in float32's range. Remove or mend it.");
+  expect_refused(three_, npy_of("<f8", "(3,)", bytes_of<double>({1, 2, -INFINITY})), ExitCode::data_mismatch,
+                 "array 'y': sample 2 holds -inf; expected finite values in float32's range. Remove or mend it.");
+}
+
+TEST_F(ReadDataset, FindsNaNBeyondTheFirstBlock) {
+  at::Tensor values = at::zeros({3000, 1000}, at::kHalf);
+  values[2999][999] = NAN;
+  const std::string_view data(static_cast<const char*>(values.const_data_ptr()), values.nbytes());
+  expect_refused(npy_of("<f2", "(3000, 1000)", data), "", ExitCode::data_mismatch,
+                 "array 'x': sample 2999 holds nan; expected finite values in float32's range. Remove or mend it.");
+}
+
+TEST_F(ReadDataset, RefusesValuesThatBecomeInfiniteInFloat32) {
+  expect_refused(npy_of("<f8", "(2,)", bytes_of<double>({1, 1e300})), "", ExitCode::data_mismatch,
+                 "array 'x': sample 1 holds 1e+300; expected finite values in float32's range. Remove or mend it.");
+}
+
+TEST_F(ReadDataset, SaysBothLengthsWhereTheyDiffer) {
+  expect_refused(three_, npy_of("|u1", "(2,)", "ab"), ExitCode::data_mismatch,
+                 "array 'y': 2 samples; expected 3, as array 'x' has. Give each input its target.");
+}
+
+TEST_F(ReadDataset, RefusesATargetOfOtherShape) {
+  for (const std::string shape : {"()", "(3, 1, 1)", "(3, 0)"}) {
+    const std::string data(shape == "()" ? 1 : shape == "(3, 0)" ? 0 : 3, 'a');
+    const std::string printed = "[" + shape.substr(1, shape.size() - 2) + "]";
+    expect_refused(three_, npy_of("|u1", shape, data), ExitCode::data_mismatch,
+                   "array 'y': shape " + printed + "; expected [N] or [N, K]. Pass --target-key for another array.");
+  }
+}
+
+TEST(ClassesOf, TakesLabelsOfAnyTypeAsAColumnOrNot) {
+  const at::Tensor expected = at::tensor({2, 0, 1}, at::kLong);
+  for (const at::ScalarType type : {at::kLong, at::kByte, at::kFloat, at::kHalf, at::kDouble}) {
+    EXPECT_TRUE(at::equal(classes_of(with_target(expected.to(type)), 3), expected));
+    EXPECT_TRUE(at::equal(classes_of(with_target(expected.to(type).unsqueeze(1)), 3), expected));
+  }
+}
+
+TEST(ClassesOf, TakesOneHotRows) {
+  const at::Tensor expected = at::tensor({2, 0, 1}, at::kLong);
+  for (const at::ScalarType type : {at::kLong, at::kBool, at::kFloat, at::kHalf, at::kDouble}) {
+    const at::Tensor rows = at::eye(3).index_select(0, expected).to(type);
+    EXPECT_TRUE(at::equal(classes_of(with_target(rows), 3), expected));
+  }
+}
+
+TEST(ClassesOf, NamesTheFirstLabelOutOfRange) {
+  const std::string rest = "; expected 0 to 2, a class for each of the model's outputs. Renumber the labels.";
+  expect_error(
+      [] {
+        classes_of(with_target(at::tensor({0, 3, -1}, at::kLong)), 3);
+      },
+      ExitCode::data_mismatch, "a.npz: array 'y': sample 1 has label 3" + rest);
+  expect_error(
+      [] {
+        classes_of(with_target(at::tensor({0, 2, -1}, at::kLong)), 3);
+      },
+      ExitCode::data_mismatch, "a.npz: array 'y': sample 2 has label -1" + rest);
+}
+
+TEST(ClassesOf, RefusesFractionalLabels) {
+  expect_error(
+      [] {
+        classes_of(with_target(at::tensor({0.0, 1.5}, at::kFloat)), 3);
+      },
+      ExitCode::data_mismatch,
+      "a.npz: array 'y': sample 1 has label 1.5; expected whole numbers. Choose regression for such targets.");
+}
+
+TEST(ClassesOf, RefusesRowsThatAreNotOneHot) {
+  for (const at::Tensor& row : {at::tensor({0.5, 0.5}, at::kFloat), at::tensor({1., 1.}, at::kFloat), at::zeros({2}),
+                                at::tensor({1.0, 0.1}, at::kFloat)}) {
+    expect_error(
+        [&] {
+          classes_of(with_target(at::stack({at::tensor({1., 0.}, at::kFloat), row})), 2);
+        },
+        ExitCode::data_mismatch,
+        "a.npz: array 'y': sample 1 is not one-hot; expected one 1 and else 0. Choose regression for such targets.");
+  }
+}
+
+TEST(ClassesOf, RefusesAnotherNumberOfColumnsThanOutputs) {
+  expect_error([] { classes_of(with_target(at::eye(3)), 4); }, ExitCode::data_mismatch,
+               "a.npz: array 'y': 3 columns; expected 4, one for each of the model's outputs. Check the array.");
+}
+
+TEST(ClassesOf, RefusesADatasetWithoutTarget) {
+  expect_error([] { classes_of(with_target({}), 4); }, ExitCode::data_mismatch,
+               "a.npz: array 'y': missing; expected targets. Pass --target-key.");
+}
+
+TEST(ValuesOf, TakesAVectorAsAColumnOfFloat32) {
+  const at::Tensor values = values_of(with_target(at::tensor({1, 2}, at::kLong)), 1);
+  EXPECT_EQ(values.scalar_type(), at::kFloat);
+  EXPECT_TRUE(at::equal(values, at::tensor({1., 2.}, at::kFloat).view({2, 1})));
+}
+
+TEST(ValuesOf, KeepsColumns) {
+  EXPECT_TRUE(at::equal(values_of(with_target(at::eye(3, at::kDouble)), 3), at::eye(3)));
+}
+
+TEST(ValuesOf, RefusesAnotherNumberOfColumnsThanOutputs) {
+  expect_error([] { values_of(with_target(at::zeros({5})), 2); }, ExitCode::data_mismatch,
+               "a.npz: array 'y': 1 columns; expected 2, one for each of the model's outputs. Check the array.");
+}
+
+TEST(GuessTask, TakesWholeLabelsAndOneHotRowsForClassification) {
+  EXPECT_EQ(guess_task(at::tensor({0, 7}, at::kLong)), Task::classification);
+  EXPECT_EQ(guess_task(at::zeros({2, 1}, at::kBool)), Task::classification);
+  EXPECT_EQ(guess_task(at::eye(3)), Task::classification);
+}
+
+TEST(GuessTask, TakesAllElseForRegression) {
+  EXPECT_EQ(guess_task(at::zeros({2})), Task::regression);
+  EXPECT_EQ(guess_task(at::ones({2, 1})), Task::regression);
+  EXPECT_EQ(guess_task(at::ones({2, 2}, at::kLong)), Task::regression);
+}
+
+TEST(Task, HasNames) {
+  EXPECT_STREQ(to_string(Task::classification), "classification");
+  EXPECT_STREQ(to_string(Task::regression), "regression");
+}
+
+TEST(StratifiedOrder, HoldsEachSampleOnce) {
+  const at::Tensor classes = at::arange(101).remainder(7);
+  for (const at::Tensor& order : {stratified_order(classes, 101, 3), stratified_order({}, 101, 3)}) {
+    EXPECT_TRUE(at::equal(std::get<0>(order.sort()), at::arange(101)));
+  }
+}
+
+TEST(StratifiedOrder, HoldsEachClassOnceInEachRoundOfEqualClasses) {
+  const at::Tensor classes = at::arange(50).div(5, "floor").to(at::kLong);
+  const at::Tensor ordered = classes.index_select(0, stratified_order(classes, 50, 11)).view({5, 10});
+  for (int64_t round = 0; round < 5; ++round)
+    EXPECT_TRUE(at::equal(std::get<0>(ordered[round].sort()), at::arange(10)));
+}
+
+TEST(StratifiedOrder, KeepsProportionsInEveryPrefix) {
+  const at::Tensor classes =
+      at::cat({at::zeros({700}), at::ones({200}), at::full({90}, 2), at::full({10}, 3)}).to(at::kLong);
+  const at::Tensor ordered = classes.index_select(0, stratified_order(classes, 1000, 5));
+  const at::Tensor shares = at::bincount(classes).to(at::kDouble) / 1000;
+  for (int64_t size = 1; size <= 1000; ++size) {
+    const at::Tensor counts = at::bincount(ordered.narrow(0, 0, size), {}, 4);
+    // Half a sample for each class's own rounding, and its share of the other three's.
+    EXPECT_LE((counts - shares * size).abs().max().item<double>(), 0.5 + 0.7 * 2 + 1e-9) << size;
+  }
+}
+
+TEST(StratifiedOrder, DependsOnTheSeedAlone) {
+  const at::Tensor classes = at::arange(60).remainder(3);
+  EXPECT_TRUE(at::equal(stratified_order(classes, 60, 1), stratified_order(classes, 60, 1)));
+  EXPECT_FALSE(at::equal(stratified_order(classes, 60, 1), stratified_order(classes, 60, 2)));
+}
+
+}  // namespace
+}  // namespace incite
