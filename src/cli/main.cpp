@@ -1,15 +1,72 @@
-#include "incite/program/load.hpp"
-#include "incite/program/save.hpp"
-#include <torch/torch.h>
-#include <fstream>
-#include <iostream>
+#include <c10/util/Exception.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <string>
+
+#include "command.hpp"
 #include "incite/base/error.hpp"
-int main(int argc,char**argv){
-  std::vector<int64_t> shape={2}; for(int i=3;i<argc;++i) shape.push_back(std::stoll(argv[i]));
-  try{
-  auto p=incite::load_program(argv[1], torch::randn(shape));
-  for(auto&n:p.nodes){ std::cout<<n.op<<"."<<n.overload<<" @"<<n.source<<" in"; for(auto i:n.inputs) std::cout<<" "<<i<<(p.is_parameter(i)?p.value(i).name:p.is_constant(i)?"c":""); std::cout<<" out"; for(auto i:n.outputs) std::cout<<" "<<i; std::cout<<"\n";}
-  std::ofstream(argv[2])<<incite::serialise(p);
-  std::cout<<p.parameter_count()<<"\n";
-  }catch(const incite::Error&e){std::cerr<<"error: "<<e.what()<<"\n";return (int)e.code();}
+#include "incite/version.hpp"
+#include "progress_bar.hpp"
+
+namespace {
+
+int report(incite::ExitCode code, std::string message) {
+  // One line, whatever is in it.
+  for (char& c : message) {
+    if (c == '\n' || c == '\r') c = ' ';
+  }
+  std::fprintf(stderr, "error: %s\n", message.c_str());
+  return static_cast<int>(code);
+}
+
+std::string first_line(const std::string& text) {
+  return text.substr(0, text.find('\n'));
+}
+
+/// Help, version and mistakes on the command line.
+int report_usage(const CLI::App& app, const CLI::ParseError& error) {
+  if (error.get_exit_code() == 0) return app.exit(error);
+  std::string verb = app.get_name();
+  for (const CLI::App* chosen : app.get_subcommands())
+    verb += " " + chosen->get_name();
+  return report(incite::ExitCode::usage, fmt::format("{}. See '{} --help'", error.what(), verb));
+}
+
+int run(CLI::App& app, int argc, char** argv) {
+  using incite::ExitCode;
+  try {
+    app.parse(argc, argv);
+    return static_cast<int>(ExitCode::ok);
+  } catch (const CLI::ParseError& error) {
+    return report_usage(app, error);
+  } catch (const incite::Error& error) {
+    return report(error.code(), error.what());
+  } catch (const c10::OutOfMemoryError& error) {
+    return report(ExitCode::device,
+                  "out of memory on the device; lower --memory. " + first_line(error.what_without_backtrace()));
+  } catch (const std::bad_alloc&) {
+    return report(ExitCode::device, "out of memory; lower --memory");
+  } catch (const c10::Error& error) {
+    return report(ExitCode::internal,
+                  "a defect of incite, please report it: " + first_line(error.what_without_backtrace()));
+  } catch (const std::exception& error) {
+    return report(ExitCode::internal, std::string("a defect of incite, please report it: ") + error.what());
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Takes a trained neural network apart into one small module for each of its outputs.", "incite");
+  app.set_version_flag("--version", std::string("incite ") + incite::version);
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(36);
+  incite::cli::CommonOptions common;
+  incite::cli::add_inspect(app, common);
+  incite::cli::add_decompose(app, common);
+  incite::cli::add_evaluate(app, common);
+  incite::cli::watch_signals();
+  return run(app, argc, argv);
 }

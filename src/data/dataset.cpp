@@ -129,14 +129,14 @@ bool is_column(const at::Tensor& target) {
 }
 
 std::string target_name(const Dataset& dataset) {
-  const std::string name = array_name(dataset.file, dataset.target_key);
+  std::string name = array_name(dataset.file, dataset.target_key);
   if (!dataset.target.defined())
     fail(ExitCode::data_mismatch, "{}: missing; expected targets. Pass --target-key.", name);
   return name;
 }
 
 at::Tensor classes_of_labels(const at::Tensor& labels, int64_t outputs, const std::string& name) {
-  const at::Tensor classes = labels.to(at::kLong);
+  at::Tensor classes = labels.to(at::kLong);
   if (const at::Tensor wrong = classes.ne(labels); wrong.any().item<bool>()) {
     const int64_t sample = first_of(wrong);
     fail(ExitCode::data_mismatch,

@@ -65,19 +65,19 @@ void fill(ByteSource& source, void* to, int64_t count, bool swap, const std::str
 /// A type as stored and as returned. Floating-point numbers are moved as integers of their size: a signalling NaN stays
 /// as it is.
 struct NpyType {
-  char kind;
-  int64_t bytes;
-  at::ScalarType result;
   void (*fill)(ByteSource&, void*, int64_t, bool, const std::string&);
+  int64_t bytes;
+  char kind;
+  at::ScalarType result;
 };
 
 constexpr NpyType kTypes[] = {
-    {'b', 1, at::kBool, fill<uint8_t, bool>},       {'i', 1, at::kChar, fill<uint8_t, uint8_t>},
-    {'i', 2, at::kShort, fill<uint16_t, uint16_t>}, {'i', 4, at::kInt, fill<uint32_t, uint32_t>},
-    {'i', 8, at::kLong, fill<int64_t, int64_t>},    {'u', 1, at::kByte, fill<uint8_t, uint8_t>},
-    {'u', 2, at::kInt, fill<uint16_t, int32_t>},    {'u', 4, at::kLong, fill<uint32_t, int64_t>},
-    {'u', 8, at::kLong, fill<uint64_t, int64_t>},   {'f', 2, at::kHalf, fill<uint16_t, uint16_t>},
-    {'f', 4, at::kFloat, fill<uint32_t, uint32_t>}, {'f', 8, at::kDouble, fill<uint64_t, uint64_t>},
+    {fill<uint8_t, bool>, 1, 'b', at::kBool},       {fill<uint8_t, uint8_t>, 1, 'i', at::kChar},
+    {fill<uint16_t, uint16_t>, 2, 'i', at::kShort}, {fill<uint32_t, uint32_t>, 4, 'i', at::kInt},
+    {fill<int64_t, int64_t>, 8, 'i', at::kLong},    {fill<uint8_t, uint8_t>, 1, 'u', at::kByte},
+    {fill<uint16_t, int32_t>, 2, 'u', at::kInt},    {fill<uint32_t, int64_t>, 4, 'u', at::kLong},
+    {fill<uint64_t, int64_t>, 8, 'u', at::kLong},   {fill<uint16_t, uint16_t>, 2, 'f', at::kHalf},
+    {fill<uint32_t, uint32_t>, 4, 'f', at::kFloat}, {fill<uint64_t, uint64_t>, 8, 'f', at::kDouble},
 };
 
 /// What an array of a kind that can't be read holds, for the message.

@@ -40,7 +40,8 @@ void Executor::run_node(Environment& environment, NodeId id) const {
   const Node& node = program_.node(id);
   std::vector<c10::IValue> stack;
   stack.reserve(node.inputs.size());
-  for (const ValueId input : node.inputs) stack.push_back(environment[static_cast<size_t>(input)]);
+  for (const ValueId input : node.inputs)
+    stack.push_back(environment[static_cast<size_t>(input)]);
   try {
     node.run(stack);
   } catch (const c10::OutOfMemoryError&) {
@@ -49,7 +50,8 @@ void Executor::run_node(Environment& environment, NodeId id) const {
     throw std::runtime_error(fmt::format("{} at {}: {}", node.op, node.source, first_line(error)));
   }
   INCITE_ASSERT(stack.size() == node.outputs.size());
-  for (size_t i = 0; i < stack.size(); ++i) environment[static_cast<size_t>(node.outputs[i])] = std::move(stack[i]);
+  for (size_t i = 0; i < stack.size(); ++i)
+    environment[static_cast<size_t>(node.outputs[i])] = std::move(stack[i]);
 }
 
 void Executor::run(Environment& environment, NodeId first, NodeId last, const std::vector<bool>& keep) const {

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <caffe2/serialize/inline_container.h>
 #include <torch/csrc/jit/passes/freeze_module.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/csrc/jit/serialization/import.h>
 
 #include <array>
@@ -21,7 +22,8 @@ namespace {
 namespace jit = torch::jit;
 
 constexpr const char* how_to_export =
-    "Export the model with torch.jit.script(model.eval()).save(\"model.pt\"), or torch.jit.trace(model.eval(), example)";
+    "Export the model with torch.jit.script(model.eval()).save(\"model.pt\"), or torch.jit.trace(model.eval(), "
+    "example)";
 
 /// Refuses, with the reason, a file that torch::jit::load could not read.
 void check_archive(const std::filesystem::path& file) {
@@ -35,8 +37,9 @@ void check_archive(const std::filesystem::path& file) {
   }
   if (std::string_view(magic.data(), 4) != std::string_view("PK\x03\x04", 4)) {
     if (magic[0] == '\x80') {
-      fail(ExitCode::model_file, "{}: a Python pickle (a state_dict or nn.Module saved by an old torch.save), not TorchScript. {}",
-           name, how_to_export);
+      fail(ExitCode::model_file,
+           "{}: a Python pickle (a state_dict or nn.Module saved by an old torch.save), not TorchScript. {}", name,
+           how_to_export);
     }
     fail(ExitCode::model_file, "{}: not a TorchScript file. {}", name, how_to_export);
   }
@@ -44,8 +47,8 @@ void check_archive(const std::filesystem::path& file) {
     caffe2::serialize::PyTorchStreamReader reader(name);
     if (reader.hasRecord("constants.pkl")) return;
     if (reader.hasRecord("data.pkl")) {
-      fail(ExitCode::model_file, "{}: saved by torch.save (a state_dict or a pickled nn.Module), not TorchScript. {}", name,
-           how_to_export);
+      fail(ExitCode::model_file, "{}: saved by torch.save (a state_dict or a pickled nn.Module), not TorchScript. {}",
+           name, how_to_export);
     }
   } catch (const c10::Error&) {
     fail(ExitCode::model_file, "{}: the file is truncated or damaged; copy or export it again", name);
@@ -61,8 +64,8 @@ jit::Module read_module(const std::filesystem::path& file, at::Device device) {
     module.to(device);
     return module;
   } catch (const std::exception& error) {
-    fail(ExitCode::model_file, "{}: can't be read as TorchScript, the file may be truncated or damaged: {}", file.string(),
-         first_line(error));
+    fail(ExitCode::model_file, "{}: can't be read as TorchScript, the file may be truncated or damaged: {}",
+         file.string(), first_line(error));
   }
 }
 
@@ -72,10 +75,16 @@ at::Tensor samples(const at::Tensor& input, int64_t count) {
   return input.index_select(0, index.remainder(input.size(0)));
 }
 
+/// The original's output, without the JIT's profiling and fusing, which would change it from run to run.
+c10::IValue run_plainly(jit::Module& module, const at::Tensor& input) {
+  const jit::GraphOptimizerEnabledGuard off(false);
+  return module.forward({input});
+}
+
 /// The model's output for `count` samples; nothing when it does not take them, with PyTorch's reason in `why`.
 std::optional<at::Tensor> try_run(jit::Module& module, const at::Tensor& input, int64_t count, std::string& why) {
   try {
-    const c10::IValue output = module.forward({samples(input, count)});
+    const c10::IValue output = run_plainly(module, samples(input, count));
     if (!output.isTensor()) return at::Tensor();
     if (output.toTensor().dim() >= 1 && output.toTensor().size(0) == count) return output.toTensor();
     why = fmt::format("its output has shape {} for {} samples", fmt::join(output.toTensor().sizes(), "x"), count);
@@ -100,7 +109,8 @@ std::set<int64_t> leading_sizes(const jit::Module& module) {
     if (constant && constant->isIntList() && !constant->toIntList().empty()) sizes.insert(constant->toIntList()[0]);
   };
   for (const jit::Node* node : graph->nodes()) {
-    for (const jit::Value* output : node->outputs()) note(output);
+    for (const jit::Value* output : node->outputs())
+      note(output);
     if (node->kind() == c10::prim::ListConstruct && !node->inputs().empty()) note(node->input(0));
   }
   return sizes;
@@ -111,19 +121,21 @@ void check_batch_sizes(jit::Module& module, const at::Tensor& input, const std::
   constexpr std::array<int64_t, 3> counts = {2, 3, 5};
   std::string why;
   bool fits = true;
-  for (const int64_t count : counts) fits = fits && try_run(module, input, count, why).has_value();
+  for (const int64_t count : counts)
+    fits = fits && try_run(module, input, count, why).has_value();
   if (fits) return;
   for (const int64_t size : leading_sizes(module)) {
     std::string ignored;
     if (size <= 0 || size > 4096 || !try_run(module, input, size, ignored)) continue;
     fail(ExitCode::unsupported,
-         "{}: the batch size {} is fixed in the model, as in a trace of x.view({}, -1): it takes {} samples at a time and no other "
+         "{}: the batch size {} is fixed in the model, as in a trace of x.view({}, -1): it takes {} samples at a time "
+         "and no other "
          "number. Export it with torch.jit.script, or trace code that says x.flatten(1) or x.view(x.size(0), -1)",
          file, size, size, size);
   }
   const auto shape = fmt::format("[N, {}]", fmt::join(input.sizes().slice(1), ", "));
-  fail(ExitCode::data_mismatch, "{}: does not take inputs of shape {}: {}. Give the shape of one sample with --input-shape", file, shape,
-       why);
+  fail(ExitCode::data_mismatch,
+       "{}: does not take inputs of shape {}: {}. Give the shape of one sample with --input-shape", file, shape, why);
 }
 
 double largest_relative_difference(const at::Tensor& a, const at::Tensor& b) {
@@ -133,16 +145,19 @@ double largest_relative_difference(const at::Tensor& a, const at::Tensor& b) {
   return (x - y).abs().max().item<double>() / std::max(scale, 1e-30);
 }
 
-void check_same_function(const Program& program, jit::Module& module, const at::Tensor& input, const std::string& file) {
+void check_same_function(const Program& program, jit::Module& module, const at::Tensor& input,
+                         const std::string& file) {
   const at::NoGradGuard no_grad;
   const Executor executor(program);
   for (const int64_t count : {2, 3, 5}) {
     const at::Tensor batch = samples(input, count);
-    const at::Tensor expected = module.forward({batch}).toTensor();
+    const at::Tensor expected = run_plainly(module, batch).toTensor();
     const at::Tensor found = executor(batch);
-    if (found.sizes() != expected.sizes() || (!found.equal(expected) && !(largest_relative_difference(found, expected) <= 1e-5))) {
+    if (found.sizes() != expected.sizes() ||
+        (!found.equal(expected) && !(largest_relative_difference(found, expected) <= 1e-5))) {
       fail(ExitCode::unsupported,
-           "{}: as straight-line code it does not give what the model gives for {} samples; please report this model", file, count);
+           "{}: as straight-line code it does not give what the model gives for {} samples; please report this model",
+           file, count);
     }
   }
 }
@@ -150,11 +165,12 @@ void check_same_function(const Program& program, jit::Module& module, const at::
 void check_output(const at::Tensor& output, const std::string& file) {
   if (!output.defined() || output.dim() != 2 || !output.is_floating_point()) {
     fail(ExitCode::unsupported, "{}: its output is {}; expected one floating-point tensor [samples, outputs]", file,
-         output.defined() ? fmt::format("a tensor of shape [N, {}]", fmt::join(output.sizes().slice(1), ", ")) : "no tensor");
+         output.defined() ? fmt::format("a tensor of shape [N, {}]", fmt::join(output.sizes().slice(1), ", "))
+                          : "no tensor");
   }
   if (!output.isfinite().all().item<bool>()) {
-    fail(ExitCode::data_mismatch, "{}: its output on the first samples has NaN or infinite values; check the model and --input-scale",
-         file);
+    fail(ExitCode::data_mismatch,
+         "{}: its output on the first samples has NaN or infinite values; check the model and --input-scale", file);
   }
 }
 
@@ -162,10 +178,9 @@ void check_output(const at::Tensor& output, const std::string& file) {
 
 Program load_program(const std::filesystem::path& path, const at::Tensor& input) {
   const std::string file = path.string();
-  // A JIT executor that profiles and fuses would run the original differently from run to run.
-  const jit::GraphOptimizerEnabledGuard no_optimiser(false);
   jit::Module module = read_module(path, input.device());
-  if (!module.find_method("forward")) fail(ExitCode::model_file, "{}: has no method forward; export a model, not a part of one", file);
+  if (!module.find_method("forward"))
+    fail(ExitCode::model_file, "{}: has no method forward; export a model, not a part of one", file);
   if (module.get_method("forward").num_inputs() != 2) {
     fail(ExitCode::unsupported, "{}: forward takes {} inputs; incite decomposes models that take one tensor", file,
          module.get_method("forward").num_inputs() - 1);

@@ -25,7 +25,8 @@ ValueId Program::add_constant(c10::IValue content) {
 int64_t Program::parameter_count() const {
   std::vector<bool> read(values.size(), false);
   for (const Node& node : nodes) {
-    for (const ValueId id : node.inputs) read[static_cast<size_t>(id)] = true;
+    for (const ValueId id : node.inputs)
+      read[static_cast<size_t>(id)] = true;
   }
   int64_t count = 0;
   for (size_t i = 0; i < values.size(); ++i) {
@@ -45,7 +46,8 @@ void Program::remove_dead_nodes() {
     const bool used = std::any_of(node->outputs.begin(), node->outputs.end(),
                                   [&](ValueId id) { return needed[static_cast<size_t>(id)]; });
     if (!used) continue;
-    for (const ValueId id : node->inputs) needed[static_cast<size_t>(id)] = true;
+    for (const ValueId id : node->inputs)
+      needed[static_cast<size_t>(id)] = true;
     alive.push_back(std::move(*node));
   }
   std::reverse(alive.begin(), alive.end());

@@ -37,7 +37,8 @@ class Writer {
     jit::Value* input = graph_->addInput("input");
     input->setType(c10::TensorType::get());
     made_[program_.input] = input;
-    for (const Node& node : program_.nodes) make_node(node);
+    for (const Node& node : program_.nodes)
+      make_node(node);
     graph_->registerOutput(made(program_.output));
     graph_->lint();
     root.type()->addMethod(unit_->create_function(c10::QualifiedName(*root.type()->name(), "forward"), graph_));
@@ -77,13 +78,16 @@ class Writer {
         module.register_parameter(key, tensor.detach().requires_grad_(tensor.is_floating_point()), /*is_buffer=*/false);
       }
     }
-    for (const auto& [key, inner] : part.parts) module.register_module(key, make_module(inner, name + "_" + key));
+    for (const auto& [key, inner] : part.parts)
+      module.register_module(key, make_module(inner, name + "_" + key));
     return module;
   }
 
   void make_parameters(const Part& part, jit::Value* owner) {
-    for (const auto& [key, id] : part.tensors) made_[id] = graph_->insertGetAttr(owner, key);
-    for (const auto& [key, inner] : part.parts) make_parameters(inner, graph_->insertGetAttr(owner, key));
+    for (const auto& [key, id] : part.tensors)
+      made_[id] = graph_->insertGetAttr(owner, key);
+    for (const auto& [key, inner] : part.parts)
+      make_parameters(inner, graph_->insertGetAttr(owner, key));
   }
 
   jit::Value* made(ValueId id) {
@@ -100,7 +104,8 @@ class Writer {
 
   void make_node(const Node& node) {
     std::vector<jit::Value*> inputs;
-    for (const ValueId id : node.inputs) inputs.push_back(made(id));
+    for (const ValueId id : node.inputs)
+      inputs.push_back(made(id));
     jit::Node* written = graph_->create(c10::Symbol::fromQualString(node.op), inputs, node.outputs.size());
     for (size_t i = 0; i < node.outputs.size(); ++i) {
       written->output(i)->setType(program_.value(node.outputs[i]).type);
@@ -118,6 +123,8 @@ class Writer {
 
 }  // namespace
 
-std::string serialise(const Program& program) { return Writer(program).bytes(); }
+std::string serialise(const Program& program) {
+  return Writer(program).bytes();
+}
 
 }  // namespace incite

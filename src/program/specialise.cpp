@@ -69,27 +69,26 @@ bool same(const c10::IValue& a, const c10::IValue& b) {
 /// Operators that look at a tensor's shape or type, never at its content.
 bool reads_shape_only(const std::string& op) {
   static const std::set<std::string> ops = {
-      "aten::size",      "aten::dim",        "aten::len",        "aten::numel",       "aten::stride",
-      "aten::is_cuda",   "prim::is_cuda",    "prim::device",     "prim::dtype",       "prim::layout",
-      "prim::shape",     "aten::zeros_like", "aten::ones_like",  "aten::full_like",   "aten::new_zeros",
-      "aten::new_ones",  "aten::new_full",   "aten::empty_like", "aten::new_empty",   "aten::is_floating_point",
-      "aten::is_complex", "aten::get_device", "aten::is_contiguous", "aten::sym_size", "prim::requires_grad"};
+      "aten::size",       "aten::dim",        "aten::len",           "aten::numel",     "aten::stride",
+      "aten::is_cuda",    "prim::is_cuda",    "prim::device",        "prim::dtype",     "prim::layout",
+      "prim::shape",      "aten::zeros_like", "aten::ones_like",     "aten::full_like", "aten::new_zeros",
+      "aten::new_ones",   "aten::new_full",   "aten::empty_like",    "aten::new_empty", "aten::is_floating_point",
+      "aten::is_complex", "aten::get_device", "aten::is_contiguous", "aten::sym_size",  "prim::requires_grad"};
   return ops.contains(op);
 }
 
 bool is_dropout(const std::string& op) {
-  static const std::set<std::string> ops = {"aten::dropout",         "aten::dropout_",        "aten::feature_dropout",
-                                            "aten::feature_dropout_", "aten::alpha_dropout",   "aten::alpha_dropout_",
-                                            "aten::feature_alpha_dropout", "aten::feature_alpha_dropout_"};
+  static const std::set<std::string> ops = {
+      "aten::dropout",       "aten::dropout_",       "aten::feature_dropout",       "aten::feature_dropout_",
+      "aten::alpha_dropout", "aten::alpha_dropout_", "aten::feature_alpha_dropout", "aten::feature_alpha_dropout_"};
   return ops.contains(op);
 }
 
 /// Operators that may give their operand back unchanged.
 bool may_be_identity(const std::string& op) {
-  static const std::set<std::string> ops = {"aten::to",     "aten::detach",          "aten::contiguous",
-                                            "aten::alias",  "aten::type_as",         "aten::requires_grad_",
-                                            "aten::expand_as", "aten::expand",       "aten::cpu",
-                                            "aten::cuda",   "aten::float"};
+  static const std::set<std::string> ops = {"aten::to",      "aten::detach",         "aten::contiguous", "aten::alias",
+                                            "aten::type_as", "aten::requires_grad_", "aten::expand_as",  "aten::expand",
+                                            "aten::cpu",     "aten::cuda",           "aten::float"};
   return ops.contains(op);
 }
 
@@ -103,7 +102,8 @@ class Specialiser {
       fail(ExitCode::unsupported, "{}: forward takes {} inputs; incite decomposes models that take one tensor", file_,
            graph_->inputs().size() - 1);
     }
-    for (const auto& parameter : frozen.named_parameters()) trained_.insert(parameter.name);
+    for (const auto& parameter : frozen.named_parameters())
+      trained_.insert(parameter.name);
 
     Known self;
     self.type = graph_->inputs()[0]->type();
@@ -146,8 +146,9 @@ class Specialiser {
   Known& use(const jit::Value* value, const jit::Node* reader) {
     Known& known = known_.at(value);
     if (!known.stale.empty()) {
-      refuse(reader, fmt::format("a value is read after {} wrote to part of it in place; write it without in-place operations",
-                                 known.stale));
+      refuse(reader,
+             fmt::format("a value is read after {} wrote to part of it in place; write it without in-place operations",
+                         known.stale));
     }
     return known;
   }
@@ -180,7 +181,8 @@ class Specialiser {
     Node node;
     const bool is_list = known.type->kind() == c10::TypeKind::ListType;
     node.op = is_list ? "prim::ListConstruct" : "prim::TupleConstruct";
-    for (Known& element : *known.elements) node.inputs.push_back(operand(element));
+    for (Known& element : *known.elements)
+      node.inputs.push_back(operand(element));
     node.outputs = {add_computed(known.type)};
     node.run = container_operation(known.type, known.elements->size());
     program_.nodes.push_back(std::move(node));
@@ -198,7 +200,8 @@ class Specialiser {
     return [size, element = type->expectRef<c10::ListType>().getElementType()](std::vector<c10::IValue>& stack) {
       c10::impl::GenericList list(element);
       list.reserve(size);
-      for (auto item = stack.end() - static_cast<std::ptrdiff_t>(size); item != stack.end(); ++item) list.push_back(*item);
+      for (auto item = stack.end() - static_cast<std::ptrdiff_t>(size); item != stack.end(); ++item)
+        list.push_back(*item);
       stack.resize(stack.size() - size);
       stack.emplace_back(std::move(list));
     };
@@ -214,7 +217,8 @@ class Specialiser {
   c10::IValue materialise(const Known& known, int s) const {
     if (!known.elements) return known.at[static_cast<size_t>(s)];
     std::vector<c10::IValue> items;
-    for (const Known& element : *known.elements) items.push_back(materialise(element, s));
+    for (const Known& element : *known.elements)
+      items.push_back(materialise(element, s));
     container_operation(known.type, items.size())(items);
     return items[0];
   }
@@ -222,7 +226,8 @@ class Specialiser {
   // ---- Interpreting ---------------------------------------------------------------------------------------------
 
   void run_block(const jit::Block* block) {
-    for (const jit::Node* node : block->nodes()) run_node(node);
+    for (const jit::Node* node : block->nodes())
+      run_node(node);
   }
 
   void run_node(const jit::Node* node) {
@@ -232,8 +237,9 @@ class Specialiser {
     if (kind == c10::prim::Constant) return run_constant(node);
     if (kind == c10::prim::GetAttr) return run_get_attribute(node);
     if (kind == c10::prim::SetAttr) {
-      refuse(node, fmt::format("forward writes to the model's attribute '{}'; a model to decompose must not change itself",
-                               node->s(c10::attr::name)));
+      refuse(node,
+             fmt::format("forward writes to the model's attribute '{}'; a model to decompose must not change itself",
+                         node->s(c10::attr::name)));
     }
     if (kind == c10::prim::RaiseException) {
       refuse(node, fmt::format("forward raises an exception on this input: {}",
@@ -283,7 +289,8 @@ class Specialiser {
   /// A parameter's value in the program; one that shares its memory with an earlier one is that one.
   ValueId parameter(const std::string& path, const at::Tensor& tensor) {
     const auto storage = std::make_tuple(tensor.data_ptr(), tensor.sizes().vec(), tensor.strides().vec());
-    if (const auto found = parameters_.find(storage); found != parameters_.end() && tensor.numel() > 0) return found->second;
+    if (const auto found = parameters_.find(storage); found != parameters_.end() && tensor.numel() > 0)
+      return found->second;
     Value value;
     value.kind = Value::Kind::parameter;
     value.name = path;
@@ -298,12 +305,15 @@ class Specialiser {
   bool condition(const jit::Value* value, const jit::Node* node, const char* what) {
     const Known& known = use(value, node);
     if (known.content) {
-      refuse(node, fmt::format("{} depends on the content of the input; incite decomposes models whose control flow is the same for "
-                               "every sample",
-                               what));
+      refuse(node,
+             fmt::format(
+                 "{} depends on the content of the input; incite decomposes models whose control flow is the same for "
+                 "every sample",
+                 what));
     }
     if (!same(known.at[0], known.at[1])) {
-      refuse(node, fmt::format("{} depends on the batch size; incite decomposes models that treat samples one by one", what));
+      refuse(node,
+             fmt::format("{} depends on the batch size; incite decomposes models that treat samples one by one", what));
     }
     return known.at[0].toBool();
   }
@@ -311,31 +321,36 @@ class Specialiser {
   void run_if(const jit::Node* node) {
     const jit::Block* taken = node->blocks()[condition(node->input(), node, "a branch") ? 0 : 1];
     run_block(taken);
-    for (size_t i = 0; i < node->outputs().size(); ++i) set(node->output(i), use(taken->outputs()[i], node));
+    for (size_t i = 0; i < node->outputs().size(); ++i)
+      set(node->output(i), use(taken->outputs()[i], node));
   }
 
   void run_loop(const jit::Node* node) {
     const Known& trips = use(node->input(0), node);
     if (trips.content || !same(trips.at[0], trips.at[1])) {
-      refuse(node, fmt::format("the number of times that a loop runs depends on {}", trips.content ? "the content of the input"
-                                                                                                   : "the batch size"));
+      refuse(node, fmt::format("the number of times that a loop runs depends on {}",
+                               trips.content ? "the content of the input" : "the batch size"));
     }
     const int64_t most = trips.at[0].toInt();
     const jit::Block* body = node->blocks()[0];
     std::vector<Known> carried;
-    for (size_t i = 2; i < node->inputs().size(); ++i) carried.push_back(use(node->input(i), node));
+    for (size_t i = 2; i < node->inputs().size(); ++i)
+      carried.push_back(use(node->input(i), node));
     bool go_on = condition(node->input(1), node, "a loop's condition");
     for (int64_t trip = 0; go_on && trip < most; ++trip) {
       if (trip == longest_loop) refuse(node, fmt::format("a loop runs more than {} times", longest_loop));
       Known counter;
       counter.at[0] = counter.at[1] = trip;
       set(body->inputs()[0], std::move(counter));
-      for (size_t i = 0; i < carried.size(); ++i) set(body->inputs()[i + 1], carried[i]);
+      for (size_t i = 0; i < carried.size(); ++i)
+        set(body->inputs()[i + 1], carried[i]);
       run_block(body);
       go_on = condition(body->outputs()[0], node, "a loop's condition");
-      for (size_t i = 0; i < carried.size(); ++i) carried[i] = use(body->outputs()[i + 1], node);
+      for (size_t i = 0; i < carried.size(); ++i)
+        carried[i] = use(body->outputs()[i + 1], node);
     }
-    for (size_t i = 0; i < carried.size(); ++i) set(node->output(i), carried[i]);
+    for (size_t i = 0; i < carried.size(); ++i)
+      set(node->output(i), carried[i]);
   }
 
   // ---- Lists and tuples: never in the program but as operands -----------------------------------------------------
@@ -377,7 +392,8 @@ class Specialiser {
     const std::string op = node->kind().toQualString();
     if (op == "prim::ListConstruct" || op == "prim::TupleConstruct") {
       std::vector<Known> elements;
-      for (const jit::Value* input : node->inputs()) elements.push_back(use(input, node));
+      for (const jit::Value* input : node->inputs())
+        elements.push_back(use(input, node));
       set(node->output(), container(node->output()->type(), std::move(elements)));
       return true;
     }
@@ -391,7 +407,8 @@ class Specialiser {
 
     if (op == "prim::ListUnpack" || op == "prim::TupleUnpack") {
       INCITE_ASSERT(elements->size() == node->outputs().size());
-      for (size_t i = 0; i < elements->size(); ++i) set(node->output(i), (*elements)[i]);
+      for (size_t i = 0; i < elements->size(); ++i)
+        set(node->output(i), (*elements)[i]);
       return true;
     }
     if (op == "aten::len") {
@@ -451,7 +468,8 @@ class Specialiser {
     if (!step || *step < 1) refuse(node, "a slice of a list with a step that is not a positive constant");
     std::vector<Known> part;
     const int64_t end = bound(2, size);
-    for (int64_t i = bound(1, 0); i < end; i += *step) part.push_back(elements[static_cast<size_t>(i)]);
+    for (int64_t i = bound(1, 0); i < end; i += *step)
+      part.push_back(elements[static_cast<size_t>(i)]);
     set(node->output(), container(node->output()->type(), std::move(part)));
   }
 
@@ -499,11 +517,13 @@ class Specialiser {
     const auto* schema = node->maybeSchema();
     if (schema == nullptr) refuse(node, fmt::format("operation {} is not known to incite", op));
     if (node->isNondeterministic()) {
-      refuse(node, fmt::format("{} uses random numbers; incite decomposes models that give the same output every time", op));
+      refuse(node,
+             fmt::format("{} uses random numbers; incite decomposes models that give the same output every time", op));
     }
-    const bool writes = std::any_of(schema->arguments().begin(), schema->arguments().end(), [](const c10::Argument& argument) {
-      return argument.alias_info() != nullptr && argument.alias_info()->isWrite();
-    });
+    const bool writes =
+        std::any_of(schema->arguments().begin(), schema->arguments().end(), [](const c10::Argument& argument) {
+          return argument.alias_info() != nullptr && argument.alias_info()->isWrite();
+        });
     if (writes) return run_in_place(node, op, *schema);
 
     const Operation operation = operation_of(node);
@@ -523,7 +543,8 @@ class Specialiser {
 
   static bool depends(const Known& known, bool Known::*flag) {
     if (!known.elements) return known.*flag;
-    return std::any_of(known.elements->begin(), known.elements->end(), [&](const Known& k) { return depends(k, flag); });
+    return std::any_of(known.elements->begin(), known.elements->end(),
+                       [&](const Known& k) { return depends(k, flag); });
   }
 
   static Operation operation_of(const jit::Node* node) {
@@ -535,7 +556,8 @@ class Specialiser {
     std::array<std::vector<c10::IValue>, 2> stacks;
     for (int s = 0; s < 2; ++s) {
       auto& stack = stacks[static_cast<size_t>(s)];
-      for (const jit::Value* input : node->inputs()) stack.push_back(materialise(use(input, node), s));
+      for (const jit::Value* input : node->inputs())
+        stack.push_back(materialise(use(input, node), s));
       operation(stack);
       INCITE_ASSERT(stack.size() == node->outputs().size());
     }
@@ -572,8 +594,10 @@ class Specialiser {
       Node emitted;
       emitted.op = op;
       emitted.overload = overload;
-      for (const jit::Value* input : node->inputs()) emitted.inputs.push_back(operand(known_.at(input)));
-      for (Known& known : made) emitted.outputs.push_back(known.emitted = add_computed(plain_type(known)));
+      for (const jit::Value* input : node->inputs())
+        emitted.inputs.push_back(operand(known_.at(input)));
+      for (Known& known : made)
+        emitted.outputs.push_back(known.emitted = add_computed(plain_type(known)));
       emitted.source = source_of(node);
       emitted.run = operation;
       program_.nodes.push_back(std::move(emitted));
@@ -611,7 +635,8 @@ class Specialiser {
     emitted.run = [](std::vector<c10::IValue>& stack) {
       const std::vector<at::Tensor> items = stack.back().toTensorVector();
       stack.pop_back();
-      for (const at::Tensor& item : items) stack.emplace_back(item);
+      for (const at::Tensor& item : items)
+        stack.emplace_back(item);
     };
     program_.nodes.push_back(std::move(emitted));
     return container(list.type, std::move(elements));
@@ -619,10 +644,12 @@ class Specialiser {
 
   // ---- In-place writes --------------------------------------------------------------------------------------------
 
-  /// A write in place: done for real in both runs, and a pure operation in the program, whose output is what every name of the tensor means from now.
+  /// A write in place: done for real in both runs, and a pure operation in the program, whose output is what every name
+  /// of the tensor means from now.
   void run_in_place(const jit::Node* node, const std::string& op, const c10::FunctionSchema& schema) {
     Known& target = use(node->input(0), node);
-    const bool only_first = schema.arguments()[0].alias_info() != nullptr && schema.arguments()[0].alias_info()->isWrite();
+    const bool only_first =
+        schema.arguments()[0].alias_info() != nullptr && schema.arguments()[0].alias_info()->isWrite();
     if (!target.is_tensor() || !only_first || node->outputs().size() != 1) {
       refuse(node, fmt::format("{} writes in place in a way that incite can't make pure", op));
     }
@@ -672,7 +699,8 @@ class Specialiser {
                      std::set<const void*>& done) {
     if (known.elements) {
       if (!done.insert(known.elements.get()).second) return;
-      for (Known& element : *known.elements) rebind(element, written, result, source, done);
+      for (Known& element : *known.elements)
+        rebind(element, written, result, source, done);
       return;
     }
     if (!known.at[0].isTensor() || !known.at[0].toTensor().defined()) return;

@@ -9,7 +9,9 @@
 namespace incite {
 namespace {
 
-bool stays(const Selection& keep, int32_t unit) { return unit == no_unit || keep[static_cast<size_t>(unit)]; }
+bool stays(const Selection& keep, int32_t unit) {
+  return unit == no_unit || keep[static_cast<size_t>(unit)];
+}
 
 /// Positions whose units stay, int64.
 at::Tensor kept_positions(const std::vector<int32_t>& units, const Selection& keep) {
@@ -48,7 +50,8 @@ void cut_parameters(Program& program, const UnitMap& map, const Selection& keep)
 
 int64_t shrink(int64_t size, const std::vector<int32_t>& units, const Selection& keep) {
   const auto total = static_cast<int64_t>(units.size());
-  const auto kept = static_cast<int64_t>(std::count_if(units.begin(), units.end(), [&](int32_t u) { return stays(keep, u); }));
+  const auto kept =
+      static_cast<int64_t>(std::count_if(units.begin(), units.end(), [&](int32_t u) { return stays(keep, u); }));
   INCITE_ASSERT(size * kept % total == 0);
   return size * kept / total;
 }
@@ -86,7 +89,9 @@ void shrink_sizes(Program& program, const UnitMap& map, const Selection& keep) {
   }
 }
 
-double largest(const at::Tensor& tensor) { return tensor.abs().max().item<double>(); }
+double largest(const at::Tensor& tensor) {
+  return tensor.abs().max().item<double>();
+}
 
 }  // namespace
 
@@ -105,7 +110,9 @@ Program mask(const Program& program, const UnitMap& map, const Selection& keep) 
   for (const Reader& reader : map.readers) {
     Node& node = masked.nodes[static_cast<size_t>(reader.node)];
     const Labels& labels = map.activations[static_cast<size_t>(node.inputs[reader.input])];
-    if (labels.empty() || std::all_of(labels.units.begin(), labels.units.end(), [&](int32_t u) { return stays(keep, u); })) continue;
+    if (labels.empty() ||
+        std::all_of(labels.units.begin(), labels.units.end(), [&](int32_t u) { return stays(keep, u); }))
+      continue;
     at::Tensor ones = at::zeros({static_cast<int64_t>(labels.units.size())}, program.device);
     ones.index_fill_(0, kept_positions(labels.units, keep).to(program.device), 1.0);
     Node multiplication;
@@ -126,7 +133,8 @@ Program mask(const Program& program, const UnitMap& map, const Selection& keep) 
   }
   std::vector<Node> nodes;
   for (size_t n = 0; n < masked.nodes.size(); ++n) {
-    for (Node& node : before[n]) nodes.push_back(std::move(node));
+    for (Node& node : before[n])
+      nodes.push_back(std::move(node));
     nodes.push_back(std::move(masked.nodes[n]));
   }
   masked.nodes = std::move(nodes);

@@ -11,9 +11,12 @@
 namespace incite {
 namespace {
 
-size_t at_index(int32_t i) { return static_cast<size_t>(i); }
+size_t at_index(int32_t i) {
+  return static_cast<size_t>(i);
+}
 
-/// Positions along the one axis along which `positions` varies. No labels if it varies along none, several or the first (the samples).
+/// Positions along the one axis along which `positions` varies. No labels if it varies along none, several or the first
+/// (the samples).
 Labels compress(const at::Tensor& positions) {
   Labels labels;
   for (int64_t axis = 0; axis < positions.dim(); ++axis) {
@@ -35,10 +38,12 @@ Labels compress(const at::Tensor& positions) {
 
 }  // namespace
 
-Analysis::Analysis(const Program& program, const Sample& sample) : program_(program), sample_(sample), labels_(program.values.size()) {
+Analysis::Analysis(const Program& program, const Sample& sample)
+    : program_(program), sample_(sample), labels_(program.values.size()) {
   for (size_t n = 0; n < program.nodes.size(); ++n) {
     const auto id = static_cast<NodeId>(n);
-    for (const ValueId output : program.nodes[n].outputs) makers_[output] = id;
+    for (const ValueId output : program.nodes[n].outputs)
+      makers_[output] = id;
     for (size_t i = 0; i < program.nodes[n].inputs.size(); ++i) {
       const ValueId input = program.nodes[n].inputs[i];
       if (program.is_parameter(input)) reads_[input].insert({id, i});
@@ -62,10 +67,13 @@ UnitMap Analysis::run() {
 
 bool Analysis::is_tensor(size_t i) const {
   const ValueId value = node_->inputs[i];
-  return !shape(value).empty() || constant(i).isTensor() || program_.value(value).type->kind() == c10::TypeKind::TensorType;
+  return !shape(value).empty() || constant(i).isTensor() ||
+         program_.value(value).type->kind() == c10::TypeKind::TensorType;
 }
 
-const c10::IValue& Analysis::constant(size_t i) const { return sample_.others[static_cast<size_t>(node_->inputs[i])]; }
+const c10::IValue& Analysis::constant(size_t i) const {
+  return sample_.others[static_cast<size_t>(node_->inputs[i])];
+}
 
 void Analysis::set_labels(ValueId value, Labels labels) {
   if (!labels.empty()) {
@@ -83,7 +91,9 @@ const std::vector<ValueId>& Analysis::list_elements(ValueId list) const {
   return program_.node(maker->second).inputs;
 }
 
-void Analysis::set_list_labels(ValueId list, std::vector<Labels> labels) { list_labels_[list] = std::move(labels); }
+void Analysis::set_list_labels(ValueId list, std::vector<Labels> labels) {
+  list_labels_[list] = std::move(labels);
+}
 
 const std::vector<Labels>* Analysis::list_labels(ValueId list) const {
   const auto found = list_labels_.find(list);
@@ -114,16 +124,19 @@ void Analysis::tie(int32_t a, int32_t b, const char* reason) {
 }
 
 void Analysis::pin(const Labels& labels, const char* reason) {
-  for (const int32_t unit : labels.units) pin_label(unit, reason);
+  for (const int32_t unit : labels.units)
+    pin_label(unit, reason);
 }
 
 void Analysis::pin_inputs(const char* reason) {
   for (const ValueId input : node_->inputs) {
     pin(labels(input), reason);
     if (const auto* list = list_labels(input)) {
-      for (const Labels& element : *list) pin(element, reason);
+      for (const Labels& element : *list)
+        pin(element, reason);
     }
-    for (const ValueId element : list_elements(input)) pin(labels(element), reason);
+    for (const ValueId element : list_elements(input))
+      pin(labels(element), reason);
   }
 }
 
@@ -173,14 +186,16 @@ std::vector<Labels> Analysis::move_positions() {
 
   std::vector<c10::IValue> stack;
   stack.emplace_back(positions);
-  for (size_t i = 1; i < node_->inputs.size(); ++i) stack.push_back(constant(i));
+  for (size_t i = 1; i < node_->inputs.size(); ++i)
+    stack.push_back(constant(i));
   node_->run(stack);
   std::vector<Labels> moved;
   for (const c10::IValue& output : stack) {
     if (output.isTensor()) {
       moved.push_back(compress(output.toTensor()));
     } else if (output.isTensorList()) {
-      for (const at::Tensor& element : output.toTensorVector()) moved.push_back(compress(element));
+      for (const at::Tensor& element : output.toTensorVector())
+        moved.push_back(compress(element));
     } else {
       moved.emplace_back();
     }
@@ -210,7 +225,8 @@ void Analysis::check_parameters() {
         });
         id_ = node;
         if (!bound) {
-          for (const int32_t unit : cut[dimension]) pin_label(unit, "shared");
+          for (const int32_t unit : cut[dimension])
+            pin_label(unit, "shared");
         }
       }
     }
@@ -233,8 +249,9 @@ void Analysis::finish_outputs() {
     const int32_t label = output.units[i];
     if (label == no_unit || origin_[at_index(label)] != std::pair(layer, static_cast<int32_t>(i))) return;
   }
-  if (output.units.size() == static_cast<size_t>(shape(map_.layers[at_index(layer)].output)[static_cast<size_t>(
-                                 map_.layers[at_index(layer)].output_axis)])) {
+  if (output.units.size() ==
+      static_cast<size_t>(
+          shape(map_.layers[at_index(layer)].output)[static_cast<size_t>(map_.layers[at_index(layer)].output_axis)])) {
     map_.head = layer;
   }
 }
@@ -254,12 +271,15 @@ void Analysis::build_units() {
     map_.layers[at_index(layer)].units.push_back(unit);
   }
   const auto resolve = [&](std::vector<int32_t>& labels) {
-    for (int32_t& label : labels) label = label == no_unit ? no_unit : unit_of[at_index(label)];
+    for (int32_t& label : labels)
+      label = label == no_unit ? no_unit : unit_of[at_index(label)];
   };
-  for (Labels& labels : labels_) resolve(labels.units);
+  for (Labels& labels : labels_)
+    resolve(labels.units);
   map_.activations = std::move(labels_);
   for (auto& dimensions : map_.parameters) {
-    for (auto& units : dimensions) resolve(units);
+    for (auto& units : dimensions)
+      resolve(units);
   }
   for (PinEvent& event : pin_events_) {
     event.label = unit_of[at_index(event.label)];
@@ -271,7 +291,8 @@ void Analysis::build_groups() {
   std::vector<int32_t> parent(map_.layers.size());  // union-find over layers that share a unit
   std::iota(parent.begin(), parent.end(), 0);
   const auto root = [&](int32_t layer) {
-    while (parent[at_index(layer)] != layer) layer = parent[at_index(layer)] = parent[at_index(parent[at_index(layer)])];
+    while (parent[at_index(layer)] != layer)
+      layer = parent[at_index(layer)] = parent[at_index(parent[at_index(layer)])];
     return layer;
   };
   for (const Unit& unit : map_.units) {
@@ -296,14 +317,15 @@ void Analysis::build_groups() {
     map_.groups[at_index(unit.group)].units.push_back(static_cast<int32_t>(u));
   }
   for (Group& group : map_.groups) {
-    group.pinned =
-        std::all_of(group.units.begin(), group.units.end(), [&](int32_t unit) { return map_.units[at_index(unit)].pinned; });
+    group.pinned = std::all_of(group.units.begin(), group.units.end(),
+                               [&](int32_t unit) { return map_.units[at_index(unit)].pinned; });
   }
 }
 
 void Analysis::build_pins() {
   std::map<std::tuple<NodeId, std::string>, std::set<int32_t>> pins;
-  for (const PinEvent& event : pin_events_) pins[{event.node, event.reason}].insert(event.label);
+  for (const PinEvent& event : pin_events_)
+    pins[{event.node, event.reason}].insert(event.label);
   for (const auto& [where, units] : pins) {
     Pin pin;
     pin.node = std::get<0>(where);
@@ -321,6 +343,24 @@ int64_t UnitMap::removable_units() const {
   return std::count_if(units.begin(), units.end(), [](const Unit& unit) { return !unit.pinned; });
 }
 
-UnitMap analyse(const Program& program, const Sample& sample) { return Analysis(program, sample).run(); }
+int64_t UnitMap::pinned_units(const Group& group) const {
+  return std::count_if(group.units.begin(), group.units.end(),
+                       [&](int32_t unit) { return units[at_index(unit)].pinned; });
+}
+
+std::vector<int32_t> empty_layers(const UnitMap& map, const Selection& keep) {
+  std::vector<int32_t> empty;
+  for (size_t l = 0; l < map.layers.size(); ++l) {
+    const auto& units = map.layers[l].units;
+    if (std::none_of(units.begin(), units.end(), [&](int32_t unit) { return keep[at_index(unit)]; })) {
+      empty.push_back(static_cast<int32_t>(l));
+    }
+  }
+  return empty;
+}
+
+UnitMap analyse(const Program& program, const Sample& sample) {
+  return Analysis(program, sample).run();
+}
 
 }  // namespace incite

@@ -10,8 +10,8 @@
 
 namespace incite {
 
-/// The state of the label analysis while it walks the nodes; the rules (rules.cpp) work on it. Here a label is a channel of one layer; labels that
-/// belong to one unit are joined in a union-find forest.
+/// The state of the label analysis while it walks the nodes; the rules (rules.cpp) work on it. Here a label is a
+/// channel of one layer; labels that belong to one unit are joined in a union-find forest.
 class Analysis {
  public:
   Analysis(const Program& program, const Sample& sample);
@@ -45,7 +45,8 @@ class Analysis {
   /// Pins whatever this node reads, and leaves its outputs without labels.
   void pin_inputs(const char* reason);
 
-  /// Says that dimension `dimension` of input `i`, a parameter or constant, is cut as `units` says. Pins them when it can't be.
+  /// Says that dimension `dimension` of input `i`, a parameter or constant, is cut as `units` says. Pins them when it
+  /// can't be.
   void bind(size_t i, int64_t dimension, const std::vector<int32_t>& units);
   /// Whether input `i` is a parameter or a constant tensor, which can be cut.
   bool can_bind(size_t i) const;
@@ -55,8 +56,8 @@ class Analysis {
   void add_reader(size_t input) { map_.readers.push_back({id_, input}); }
   void add_size(size_t input, int64_t element, ValueId value) { map_.sizes.push_back({id_, input, element, value}); }
 
-  /// Runs this node on tensors that hold positions along the labelled axis of input 0. One entry for each output (or for each element of its list);
-  /// no labels where the result varies along several axes or none.
+  /// Runs this node on tensors that hold positions along the labelled axis of input 0. One entry for each output (or
+  /// for each element of its list); no labels where the result varies along several axes or none.
   std::vector<Labels> move_positions();
 
  private:
@@ -74,11 +75,11 @@ class Analysis {
   NodeId id_ = -1;
   const Node* node_ = nullptr;
 
-  std::vector<Labels> labels_;                        // by value
+  std::vector<Labels> labels_;                          // by value
   std::map<ValueId, std::vector<Labels>> list_labels_;  // labels of lists that a node made
   std::map<ValueId, NodeId> makers_;
-  std::vector<int32_t> parent_;                       // union-find, by label
-  std::vector<std::pair<int32_t, int32_t>> origin_;   // by label: layer and channel
+  std::vector<int32_t> parent_;                      // union-find, by label
+  std::vector<std::pair<int32_t, int32_t>> origin_;  // by label: layer and channel
   struct Binding {
     NodeId node;
     size_t input;

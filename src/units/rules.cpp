@@ -14,14 +14,17 @@ namespace {
 
 using Rule = void (*)(Analysis&);
 
-int64_t from_end(int64_t axis, int64_t rank) { return axis < 0 ? axis + rank : axis; }
+int64_t from_end(int64_t axis, int64_t rank) {
+  return axis < 0 ? axis + rank : axis;
+}
 
 /// Dimensions that an argument names (an integer or a list of them), counted from the front.
 std::vector<int64_t> dimensions(const c10::IValue& argument, int64_t rank) {
   std::vector<int64_t> named;
   if (argument.isInt()) named = {argument.toInt()};
   if (argument.isIntList()) named = argument.toIntVector();
-  for (int64_t& dimension : named) dimension = from_end(dimension, rank);
+  for (int64_t& dimension : named)
+    dimension = from_end(dimension, rank);
   return named;
 }
 
@@ -57,7 +60,8 @@ void linear(Analysis& a) {
   a.set_output(produce(a, 1, 0, 2, axis));
 }
 
-/// A convolution in groups: all channels that one group reads and all that it makes are one unit, but each channel of a depthwise one.
+/// A convolution in groups: all channels that one group reads and all that it makes are one unit, but each channel of a
+/// depthwise one.
 void grouped_convolution(Analysis& a, int64_t groups, size_t groups_input) {
   Labels made = produce(a, 1, 0, 2, 1);
   const Labels& x = a.input_labels(0);
@@ -67,7 +71,8 @@ void grouped_convolution(Analysis& a, int64_t groups, size_t groups_input) {
   if (!labelled) a.pin(x, "axis");
   for (int64_t g = 0; g < groups; ++g) {
     const int32_t first = made.units[static_cast<size_t>(g * makes)];
-    for (int64_t i = 1; i < makes; ++i) a.tie(first, made.units[static_cast<size_t>(g * makes + i)], "grouped");
+    for (int64_t i = 1; i < makes; ++i)
+      a.tie(first, made.units[static_cast<size_t>(g * makes + i)], "grouped");
     for (int64_t i = 0; i < reads; ++i) {
       a.tie(first, labelled ? x.units[static_cast<size_t>(g * reads + i)] : no_unit, "grouped");
     }
@@ -89,13 +94,21 @@ void convolve(Analysis& a, int64_t groups, size_t groups_input, bool transposed)
   grouped_convolution(a, groups, groups_input);
 }
 
-void convolution(Analysis& a) { convolve(a, a.integer(6), 6, false); }
-void transposed_convolution(Analysis& a) { convolve(a, a.integer(6), 6, true); }
-void general_convolution(Analysis& a) { convolve(a, a.integer(8), 8, a.constant(6).toBool()); }
+void convolution(Analysis& a) {
+  convolve(a, a.integer(6), 6, false);
+}
+void transposed_convolution(Analysis& a) {
+  convolve(a, a.integer(6), 6, true);
+}
+void general_convolution(Analysis& a) {
+  convolve(a, a.integer(8), 8, a.constant(6).toBool());
+}
 
 // ---- Element-wise -------------------------------------------------------------------------------------------------
 
-void pass(Analysis& a) { a.set_output(a.input_labels(0)); }
+void pass(Analysis& a) {
+  a.set_output(a.input_labels(0));
+}
 
 /// Per-channel parameters: inputs 1 to `count`, one element a channel.
 void per_channel(Analysis& a, size_t count) {
@@ -114,7 +127,9 @@ void per_channel(Analysis& a, size_t count) {
   pass(a);
 }
 
-void batch_norm(Analysis& a) { per_channel(a, 4); }
+void batch_norm(Analysis& a) {
+  per_channel(a, 4);
+}
 void prelu(Analysis& a) {
   if (a.can_bind(1) && a.shape(a.node().inputs[1]) == std::vector<int64_t>{1}) return pass(a);
   per_channel(a, 1);
@@ -130,7 +145,8 @@ void broadcast(Analysis& a) {
     if (!a.is_tensor(i) || a.input_labels(i).empty()) continue;
     Labels labels = a.input_labels(i);
     labels.axis += rank - a.rank(a.node().inputs[i]);
-    const bool stretched = static_cast<int64_t>(labels.units.size()) != a.shape(output)[static_cast<size_t>(labels.axis)];
+    const bool stretched =
+        static_cast<int64_t>(labels.units.size()) != a.shape(output)[static_cast<size_t>(labels.axis)];
     if (stretched) {  // one unit over many positions: tied to none of them
       a.pin(labels, "broadcast");
     } else if (made.empty()) {
@@ -139,7 +155,8 @@ void broadcast(Analysis& a) {
     } else if (made.axis != labels.axis) {
       return a.pin_inputs("axes");
     } else {
-      for (size_t j = 0; j < labels.units.size(); ++j) a.tie(made.units[j], labels.units[j], "none");
+      for (size_t j = 0; j < labels.units.size(); ++j)
+        a.tie(made.units[j], labels.units[j], "none");
     }
   }
   if (made.empty()) return;
@@ -191,7 +208,8 @@ void softmax(Analysis& a) {
 
 // ---- Layout -------------------------------------------------------------------------------------------------------
 
-/// Runs the operation on positions. `whole`: the labelled axis must come through as it is, since a part of it can't be taken once it is cut.
+/// Runs the operation on positions. `whole`: the labelled axis must come through as it is, since a part of it can't be
+/// taken once it is cut.
 std::vector<Labels> moved(Analysis& a, bool whole) {
   const Labels& x = a.input_labels(0);
   std::vector<Labels> outputs = a.move_positions();
@@ -199,13 +217,16 @@ std::vector<Labels> moved(Analysis& a, bool whole) {
   for (Labels& labels : outputs) {
     sound = sound && !labels.empty();
     if (whole) {
-      sound = sound && labels.units.size() == x.units.size() && std::is_sorted(labels.units.begin(), labels.units.end());
+      sound =
+          sound && labels.units.size() == x.units.size() && std::is_sorted(labels.units.begin(), labels.units.end());
     }
-    for (int32_t& unit : labels.units) unit = x.units[static_cast<size_t>(unit)];
+    for (int32_t& unit : labels.units)
+      unit = x.units[static_cast<size_t>(unit)];
   }
   if (sound) return outputs;
   a.pin(x, "layout");
-  for (Labels& labels : outputs) labels = {};
+  for (Labels& labels : outputs)
+    labels = {};
   return outputs;
 }
 
@@ -233,7 +254,8 @@ void parts(Analysis& a) {
 void unpack(Analysis& a) {
   const auto* labels = a.list_labels(a.node().inputs[0]);
   if (labels == nullptr) return;
-  for (size_t i = 0; i < a.node().outputs.size(); ++i) a.set_labels(a.node().outputs[i], (*labels)[i]);
+  for (size_t i = 0; i < a.node().outputs.size(); ++i)
+    a.set_labels(a.node().outputs[i], (*labels)[i]);
 }
 
 /// view, reshape, expand: the size of the labelled axis shrinks with it.
@@ -270,7 +292,8 @@ void concatenate(Analysis& a) {
     } else if (made.units.empty()) {
       made.units = std::move(units);
     } else {
-      for (size_t i = 0; i < units.size(); ++i) a.tie(made.units[i], units[i], "none");
+      for (size_t i = 0; i < units.size(); ++i)
+        a.tie(made.units[i], units[i], "none");
     }
   }
   a.set_output(std::move(made));
@@ -329,20 +352,22 @@ const std::unordered_map<std::string, Rule>& rules() {
                            "aten::contiguous", "aten::clone", "aten::movedim", "aten::numpy_T"}) {
       rows[op] = layout<false>;
     }
-    for (const char* op : {"aten::slice", "aten::select", "aten::narrow", "aten::flip", "aten::roll"}) rows[op] = layout<true>;
+    for (const char* op : {"aten::slice", "aten::select", "aten::narrow", "aten::flip", "aten::roll"})
+      rows[op] = layout<true>;
     for (const char* op :
-         {"aten::relu",      "aten::relu6",      "aten::tanh",       "aten::sigmoid",     "aten::gelu",       "aten::silu",
-          "aten::mish",      "aten::elu",        "aten::selu",       "aten::celu",        "aten::leaky_relu", "aten::hardtanh",
-          "aten::hardswish", "aten::hardsigmoid", "aten::softplus",  "aten::log_sigmoid", "aten::softsign",   "aten::hardshrink",
-          "aten::softshrink", "aten::tanhshrink", "aten::threshold", "aten::clamp",       "aten::clamp_min",  "aten::clamp_max",
-          "aten::abs",       "aten::neg",        "aten::exp",        "aten::expm1",       "aten::log",        "aten::log1p",
-          "aten::sqrt",      "aten::rsqrt",      "aten::square",     "aten::reciprocal",  "aten::erf",        "aten::sin",
-          "aten::cos",       "aten::atan",       "aten::round",      "aten::floor",       "aten::ceil",       "aten::sign",
-          "aten::detach",    "aten::to",         "aten::alias"}) {
+         {"aten::relu",        "aten::relu6",    "aten::tanh",       "aten::sigmoid",     "aten::gelu",
+          "aten::silu",        "aten::mish",     "aten::elu",        "aten::selu",        "aten::celu",
+          "aten::leaky_relu",  "aten::hardtanh", "aten::hardswish",  "aten::hardsigmoid", "aten::softplus",
+          "aten::log_sigmoid", "aten::softsign", "aten::hardshrink", "aten::softshrink",  "aten::tanhshrink",
+          "aten::threshold",   "aten::clamp",    "aten::clamp_min",  "aten::clamp_max",   "aten::abs",
+          "aten::neg",         "aten::exp",      "aten::expm1",      "aten::log",         "aten::log1p",
+          "aten::sqrt",        "aten::rsqrt",    "aten::square",     "aten::reciprocal",  "aten::erf",
+          "aten::sin",         "aten::cos",      "aten::atan",       "aten::round",       "aten::floor",
+          "aten::ceil",        "aten::sign",     "aten::detach",     "aten::to",          "aten::alias"}) {
       rows[op] = pass;
     }
-    for (const char* op : {"aten::add", "aten::sub", "aten::rsub", "aten::mul", "aten::div", "aten::pow", "aten::maximum",
-                           "aten::minimum", "aten::atan2"}) {
+    for (const char* op : {"aten::add", "aten::sub", "aten::rsub", "aten::mul", "aten::div", "aten::pow",
+                           "aten::maximum", "aten::minimum", "aten::atan2"}) {
       rows[op] = broadcast;
     }
     return rows;

@@ -45,8 +45,8 @@ std::string bytes_of(std::initializer_list<T> values) {
 /// `bytes` bytes of `value`, the lowest first.
 inline std::string little_endian(uint64_t value, int bytes) {
   std::string result;
-  for (int i = 0; i < bytes; ++i)
-    result.push_back(static_cast<char>(value >> (8 * i) & 0xff));
+  for (; bytes > 0; --bytes, value >>= 8)
+    result.push_back(static_cast<char>(value & 0xff));
   return result;
 }
 

@@ -2,10 +2,15 @@
 
 #include <cstdint>
 #include <random>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 namespace incite {
+
+/// A seed of its own for each purpose, from the user's one seed: stages draw independently of each other. FNV-1a over
+/// the purpose, mixed by splitmix64.
+uint64_t derive_seed(uint64_t seed, std::string_view purpose);
 
 /// Random draws that depend on the seed alone: the standard fixes what std::mt19937_64 gives, but not what its
 /// distributions make of it.

@@ -26,8 +26,8 @@ struct DatasetOptions {
 /// Labelled samples in memory, as stored in the file: they are converted batch by batch.
 struct Dataset {
   at::Tensor input;  ///< [N, ...] of the file's type, on the CPU
-  at::Tensor
-      target;  ///< [N] int64 classes, or [N, K] as stored; undefined if there is none. See classes_of and values_of.
+  /// [N] or [N, K] as stored, but whole numbers [N] as int64; undefined if there is none. See classes_of and values_of.
+  at::Tensor target;
   double input_scale = 1.0;
   std::string file;  ///< for messages
   std::string input_key, target_key;
@@ -44,7 +44,7 @@ struct Dataset {
 /// Reads and checks a data set. Throws Error: data_file (see NpzFile), data_mismatch for an input without samples, NaN
 /// or infinite inputs or targets (the message names the first sample), a target whose length differs from the input's
 /// (both are said), or a target that is neither [N] nor [N, K], or an input_shape whose element count differs from the
-/// file's.
+/// file's; usage for an input_scale that is 0 or not finite. What becomes infinite in float32 counts as infinite.
 Dataset read_dataset(const DatasetOptions& options);
 
 /// The classes of a data set's target: int64 [N] on the CPU, each in [0, outputs). Takes integer [N] (or [N, 1]) labels

@@ -14,8 +14,8 @@ using Environment = std::vector<c10::IValue>;
 
 /// Runs a program, whole or in part. It refers to the program, which must outlive it and not change.
 ///
-/// Whether gradients are recorded is the caller's choice (at::NoGradGuard). A node that fails throws std::runtime_error with PyTorch's own first
-/// line and the node's place in the user's code.
+/// Whether gradients are recorded is the caller's choice (at::NoGradGuard). A node that fails throws std::runtime_error
+/// with PyTorch's own first line and the node's place in the user's code.
 class Executor {
  public:
   explicit Executor(const Program& program);

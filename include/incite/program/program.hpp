@@ -63,7 +63,8 @@ struct Program {
   /// Elements of all trained parameters that the program reads; buffers do not count.
   int64_t parameter_count() const;
 
-  /// Drops nodes whose outputs nothing needs, then the values that no node reads or makes (they stay as holes: ids do not change).
+  /// Drops nodes whose outputs nothing needs, then the values that no node reads or makes (they stay as holes: ids do
+  /// not change).
   void remove_dead_nodes();
 };
 

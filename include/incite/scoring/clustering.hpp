@@ -26,7 +26,8 @@ struct Clustering {
 
 /// k-means: k-means++ start (Arthur and Vassilvitskii, SODA 2007), Lloyd's iterations, empty clusters refilled with the
 /// point farthest from its mean. `points` is floating [points, features]; computed in float64 blocks on the CPU. The
-/// same seed gives the same clusters. Throws Error (usage) if k is not in [1, points].
+/// same seed gives the same clusters. Throws Error: usage if k is not in [1, points], unsupported if a point
+/// is NaN or infinite (the message names the first). Up to 8192 points of many features cost O(points²) memory.
 Clustering kmeans(const at::Tensor& points, const KMeansParams& params);
 
 /// Agglomerative clustering with Ward's criterion, cut at k clusters: what scikit-learn's

@@ -1,18 +1,14 @@
 #pragma once
 
-#include <vector>
-
 #include "incite/units/unit_map.hpp"
 
 namespace incite {
 
-/// Which units stay: one entry for each of UnitMap::units.
-using Selection = std::vector<bool>;
-
-/// The program with the units that are not in `keep` taken out: parameters cut along the dimensions that belong to them, and the constants that count
-/// them made smaller. Keeping all gives the same program.
+/// The program with the units that are not in `keep` taken out: parameters cut along the dimensions that belong to
+/// them, and the constants that count them made smaller. Keeping all gives the same program.
 ///
-/// Throws std::logic_error when a unit that is pinned is taken out, other than the head's channels, or a layer would be left empty.
+/// Throws std::logic_error when a unit that is pinned is taken out, other than the head's channels, or a layer would be
+/// left empty.
 Program slice(const Program& program, const UnitMap& map, const Selection& keep);
 
 /// The program as it is, with zeros where a layer reads a unit that is not in `keep`: what a slice must equal.
@@ -24,7 +20,8 @@ struct SliceCheck {
   bool moved = false;     ///< whether masking changed the original's output: else the check says nothing
 };
 
-/// Compares the slice, which must keep all of the head's channels, with the masked original on `input`, whole and on its first sample alone.
+/// Compares the slice, which must keep all of the head's channels, with the masked original on `input`, whole and on
+/// its first sample alone.
 SliceCheck check_slice(const Program& program, const UnitMap& map, const Selection& keep, const Program& sliced,
                        const at::Tensor& input);
 

@@ -24,13 +24,13 @@ struct Labels {
 /// A node with a trained weight that makes channels.
 struct Layer {
   NodeId node = -1;
-  std::string name;             ///< as in the state_dict, without ".weight"
-  std::vector<int32_t> units;   ///< by output channel
+  std::string name;            ///< as in the state_dict, without ".weight"
+  std::vector<int32_t> units;  ///< by output channel
   ValueId weight = -1;
-  int64_t weight_axis = 0;      ///< dimension of the weight that counts output channels
-  ValueId bias = -1;            ///< -1: none
+  int64_t weight_axis = 0;  ///< dimension of the weight that counts output channels
+  ValueId bias = -1;        ///< -1: none
   ValueId output = -1;
-  int64_t output_axis = 1;      ///< axis of the output that counts channels
+  int64_t output_axis = 1;  ///< axis of the output that counts channels
 };
 
 /// One output channel of a layer, or several, of one or more layers, that must live or die together.
@@ -53,10 +53,10 @@ struct Group {
 
 /// Why units can't be removed.
 struct Pin {
-  NodeId node = -1;          ///< -1: the model's output
-  std::string op;            ///< "aten::layer_norm"
-  std::string source;        ///< "net.py:31"
-  std::string reason;        ///< one word
+  NodeId node = -1;    ///< -1: the model's output
+  std::string op;      ///< "aten::layer_norm"
+  std::string source;  ///< "net.py:31"
+  std::string reason;  ///< one word
   std::vector<int32_t> units;
 };
 
@@ -66,7 +66,8 @@ struct Reader {
   size_t input = 0;
 };
 
-/// A constant that counts positions along the labelled axis of `value`: a size in a view, the groups of a convolution. It shrinks in proportion.
+/// A constant that counts positions along the labelled axis of `value`: a size in a view, the groups of a convolution.
+/// It shrinks in proportion.
 struct SizeArgument {
   NodeId node = -1;
   size_t input = 0;
@@ -79,19 +80,29 @@ struct UnitMap {
   std::vector<Layer> layers;
   std::vector<Unit> units;
   std::vector<Group> groups;
-  std::vector<Labels> activations;                             ///< by value
-  std::vector<std::vector<std::vector<int32_t>>> parameters;   ///< by value, by dimension: the unit of each position; empty: not cut
+  std::vector<Labels> activations;  ///< by value
+  std::vector<std::vector<std::vector<int32_t>>>
+      parameters;  ///< by value, by dimension: the unit of each position; empty: not cut
   std::vector<Reader> readers;
   std::vector<SizeArgument> sizes;
   std::vector<Pin> pins;
-  int32_t head = -1;            ///< the layer whose channels are the model's outputs, in order; -1: there is none
+  int32_t head = -1;  ///< the layer whose channels are the model's outputs, in order; -1: there is none
 
   /// Units that can be removed.
   int64_t removable_units() const;
+  /// Units of a group that can't be removed.
+  int64_t pinned_units(const Group& group) const;
 };
 
-/// Finds units by labels that flow through the program (design §4, §9): producers make labels, element-wise operations tie their operands' labels,
-/// layout operations are run on labels, and what is not known pins the labels that reach it.
+/// Which units stay: one entry for each of UnitMap::units.
+using Selection = std::vector<bool>;
+
+/// Layers of which `keep` leaves no channel: a program can't be cut like that.
+std::vector<int32_t> empty_layers(const UnitMap& map, const Selection& keep);
+
+/// Finds units by labels that flow through the program (design §4, §9): producers make labels, element-wise operations
+/// tie their operands' labels, layout operations are run on labels, and what is not known pins the labels that reach
+/// it.
 ///
 /// `sample` is what the values are on some input. Throws nothing for a model that it does not understand: it pins.
 UnitMap analyse(const Program& program, const Sample& sample);

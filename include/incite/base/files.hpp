@@ -1,0 +1,42 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace incite {
+
+/// The SHA-256 of a file's content, in hexadecimal. Throws Error (data_file) if it can't be read.
+std::string sha256_of_file(const std::filesystem::path& file);
+
+/// The content of a text file. Throws Error (data_file) if it can't be read.
+std::string read_text(const std::filesystem::path& file);
+
+/// Files for one folder that appear there together or not at all: they are written to a hidden folder inside it and
+/// renamed into place by commit. What was not committed is removed, and so are folders that were made for this.
+class StagedFiles {
+ public:
+  /// Makes the folder if there is none. Throws Error (output) if that, or writing into it, is impossible.
+  explicit StagedFiles(std::filesystem::path folder);
+  ~StagedFiles();
+  StagedFiles(const StagedFiles&) = delete;
+  StagedFiles& operator=(const StagedFiles&) = delete;
+
+  /// Writes one file, to the disk. Throws Error (output) if it does not fit.
+  void write(const std::string& name, std::string_view content);
+  /// Where a file lies until commit.
+  std::filesystem::path path(const std::string& name) const { return staging_ / name; }
+  /// Renames all files into the folder, in the order in which they were written, over any of the same name.
+  void commit();
+
+ private:
+  void remove_made_folders();
+
+  std::filesystem::path folder_;
+  std::filesystem::path staging_;
+  std::vector<std::filesystem::path> made_folders_;  // innermost first
+  std::vector<std::string> names_;
+};
+
+}  // namespace incite

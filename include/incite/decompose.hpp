@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "incite/base/progress.hpp"
+#include "incite/data/dataset.hpp"
+#include "incite/decomposition.hpp"
+#include "incite/inspection.hpp"
+#include "incite/scoring/contributions.hpp"
+#include "incite/slicing/head.hpp"
+
+namespace incite {
+
+/// What decompose and inspect work on.
+struct ModelOptions {
+  std::filesystem::path model;
+  DatasetOptions data;
+  std::string device = "cpu";  ///< cpu, cuda or cuda:<index>
+};
+
+/// Options of decompose. The defaults are ours; `paper_preset` gives the paper's.
+struct DecomposeOptions : ModelOptions {
+  std::filesystem::path out;
+  std::optional<DatasetOptions> test;  ///< unset: a share of the data is held out
+  double held_out = 0.2;               ///< share of the data to evaluate on when there is no test data
+  std::optional<Task> task;            ///< unset: from the target
+  std::optional<Metric> metric;        ///< unset: the next for classification, absolute for regression
+  Metric classification_metric = Metric::probability;
+  std::vector<double> factors = {1.1, 0.9, 0.0};
+  ClusteringMethod clustering = ClusteringMethod::kmeans;
+  int64_t cluster_size = 0;  ///< 0: chosen for each group
+  double keep = 0.6;
+  int64_t samples = 0;  ///< samples to score; 0: all
+  HeadMethod head = HeadMethod::lbfgs;
+  int64_t epochs = 128;          ///< of --head adam
+  std::vector<int64_t> outputs;  ///< empty: all
+  uint64_t seed = 0;
+  int64_t memory = 0;  ///< bytes; 0: half of what is free
+  bool force = false;
+};
+
+/// Loads a model and finds its units. Throws what load_program and read_dataset throw, and Error (device).
+Inspection inspect(const ModelOptions& options);
+
+/// Takes a model apart and writes its modules and decomposition.json into `options.out`, all or nothing. Throws Error.
+Decomposition decompose(const DecomposeOptions& options, const Progress& progress = {});
+
+/// Evaluates the modules of a decomposition on other data. `folder` holds decomposition.json; `model`, if not empty, is
+/// the original's file in place of the one named there. Throws Error.
+struct EvaluateOptions {
+  std::filesystem::path folder;
+  std::filesystem::path model;
+  std::filesystem::path data;
+  std::optional<std::string> input_key, target_key;
+  std::optional<double> input_scale;
+  std::vector<int64_t> input_shape;
+  std::string device = "cpu";
+};
+struct ModulesEvaluation {
+  Decomposition decomposition;
+  Evaluation evaluation;
+};
+ModulesEvaluation evaluate_modules(const EvaluateOptions& options, const Progress& progress = {});
+
+}  // namespace incite

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "incite/data/dataset.hpp"
+#include "incite/evaluation/evaluate.hpp"
+#include "incite/units/output_kind.hpp"
+
+namespace incite {
+
+/// A file that a decomposition was made from.
+struct SourceFile {
+  std::string file;
+  std::string sha256;
+};
+
+struct GroupResult {
+  std::vector<std::string> layers;
+  int64_t units = 0;
+  int64_t clusters = 0;
+  int64_t pinned = 0;  ///< units that can't be removed
+};
+
+struct ModuleResult {
+  int64_t output = 0;
+  std::string file;  ///< in the folder of decomposition.json
+  int64_t parameters = 0;
+  int64_t bytes = 0;
+  double compression = 1;                            ///< parameters of the original over parameters of the module
+  std::map<std::string, std::vector<int64_t>> kept;  ///< by layer: channels
+  double slice_difference = 0;  ///< relative difference between the bare slice and the masked original
+  double score = 0;             ///< accuracy in telling its class from the others, or mean absolute error
+};
+
+/// An option and its value, as the report writes them.
+using Setting =
+    std::pair<std::string, std::variant<bool, int64_t, double, std::string, std::vector<int64_t>, std::vector<double>>>;
+
+/// Everything that a decomposition has to say: the content of decomposition.json.
+struct Decomposition {
+  SourceFile model;
+  int64_t parameters = 0;
+  int64_t outputs = 0;
+  OutputKind kind = OutputKind::logits;
+  Task task = Task::classification;
+
+  SourceFile data;
+  std::optional<SourceFile> test;
+  int64_t samples = 0;      ///< in the data
+  int64_t fit_samples = 0;  ///< of those, what scoring and heads may use
+  int64_t scored_samples = 0;
+  int64_t test_samples = 0;
+  bool own_targets = false;  ///< no target was given: the model's own outputs stood in for it
+  std::string input_key, target_key;
+  double input_scale = 1;
+  std::vector<int64_t> input_shape;
+
+  std::vector<Setting> settings;  ///< every option in force
+  std::vector<GroupResult> groups;
+  std::vector<ModuleResult> modules;
+  Evaluation evaluation;
+  double mean_overlap = 1;
+  double mean_compression = 1;
+  std::vector<std::pair<std::string, double>> seconds;  ///< by stage, in order
+  std::string device;
+  int64_t threads = 1;
+};
+
+}  // namespace incite

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <c10/core/Device.h>
+
+#include <cstdint>
+#include <string>
+
+namespace incite {
+
+/// The device that a name means: cpu, cuda or cuda:<index>. Throws Error: usage for any other name, device for a GPU
+/// that is not there.
+c10::Device parse_device(const std::string& name);
+
+/// Half of the memory that is free for this process now, in bytes: what activations may take by default.
+int64_t default_memory(c10::Device device);
+
+}  // namespace incite

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "incite/units/unit_map.hpp"
+
+namespace incite {
+
+enum class ClusteringMethod { kmeans, agglomerative, none };
+const char* to_string(ClusteringMethod method);
+
+/// How units are put together to be mutated as one.
+struct ClusterParams {
+  ClusteringMethod method = ClusteringMethod::kmeans;
+  int64_t cluster_size = 0;  ///< mean units a cluster; 0: a 16th of the group's units, 1 to 10
+  uint64_t seed = 0;
+};
+
+/// Units of one group that are mutated, and kept or removed, together.
+struct Cluster {
+  int32_t group = -1;
+  std::vector<int32_t> units;  ///< ascending; none is pinned
+};
+
+/// Clusters the removable units of each group by their incoming weights and biases, each feature scaled to [0, 1] over
+/// the group, as the paper does; a unit of several layers has the features of all. Groups come in order, clusters
+/// numbered by their first unit. k = ceil(units / cluster_size). `none` makes each unit a cluster. Throws Error (usage)
+/// for a negative cluster_size.
+std::vector<Cluster> cluster_units(const Program& program, const UnitMap& map, const ClusterParams& params);
+
+}  // namespace incite

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+#include "incite/data/dataset.hpp"
+#include "incite/units/output_kind.hpp"
+#include "incite/units/unit_map.hpp"
+
+namespace incite {
+
+enum class HeadMethod {
+  lbfgs,     ///< convex, to convergence, on all samples with the two classes weighted alike
+  adam,      ///< the paper's: mini-batches of balanced samples, the best validation epoch kept
+  original,  ///< the original's output layer, all outputs
+};
+const char* to_string(HeadMethod method);
+
+struct HeadParams {
+  HeadMethod method = HeadMethod::lbfgs;
+  int64_t epochs = 128;         ///< adam: most passes over the samples
+  int64_t iterations = 200;     ///< lbfgs: most iterations
+  double l2 = 1e-5;             ///< lbfgs: penalty on the weights of standardised features
+  double learning_rate = 1e-3;  ///< adam
+  int64_t batch = 128;          ///< adam: samples a step
+  double validation = 0.1;      ///< adam: share of the samples that choose the epoch
+  uint64_t seed = 0;
+};
+
+/// An output layer for one module. Classification: two rows, [others, the module's class]; regression: one.
+struct Head {
+  at::Tensor weight;  ///< [rows, features] float32
+  at::Tensor bias;    ///< [rows] float32; undefined if the original's layer has none
+};
+
+/// What the head of a module is fitted to. All tensors are on one device.
+struct HeadData {
+  at::Tensor features;  ///< [samples, features] float32: what the module's body gives
+  at::Tensor positive;  ///< classification: [samples] bool, whether a sample is of the module's class
+  at::Tensor values;    ///< regression: [samples] float32
+  bool has_bias = true;
+  OutputKind kind = OutputKind::logits;
+};
+
+/// The layer whose outputs are the model's, if a head can be fitted in its place: a linear layer over [samples,
+/// features] whose channels belong to nothing else, with nothing but a (log-)softmax or sigmoid after it. Throws Error
+/// (unsupported) otherwise; the message says what stands in the way.
+const Layer& fittable_head(const Program& program, const UnitMap& map, Task task);
+
+/// Fits a classification head. `original` is the original's output layer with its inputs cut (all rows), where adam
+/// starts. Logistic regression; see HeadMethod. Throws Error (data_mismatch) if there is no sample of one of the two
+/// classes.
+Head fit_classification_head(const HeadData& data, const Head& original, int64_t output, const HeadParams& params);
+
+/// Fits a regression head by least absolute deviation: with lbfgs from the least-squares solution, with a smoothed |r|
+/// that sharpens in stages.
+Head fit_regression_head(const HeadData& data, const Head& original, int64_t output, const HeadParams& params);
+
+}  // namespace incite

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "incite/base/progress.hpp"
+#include "incite/decompose.hpp"
+
+namespace incite::cli {
+
+/// Options that every verb has.
+struct CommonOptions {
+  bool json = false;
+  bool quiet = false;
+  bool verbose = false;
+  int threads = 0;  // 0: as many as there are cores
+};
+
+/// Data options as they stand on the command line.
+struct DataArguments {
+  std::string input_scale = "auto";
+  std::vector<int64_t> input_shape;
+};
+
+// A verb's set-up: adds it to the application, and a callback that runs it.
+void add_inspect(CLI::App& app, CommonOptions& common);
+void add_decompose(CLI::App& app, CommonOptions& common);
+void add_evaluate(CLI::App& app, CommonOptions& common);
+
+void add_common_options(CLI::App& verb, CommonOptions& common);
+void add_model_options(CLI::App& verb, ModelOptions& options, DataArguments& arguments);
+/// Puts what was parsed into the data options. Throws Error (usage).
+void finish_data_options(const DataArguments& arguments, DatasetOptions& options);
+
+/// Sets logging and threads as the common options say.
+void apply(const CommonOptions& common);
+/// A progress callback for the terminal, which also stops the run when the user does.
+Progress make_progress(const CommonOptions& common);
+/// Writes a result to stdout: the document, or the table unless all is to be quiet.
+void print(const CommonOptions& common, const std::string& json, const std::string& table);
+
+/// A check for CLI11 that a number lies in a range; its message says what was expected.
+CLI::Validator in_range(double low, double high, bool low_allowed, const std::string& expected);
+
+/// "auto", "all": a word that stands for 0; else a whole number of 1 or more. Throws Error (usage).
+int64_t parse_count(const std::string& option, const std::string& text, const std::string& word);
+/// "auto", or a number. Throws Error (usage).
+std::optional<double> parse_scale(const std::string& text);
+
+}  // namespace incite::cli

@@ -1,0 +1,115 @@
+#include <ATen/Parallel.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <charconv>
+#include <iostream>
+#include <thread>
+
+#include "command.hpp"
+#include "incite/base/error.hpp"
+#include "progress_bar.hpp"
+
+namespace incite::cli {
+
+void add_common_options(CLI::App& verb, CommonOptions& common) {
+  verb.add_flag("--json", common.json, "Print one JSON document to stdout in place of the table")->group("Output");
+  verb.add_flag("-q,--quiet", common.quiet, "Print errors only")->group("Output")->excludes("--json");
+  verb.add_flag("-v,--verbose", common.verbose, "Log what is done to stderr")->group("Output");
+  verb.add_option("--threads", common.threads, "CPU threads, 1 to 1024; default: one for each core")
+      ->check(in_range(1, 1024, true, "1 to 1024 threads"))
+      ->group("Machine");
+}
+
+void add_model_options(CLI::App& verb, ModelOptions& options, DataArguments& arguments) {
+  verb.add_option("model", options.model, "The trained model, a TorchScript file")->required()->type_name("MODEL.pt");
+  verb.add_option("-d,--data", options.data.file, "Samples and targets, a NumPy archive")
+      ->required()
+      ->type_name("FILE.npz")
+      ->group("Data");
+  verb.add_option("--input-key", options.data.input_key, "Array of samples in the archive")
+      ->capture_default_str()
+      ->type_name("NAME")
+      ->group("Data");
+  verb.add_option("--target-key", options.data.target_key,
+                  "Array of targets: class labels [N], one-hot [N, K], or values [N, K]; without it the model's own "
+                  "outputs serve")
+      ->capture_default_str()
+      ->type_name("NAME")
+      ->group("Data");
+  verb.add_option("--input-scale", arguments.input_scale, "Factor on inputs; auto: 1/255 for uint8, 1 for other types")
+      ->capture_default_str()
+      ->type_name("NUMBER|auto")
+      ->group("Data");
+  verb.add_option("--input-shape", arguments.input_shape,
+                  "Shape of one sample, such as 1,28,28; default: as in the archive")
+      ->delimiter(',')
+      ->type_name("SIZES")
+      ->group("Data");
+  verb.add_option("--device", options.device, "cpu, cuda or cuda:INDEX")
+      ->capture_default_str()
+      ->type_name("DEVICE")
+      ->group("Machine");
+}
+
+void finish_data_options(const DataArguments& arguments, DatasetOptions& options) {
+  options.input_scale = parse_scale(arguments.input_scale);
+  options.input_shape = arguments.input_shape;
+}
+
+void apply(const CommonOptions& common) {
+  auto logger = spdlog::stderr_color_mt("incite");
+  logger->set_pattern("%^%l%$: %v");
+  spdlog::set_default_logger(std::move(logger));
+  spdlog::set_level(common.quiet ? spdlog::level::err : common.verbose ? spdlog::level::info : spdlog::level::warn);
+  const unsigned int cores = std::max(std::thread::hardware_concurrency(), 1U);
+  at::set_num_threads(common.threads > 0 ? common.threads : static_cast<int>(cores));
+}
+
+Progress make_progress(const CommonOptions& common) {
+  return [bar = std::make_shared<ProgressBar>(!common.quiet)](const ProgressEvent& event) {
+    bar->show(event);
+    if (interrupted()) fail(ExitCode::interrupted, "stopped; nothing was written");
+  };
+}
+
+void print(const CommonOptions& common, const std::string& json, const std::string& table) {
+  if (common.json) {
+    std::cout << json;
+  } else if (!common.quiet) {
+    std::cout << table;
+  }
+  std::cout.flush();
+  if (!std::cout) fail(ExitCode::output, "stdout: the result can't be written");
+}
+
+CLI::Validator in_range(double low, double high, bool low_allowed, const std::string& expected) {
+  CLI::Validator validator(
+      [=](std::string& text) -> std::string {
+        double value = 0;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+        const bool number = error == std::errc() && end == text.data() + text.size();
+        if (number && value <= high && (value > low || (low_allowed && value == low))) return {};
+        return fmt::format("{}: expected {}", text, expected);
+      },
+      "");
+  return validator;
+}
+
+int64_t parse_count(const std::string& option, const std::string& text, const std::string& word) {
+  if (text == word) return 0;
+  int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error == std::errc() && end == text.data() + text.size() && value >= 1) return value;
+  fail(ExitCode::usage, "{} {}: expected {} or a whole number of 1 or more", option, text, word);
+}
+
+std::optional<double> parse_scale(const std::string& text) {
+  if (text == "auto") return std::nullopt;
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error == std::errc() && end == text.data() + text.size() && value != 0) return value;
+  fail(ExitCode::usage, "--input-scale {}: expected auto or a number other than 0", text);
+}
+
+}  // namespace incite::cli

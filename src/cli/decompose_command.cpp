@@ -1,0 +1,188 @@
+#include <spdlog/spdlog.h>
+
+#include "command.hpp"
+#include "incite/base/error.hpp"
+#include "incite/report/json.hpp"
+#include "incite/report/table.hpp"
+
+namespace incite::cli {
+namespace {
+
+struct Arguments {
+  DecomposeOptions options;
+  DataArguments data;
+  std::string test_file, test_input_key, test_target_key;
+  std::string task = "auto";
+  std::string metric = "auto";
+  std::string clustering = "kmeans";
+  std::string cluster_size = "auto";
+  std::string samples = "all";
+  std::string head = "lbfgs";
+  std::string outputs = "all";
+  std::string preset;
+  uint64_t memory = 0;
+};
+
+template <typename Enum>
+Enum named(const std::string& name, std::initializer_list<Enum> values) {
+  for (const Enum value : values) {
+    if (name == to_string(value)) return value;
+  }
+  throw std::logic_error("a name that the command line should have refused: " + name);
+}
+
+CLI::Option* choice(CLI::App& verb, const std::string& flag, std::string& value, const std::vector<std::string>& names,
+                    const std::string& help, const std::string& group) {
+  std::string list;
+  for (const std::string& name : names)
+    list += (list.empty() ? "" : "|") + name;
+  auto check = CLI::Validator(
+      [names, list](std::string& text) -> std::string {
+        if (std::find(names.begin(), names.end(), text) != names.end()) return {};
+        return fmt::format("{}: expected {}", text, list);
+      },
+      "");
+  return verb.add_option(flag, value, help)->check(check)->capture_default_str()->type_name(list)->group(group);
+}
+
+void add_data_options(CLI::App& verb, Arguments& a) {
+  verb.add_option("--test", a.test_file, "Data to evaluate on; default: a held-out part of --data")
+      ->type_name("FILE.npz")
+      ->group("Data");
+  verb.add_option("--test-input-key", a.test_input_key, "Array of samples in the test data; default: as --input-key")
+      ->type_name("NAME")
+      ->group("Data");
+  verb.add_option("--test-target-key", a.test_target_key, "Array of targets in the test data; default: as --target-key")
+      ->type_name("NAME")
+      ->group("Data");
+  verb.add_option("--held-out", a.options.held_out,
+                  "Share of --data to evaluate on where there is no --test, above 0 and below 1")
+      ->check(in_range(0, 0.999999, false, "a share above 0 and below 1"))
+      ->capture_default_str()
+      ->type_name("SHARE")
+      ->group("Data");
+  choice(verb, "--task", a.task, {"auto", "classification", "regression"},
+         "What the model does; auto: told from the target", "Data");
+  verb.add_option("--outputs", a.outputs, "Outputs to make modules for, such as 0,3")
+      ->capture_default_str()
+      ->type_name("LIST|all")
+      ->group("Data");
+}
+
+void add_method_options(CLI::App& verb, Arguments& a) {
+  choice(verb, "--preset", a.preset, {"paper"},
+         "paper: the published method (flips, agglomerative clusters of 10, keep 0.6, head by Adam); options given "
+         "beside it win",
+         "Method");
+  choice(verb, "--metric", a.metric, {"auto", "probability", "flips", "absolute"},
+         "What a mutant's effect is measured by; auto: probability, absolute for regression", "Method");
+  verb.add_option("--factors", a.options.factors, "Factors that mutants multiply weights and biases by")
+      ->delimiter(',')
+      ->default_str("1.1,0.9,0")
+      ->type_name("NUMBERS")
+      ->group("Method");
+  choice(verb, "--clustering", a.clustering, {"kmeans", "agglomerative", "none"},
+         "How units are put together to be mutated as one", "Method");
+  verb.add_option("--cluster-size", a.cluster_size,
+                  "Mean units a cluster, 1 or more; auto: a 16th of the group, 1 to 10")
+      ->capture_default_str()
+      ->type_name("UNITS|auto")
+      ->group("Method");
+  verb.add_option("--samples", a.samples, "Samples to score, 1 or more")
+      ->capture_default_str()
+      ->type_name("COUNT|all")
+      ->group("Method");
+  verb.add_option("--keep", a.options.keep, "Share of each group's clusters that a module keeps, above 0 and up to 1")
+      ->check(in_range(0, 1, false, "a share above 0 and up to 1"))
+      ->capture_default_str()
+      ->type_name("SHARE")
+      ->group("Method");
+  choice(verb, "--head", a.head, {"lbfgs", "adam", "original"},
+         "How a module's output layer is made; original: the model's own, all outputs, with its inputs cut", "Method");
+  verb.add_option("--epochs", a.options.epochs, "Most epochs of --head adam, 1 or more")
+      ->check(in_range(1, 1e9, true, "1 or more epochs"))
+      ->capture_default_str()
+      ->type_name("COUNT")
+      ->group("Method");
+  verb.add_option("--seed", a.options.seed, "Seed of all random choices, 0 or more")
+      ->capture_default_str()
+      ->type_name("NUMBER")
+      ->group("Method");
+}
+
+/// The paper's preset, where the user said nothing else.
+void apply_preset(const CLI::App& verb, Arguments& a) {
+  if (a.preset.empty()) return;
+  const auto set = [&](const char* flag, std::string& value, const char* preset) {
+    if (verb.get_option(flag)->count() == 0) value = preset;
+  };
+  a.options.classification_metric = Metric::flips;
+  set("--clustering", a.clustering, "agglomerative");
+  set("--cluster-size", a.cluster_size, "10");
+  set("--head", a.head, "adam");
+}
+
+std::vector<int64_t> parse_outputs(const std::string& text) {
+  std::vector<int64_t> outputs;
+  if (text == "all") return outputs;
+  for (const std::string& part : CLI::detail::split(text, ',')) {
+    if (part.empty() || part.find_first_not_of("0123456789") != std::string::npos || part.size() > 9) {
+      fail(ExitCode::usage, "--outputs {}: expected all, or numbers of outputs such as 0,3", text);
+    }
+    outputs.push_back(std::stoll(part));
+  }
+  return outputs;
+}
+
+void finish(const CLI::App& verb, Arguments& a) {
+  apply_preset(verb, a);
+  DecomposeOptions& options = a.options;
+  finish_data_options(a.data, options.data);
+  options.data.target_required = verb.get_option("--target-key")->count() > 0;
+  if (!a.test_file.empty()) {
+    options.test = options.data;
+    options.test->file = a.test_file;
+    if (!a.test_input_key.empty()) options.test->input_key = a.test_input_key;
+    if (!a.test_target_key.empty()) options.test->target_key = a.test_target_key;
+  }
+  if (a.task != "auto") options.task = named<Task>(a.task, {Task::classification, Task::regression});
+  if (a.metric != "auto") {
+    options.metric = named<Metric>(a.metric, {Metric::probability, Metric::flips, Metric::absolute});
+  }
+  options.clustering = named<ClusteringMethod>(
+      a.clustering, {ClusteringMethod::kmeans, ClusteringMethod::agglomerative, ClusteringMethod::none});
+  options.head = named<HeadMethod>(a.head, {HeadMethod::lbfgs, HeadMethod::adam, HeadMethod::original});
+  options.cluster_size = parse_count("--cluster-size", a.cluster_size, "auto");
+  options.samples = parse_count("--samples", a.samples, "all");
+  options.outputs = parse_outputs(a.outputs);
+  options.memory = static_cast<int64_t>(a.memory);
+}
+
+}  // namespace
+
+void add_decompose(CLI::App& app, CommonOptions& common) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* verb = app.add_subcommand("decompose", "Take a model apart into one small module for each of its outputs");
+  add_model_options(*verb, arguments->options, arguments->data);
+  add_data_options(*verb, *arguments);
+  add_method_options(*verb, *arguments);
+  verb->add_option("-o,--out", arguments->options.out, "Folder for the modules and decomposition.json")
+      ->required()
+      ->type_name("FOLDER")
+      ->group("Output");
+  verb->add_flag("--force", arguments->options.force, "Replace a decomposition that is already in the folder")
+      ->group("Output");
+  add_common_options(*verb, common);
+  verb->add_option("--memory", arguments->memory, "Memory for activations, such as 2GB; default: half of what is free")
+      ->transform(CLI::AsSizeValue(false))
+      ->type_name("BYTES")
+      ->group("Machine");
+  verb->callback([arguments, verb, &common] {
+    apply(common);
+    finish(*verb, *arguments);
+    const Decomposition result = decompose(arguments->options, make_progress(common));
+    print(common, to_json(result), to_table(result));
+  });
+}
+
+}  // namespace incite::cli

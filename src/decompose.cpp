@@ -1,0 +1,558 @@
+#include "incite/decompose.hpp"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <chrono>
+#include <numeric>
+
+#include "incite/base/error.hpp"
+#include "incite/base/files.hpp"
+#include "incite/base/random.hpp"
+#include "incite/evaluation/overlap.hpp"
+#include "incite/program/device.hpp"
+#include "incite/program/load.hpp"
+#include "incite/program/save.hpp"
+#include "incite/report/json.hpp"
+#include "incite/selection/select.hpp"
+#include "incite/slicing/slice.hpp"
+
+namespace incite {
+namespace {
+
+constexpr const char* document_name = "decomposition.json";
+constexpr int64_t check_samples = 8;
+
+/// Seconds by stage.
+class Stopwatch {
+ public:
+  void start(const std::string& stage) {
+    stop();
+    stage_ = stage;
+    began_ = std::chrono::steady_clock::now();
+  }
+  void stop() {
+    if (stage_.empty()) return;
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
+    const auto same =
+        std::find_if(seconds_.begin(), seconds_.end(), [&](const auto& entry) { return entry.first == stage_; });
+    if (same == seconds_.end()) {
+      seconds_.emplace_back(stage_, seconds);
+    } else {
+      same->second += seconds;
+    }
+    stage_.clear();
+  }
+  std::vector<std::pair<std::string, double>> seconds() {
+    stop();
+    return seconds_;
+  }
+
+ private:
+  std::string stage_;
+  std::chrono::steady_clock::time_point began_;
+  std::vector<std::pair<std::string, double>> seconds_;
+};
+
+/// The first samples of a data set, for loading and checking.
+at::Tensor first_samples(const Dataset& data, at::Device device) {
+  return data.batch(0, std::min(check_samples, data.size()), device);
+}
+
+int64_t output_count(const Program& program, const at::Tensor& input) {
+  const at::NoGradGuard no_grad;
+  return Executor(program)(input).size(1);
+}
+
+Task choose_task(const std::optional<Task>& asked, const Dataset& data, OutputKind kind) {
+  if (asked) return *asked;
+  if (data.target.defined()) return guess_task(data.target);
+  if (kind == OutputKind::probabilities || kind == OutputKind::log_probabilities || kind == OutputKind::sigmoid) {
+    return Task::classification;
+  }
+  fail(ExitCode::data_mismatch,
+       "{}: no target '{}', and the model's outputs do not say what they are; pass --target-key, or --task "
+       "classification or regression",
+       data.file, data.target_key);
+}
+
+Metric choose_metric(const DecomposeOptions& options, Task task) {
+  if (!options.metric) return task == Task::classification ? options.classification_metric : Metric::absolute;
+  if ((task == Task::regression) != (*options.metric == Metric::absolute)) {
+    fail(ExitCode::usage, "--metric {} is not for {}; expected {}", to_string(*options.metric), to_string(task),
+         task == Task::regression ? "absolute" : "probability or flips");
+  }
+  return *options.metric;
+}
+
+/// The truth about a data set: its target, or the model's own outputs where it has none.
+TestSet truth(const Program& program, const Dataset& data, Task task, int64_t outputs) {
+  TestSet set;
+  set.data = &data;
+  if (data.target.defined()) {
+    if (task == Task::classification) {
+      set.classes = classes_of(data, outputs);
+    } else {
+      set.values = values_of(data, outputs);
+    }
+    return set;
+  }
+  const at::Tensor own = outputs_for(program, data, at::arange(data.size(), at::kLong));
+  if (task == Task::classification) {
+    set.classes = own.argmax(1);
+  } else {
+    set.values = own;
+  }
+  return set;
+}
+
+class Decomposer {
+ public:
+  Decomposer(const DecomposeOptions& options, const Progress& progress) : options_(options), progress_(progress) {}
+
+  Decomposition run() {
+    check_options();
+    StagedFiles files(options_.out);
+    load();
+    analyse_model();
+    split();
+    check_classes();
+    score_clusters();
+    watch_.start("modules");
+    for (size_t i = 0; i < outputs_.size(); ++i) {
+      make_module(outputs_[i], files);
+      report("making modules", static_cast<int64_t>(i) + 1, static_cast<int64_t>(outputs_.size()), "modules");
+    }
+    watch_.start("evaluation");
+    measure();
+    result_.seconds = watch_.seconds();
+    const double total = std::accumulate(result_.seconds.begin(), result_.seconds.end(), 0.0,
+                                         [](double sum, const auto& entry) { return sum + entry.second; });
+    result_.seconds.emplace_back("total", total);
+    files.write(document_name, to_json(result_));
+    replace_earlier_result();
+    files.commit();
+    return std::move(result_);
+  }
+
+ private:
+  void report(const std::string& stage, int64_t done, int64_t total, const std::string& unit) const {
+    if (progress_) progress_({stage, done, total, unit});
+  }
+
+  void check_options() const {
+    if (!(options_.keep > 0 && options_.keep <= 1)) {
+      fail(ExitCode::usage, "--keep {}: expected a share above 0 and up to 1", options_.keep);
+    }
+    if (options_.factors.empty()) fail(ExitCode::usage, "--factors: expected at least one factor");
+    if (std::filesystem::exists(options_.out / document_name) && !options_.force) {
+      fail(ExitCode::output, "{}: already holds a decomposition; pass --force to replace it, or another --out",
+           options_.out.string());
+    }
+  }
+
+  void load() {
+    watch_.start("load");
+    device_ = parse_device(options_.device);
+    data_ = read_dataset(options_.data);
+    if (options_.test) test_ = read_dataset(*options_.test);
+    program_ = load_program(options_.model, first_samples(data_, device_));
+    result_.model = {options_.model.string(), sha256_of_file(options_.model)};
+    result_.data = {options_.data.file.string(), sha256_of_file(options_.data.file)};
+    if (options_.test) result_.test = SourceFile{options_.test->file.string(), sha256_of_file(options_.test->file)};
+  }
+
+  void analyse_model() {
+    watch_.start("analysis");
+    map_ = analyse(program_, sample_values(program_, samples_of_size(2)));
+    kind_ = output_kind(program_, map_);
+    result_.outputs = output_count(program_, first_samples(data_, device_));
+    result_.parameters = program_.parameter_count();
+    result_.kind = kind_;
+    task_ = result_.task = choose_task(options_.task, data_, kind_);
+    metric_ = choose_metric(options_, task_);
+    if (task_ == Task::classification && result_.outputs < 2) {
+      fail(ExitCode::data_mismatch,
+           "{}: it has one output; classification needs one for each class, regression is --task regression",
+           options_.model.string());
+    }
+    if (map_.removable_units() == 0) {
+      fail(ExitCode::unsupported,
+           "{}: no unit can be removed, since every layer is pinned; 'incite inspect' says by what",
+           options_.model.string());
+    }
+    outputs_ = options_.outputs;
+    if (outputs_.empty()) {
+      outputs_.resize(static_cast<size_t>(result_.outputs));
+      std::iota(outputs_.begin(), outputs_.end(), 0);
+    }
+    std::sort(outputs_.begin(), outputs_.end());
+    outputs_.erase(std::unique(outputs_.begin(), outputs_.end()), outputs_.end());
+    for (const int64_t output : outputs_) {
+      if (output < 0 || output >= result_.outputs) {
+        fail(ExitCode::usage, "--outputs {}: the model has outputs 0 to {}", output, result_.outputs - 1);
+      }
+    }
+    if (options_.head != HeadMethod::original) fittable_head(program_, map_, task_);
+  }
+
+  at::Tensor samples_of_size(int64_t count) const {
+    return data_.batch(at::arange(count, at::kLong).remainder(data_.size()), device_);
+  }
+
+  /// What is fitted to and what is measured on: never the same samples.
+  void split() {
+    fit_ = truth(program_, data_, task_, result_.outputs);
+    const at::Tensor order = stratified_order(fit_.classes, data_.size(), derive_seed(options_.seed, "split"));
+    if (options_.test) {
+      fit_.samples = order;
+      held_out_ = truth(program_, test_, task_, result_.outputs);
+      held_out_.samples = at::arange(test_.size(), at::kLong);
+    } else {
+      const auto held_out = std::max<int64_t>(1, std::llround(options_.held_out * static_cast<double>(data_.size())));
+      if (held_out >= data_.size()) {
+        fail(ExitCode::data_mismatch,
+             "{}: {} samples are too few to fit on some and measure on others; give more, or --test",
+             options_.data.file.string(), data_.size());
+      }
+      held_out_ = fit_;
+      held_out_.samples = order.narrow(0, 0, held_out);
+      fit_.samples = order.narrow(0, held_out, data_.size() - held_out);
+    }
+    result_.own_targets = !data_.target.defined();
+    result_.samples = data_.size();
+    result_.fit_samples = fit_.samples.size(0);
+    result_.test_samples = held_out_.samples.size(0);
+    result_.input_key = options_.data.input_key;
+    result_.target_key = options_.data.target_key;
+    result_.input_scale = data_.input_scale;
+    result_.input_shape = options_.data.input_shape;
+  }
+
+  /// Every module asked for needs samples of its class, and of others.
+  void check_classes() const {
+    if (task_ != Task::classification) return;
+    const at::Tensor counts = at::bincount(fit_.classes.index_select(0, fit_.samples), {}, result_.outputs);
+    for (const int64_t output : outputs_) {
+      const int64_t own = counts[output].item<int64_t>();
+      if (own == 0) {
+        fail(ExitCode::data_mismatch,
+             "{}: no sample of class {}, whose module is asked for; add some, or leave it out of --outputs",
+             options_.data.file.string(), output);
+      }
+      if (own == fit_.samples.size(0)) {
+        fail(ExitCode::data_mismatch, "{}: all samples are of class {}; a module needs samples of other classes too",
+             options_.data.file.string(), output);
+      }
+    }
+  }
+
+  void score_clusters() {
+    watch_.start("clustering");
+    ClusterParams cluster_params;
+    cluster_params.method = options_.clustering;
+    cluster_params.cluster_size = options_.cluster_size;
+    cluster_params.seed = options_.seed;
+    clusters_ = cluster_units(program_, map_, cluster_params);
+    note_groups();
+    watch_.start("scoring");
+    ScoringParams scoring;
+    scoring.metric = metric_;
+    scoring.factors = options_.factors;
+    scoring.memory = memory();
+    const int64_t count =
+        options_.samples > 0 ? std::min(options_.samples, fit_.samples.size(0)) : fit_.samples.size(0);
+    contributions_ =
+        score(program_, map_, clusters_, kind_, data_, fit_.samples.narrow(0, 0, count), scoring, progress_);
+    result_.scored_samples = contributions_.samples;
+  }
+
+  int64_t memory() const { return options_.memory > 0 ? options_.memory : default_memory(device_); }
+
+  void note_groups() {
+    for (const Group& group : map_.groups) {
+      GroupResult noted;
+      for (const int32_t l : group.layers)
+        noted.layers.push_back(map_.layers[static_cast<size_t>(l)].name);
+      noted.units = static_cast<int64_t>(group.units.size());
+      noted.pinned = map_.pinned_units(group);
+      result_.groups.push_back(std::move(noted));
+    }
+    for (const Cluster& cluster : clusters_)
+      ++result_.groups[static_cast<size_t>(cluster.group)].clusters;
+  }
+
+  void make_module(int64_t output, StagedFiles& files) {
+    const Selection keep = select(map_, clusters_, contributions_.scores, output, options_.keep);
+    const Program body = slice(program_, map_, keep);
+    ModuleResult noted;
+    noted.output = output;
+    noted.file = fmt::format("module-{}.pt", output);
+    noted.slice_difference = checked_difference(output, keep, body);
+    Program module = options_.head == HeadMethod::original ? body : with_new_head(body, keep, output);
+    const std::string bytes = serialise(module);
+    files.write(noted.file, bytes);
+    check_file(files.path(noted.file), module);
+    noted.bytes = static_cast<int64_t>(bytes.size());
+    noted.parameters = module.parameter_count();
+    noted.compression = static_cast<double>(result_.parameters) / static_cast<double>(noted.parameters);
+    noted.kept = kept_channels(keep, output);
+    result_.modules.push_back(std::move(noted));
+    selections_.push_back(keep);
+    programs_.push_back(std::move(module));
+  }
+
+  /// A slice that differs from the masked original is never written.
+  double checked_difference(int64_t output, const Selection& keep, const Program& body) const {
+    const SliceCheck check = check_slice(program_, map_, keep, body, first_samples(data_, device_));
+    if (check.difference <= slice_tolerance) return check.difference;
+    fail(ExitCode::internal,
+         "module {}: the slice differs from the masked original by {:.2g} (at most {:.2g} is allowed), so it is not "
+         "written; please report "
+         "this model",
+         output, check.difference, slice_tolerance);
+  }
+
+  /// What was written is read back and compared: it must be loadable, and the same function.
+  void check_file(const std::filesystem::path& file, const Program& module) const {
+    const at::NoGradGuard no_grad;
+    const at::Tensor input = first_samples(data_, device_);
+    const Program read = load_program(file, input);
+    const at::Tensor expected = Executor(module)(input);
+    const at::Tensor found = Executor(read)(input);
+    const double scale = std::max(expected.abs().max().item<double>(), 1e-30);
+    if ((found - expected).abs().max().item<double>() <= 1e-5 * scale) return;
+    fail(ExitCode::internal,
+         "{}: read back, it gives other outputs than the module in memory; please report this model", file.string());
+  }
+
+  std::map<std::string, std::vector<int64_t>> kept_channels(const Selection& keep, int64_t output) const {
+    std::map<std::string, std::vector<int64_t>> kept;
+    for (size_t l = 0; l < map_.layers.size(); ++l) {
+      const Layer& layer = map_.layers[l];
+      std::vector<int64_t>& channels = kept[layer.name];
+      channels.clear();
+      const bool new_head = static_cast<int32_t>(l) == map_.head && options_.head != HeadMethod::original;
+      for (size_t channel = 0; channel < layer.units.size(); ++channel) {
+        const bool stays =
+            new_head ? static_cast<int64_t>(channel) == output : keep[static_cast<size_t>(layer.units[channel])];
+        if (stays) channels.push_back(static_cast<int64_t>(channel));
+      }
+    }
+    return kept;
+  }
+
+  Program with_new_head(const Program& body, const Selection& keep, int64_t output) {
+    const Layer& head = fittable_head(program_, map_, task_);
+    const at::Tensor samples = head_samples(body);
+    HeadData data;
+    data.features = head_features(body, head, samples);
+    data.has_bias = head.bias >= 0;
+    data.kind = kind_;
+    Head original;
+    original.weight = body.value(head.weight).content.toTensor();
+    if (data.has_bias) original.bias = body.value(head.bias).content.toTensor();
+    HeadParams params;
+    params.method = options_.head;
+    params.epochs = options_.epochs;
+    params.seed = derive_seed(options_.seed, fmt::format("head {}", output));
+    Head fitted;
+    if (task_ == Task::classification) {
+      data.positive = (fit_.classes.index_select(0, samples) == output).to(device_);
+      fitted = fit_classification_head(data, original, output, params);
+    } else {
+      data.values = fit_.values.index_select(0, samples).select(1, output).contiguous().to(device_);
+      fitted = fit_regression_head(data, original, output, params);
+    }
+    // The slice keeps as many of the head's channels as the new one has rows; then their weights are replaced.
+    Selection rows = keep;
+    for (const int32_t unit : head.units)
+      rows[static_cast<size_t>(unit)] = false;
+    rows[static_cast<size_t>(head.units[static_cast<size_t>(output)])] = true;
+    if (fitted.weight.size(0) == 2) {
+      rows[static_cast<size_t>(head.units[output == 0 ? 1 : 0])] = true;
+    }
+    Program module = slice(program_, map_, rows);
+    replace(module, head.weight, fitted.weight);
+    if (data.has_bias) replace(module, head.bias, fitted.bias);
+    return module;
+  }
+
+  static void replace(Program& module, ValueId parameter, const at::Tensor& content) {
+    c10::IValue& old = module.values[static_cast<size_t>(parameter)].content;
+    INCITE_ASSERT(old.toTensor().sizes() == content.sizes());
+    old = content.to(old.toTensor().options());
+  }
+
+  /// Samples to fit heads on: all, or as many as the memory holds in double precision.
+  at::Tensor head_samples(const Program& body) const {
+    const Layer& head = map_.layers[static_cast<size_t>(map_.head)];
+    const int64_t row = body.value(head.weight).content.toTensor().size(1) * 4 * static_cast<int64_t>(sizeof(double));
+    const int64_t most = std::max<int64_t>(memory() / row, 1000);
+    return fit_.samples.narrow(0, 0, std::min(most, fit_.samples.size(0)));
+  }
+
+  /// What the body gives its head: [samples, features]. The body is run once.
+  at::Tensor head_features(const Program& body, const Layer& head, const at::Tensor& samples) const {
+    constexpr int64_t batch = 1024;
+    const at::NoGradGuard no_grad;
+    const Executor executor(body);
+    std::vector<bool> keep(body.values.size(), false);
+    const ValueId read = body.node(head.node).inputs[0];
+    keep[static_cast<size_t>(read)] = true;
+    std::vector<at::Tensor> features;
+    for (int64_t first = 0; first < samples.size(0); first += batch) {
+      Environment environment =
+          executor.start(data_.batch(samples.narrow(0, first, std::min(batch, samples.size(0) - first)), device_));
+      executor.run(environment, 0, head.node, keep);
+      features.push_back(environment[static_cast<size_t>(read)].toTensor());
+    }
+    return at::cat(features);
+  }
+
+  void measure() {
+    std::vector<ModuleToTest> modules;
+    for (size_t i = 0; i < programs_.size(); ++i)
+      modules.push_back({outputs_[i], &programs_[i]});
+    result_.evaluation = evaluate(program_, modules, kind_, task_, held_out_, progress_);
+    double compression = 0;
+    for (size_t i = 0; i < result_.modules.size(); ++i) {
+      result_.modules[i].score = result_.evaluation.modules[i];
+      compression += result_.modules[i].compression;
+    }
+    result_.mean_compression = compression / static_cast<double>(result_.modules.size());
+    result_.mean_overlap = mean_overlap(overlap_matrix(map_, selections_));
+    result_.device = device_.str();
+    result_.threads = at::get_num_threads();
+    note_settings();
+  }
+
+  void note_settings() {
+    const auto name = [](auto value) { return std::string(to_string(value)); };
+    result_.settings = {
+        {"task", name(task_)},
+        {"input_key", options_.data.input_key},
+        {"target_key", options_.data.target_key},
+        {"input_scale", data_.input_scale},
+        {"input_shape", options_.data.input_shape},
+        {"metric", name(metric_)},
+        {"factors", options_.factors},
+        {"clustering", name(options_.clustering)},
+        {"cluster_size", options_.cluster_size},
+        {"keep", options_.keep},
+        {"samples", options_.samples},
+        {"head", name(options_.head)},
+        {"epochs", options_.epochs},
+        {"outputs", outputs_},
+        {"held_out", options_.test ? 0.0 : options_.held_out},
+        {"seed", static_cast<int64_t>(options_.seed)},
+        {"device", device_.str()},
+        {"threads", result_.threads},
+        {"memory", memory()},
+    };
+  }
+
+  /// With --force: files of the earlier result that the new one does not have.
+  void replace_earlier_result() const {
+    const std::filesystem::path earlier = options_.out / document_name;
+    if (!std::filesystem::exists(earlier)) return;
+    std::vector<std::string> old;
+    try {
+      for (const ModuleResult& module : read_decomposition(earlier).modules)
+        old.push_back(module.file);
+    } catch (const Error&) {
+      return;  // not ours to understand: it is replaced all the same
+    }
+    for (const std::string& file : old) {
+      const bool stays =
+          std::any_of(result_.modules.begin(), result_.modules.end(), [&](const auto& m) { return m.file == file; });
+      const bool inside = std::filesystem::path(file).filename() == file;
+      std::error_code ignored;
+      if (!stays && inside) std::filesystem::remove(options_.out / file, ignored);
+    }
+  }
+
+  const DecomposeOptions& options_;
+  const Progress& progress_;
+  Stopwatch watch_;
+  Decomposition result_;
+  at::Device device_ = at::kCPU;
+  Dataset data_, test_;
+  Program program_;
+  UnitMap map_;
+  OutputKind kind_ = OutputKind::other;
+  Task task_ = Task::classification;
+  Metric metric_ = Metric::probability;
+  std::vector<int64_t> outputs_;
+  TestSet fit_, held_out_;
+  std::vector<Cluster> clusters_;
+  Contributions contributions_;
+  std::vector<Selection> selections_;
+  std::vector<Program> programs_;
+};
+
+}  // namespace
+
+Inspection inspect(const ModelOptions& options) {
+  const at::Device device = parse_device(options.device);
+  const Dataset data = read_dataset(options.data);
+  Inspection inspection;
+  inspection.program = load_program(options.model, first_samples(data, device));
+  const at::Tensor two = data.batch(at::arange(2, at::kLong).remainder(data.size()), device);
+  inspection.map = analyse(inspection.program, sample_values(inspection.program, two));
+  inspection.kind = output_kind(inspection.program, inspection.map);
+  inspection.outputs = output_count(inspection.program, two);
+  Selection least;
+  for (const Unit& unit : inspection.map.units)
+    least.push_back(unit.pinned);
+  for (const int32_t layer : empty_layers(inspection.map, least)) {
+    least[static_cast<size_t>(inspection.map.layers[static_cast<size_t>(layer)].units[0])] = true;
+  }
+  const int64_t all = inspection.program.parameter_count();
+  inspection.removable_parameters = all - slice(inspection.program, inspection.map, least).parameter_count();
+  return inspection;
+}
+
+Decomposition decompose(const DecomposeOptions& options, const Progress& progress) {
+  return Decomposer(options, progress).run();
+}
+
+ModulesEvaluation evaluate_modules(const EvaluateOptions& options, const Progress& progress) {
+  const at::Device device = parse_device(options.device);
+  ModulesEvaluation result;
+  result.decomposition = read_decomposition(options.folder / document_name);
+  const Decomposition& made = result.decomposition;
+  DatasetOptions data_options;
+  data_options.file = options.data;
+  data_options.input_key = options.input_key.value_or(made.input_key);
+  data_options.target_key = options.target_key.value_or(made.target_key);
+  data_options.target_required = true;
+  data_options.input_scale = options.input_scale.value_or(made.input_scale);
+  data_options.input_shape = options.input_shape.empty() ? made.input_shape : options.input_shape;
+  const Dataset data = read_dataset(data_options);
+  const at::Tensor input = first_samples(data, device);
+
+  const std::filesystem::path file = options.model.empty() ? std::filesystem::path(made.model.file) : options.model;
+  if (!std::filesystem::exists(file)) {
+    fail(ExitCode::model_file, "{}: the original model is not there; say where it is with --model", file.string());
+  }
+  if (sha256_of_file(file) != made.model.sha256) {
+    fail(ExitCode::data_mismatch,
+         "{}: not the model that {} was decomposed from (its SHA-256 differs); pass that one with --model",
+         file.string(), options.folder.string());
+  }
+  const Program original = load_program(file, input);
+  std::vector<Program> programs;
+  for (const ModuleResult& module : made.modules)
+    programs.push_back(load_program(options.folder / module.file, input));
+  std::vector<ModuleToTest> modules;
+  for (size_t i = 0; i < programs.size(); ++i)
+    modules.push_back({made.modules[i].output, &programs[i]});
+  TestSet test = truth(original, data, made.task, made.outputs);
+  test.samples = at::arange(data.size(), at::kLong);
+  result.evaluation = evaluate(original, modules, made.kind, made.task, test, progress);
+  return result;
+}
+
+}  // namespace incite

@@ -1,0 +1,45 @@
+#include "incite/program/device.hpp"
+
+#include <torch/cuda.h>
+
+#include <fstream>
+
+#include "incite/base/error.hpp"
+
+namespace incite {
+
+c10::Device parse_device(const std::string& name) {
+  c10::Device device(c10::kCPU);
+  try {
+    device = c10::Device(name);
+  } catch (const c10::Error&) {
+    fail(ExitCode::usage, "--device {}: expected cpu, cuda or cuda:<index>", name);
+  }
+  if (device.is_cpu()) return c10::Device(c10::kCPU);
+  if (!device.is_cuda()) fail(ExitCode::usage, "--device {}: expected cpu, cuda or cuda:<index>", name);
+  const auto count = static_cast<int64_t>(torch::cuda::device_count());
+  if (count == 0) {
+    fail(ExitCode::device, "--device {}: this machine, or this build of LibTorch, has no CUDA device; expected cpu",
+         name);
+  }
+  const int64_t index = device.has_index() ? device.index() : 0;
+  if (index >= count)
+    fail(ExitCode::device, "--device {}: there are {} CUDA devices; expected cuda:0 to cuda:{}", name, count,
+         count - 1);
+  return {c10::kCUDA, static_cast<c10::DeviceIndex>(index)};
+}
+
+int64_t default_memory(c10::Device device) {
+  constexpr int64_t otherwise = int64_t{2} << 30;
+  if (!device.is_cpu()) return otherwise;
+  std::ifstream file("/proc/meminfo");
+  std::string key;
+  int64_t kibibytes = 0;
+  std::string unit;
+  while (file >> key >> kibibytes >> unit) {
+    if (key == "MemAvailable:") return kibibytes * 1024 / 2;
+  }
+  return otherwise;
+}
+
+}  // namespace incite

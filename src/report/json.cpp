@@ -1,0 +1,213 @@
+#include "incite/report/json.hpp"
+
+#include <torch/version.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "incite/base/error.hpp"
+#include "incite/base/files.hpp"
+#include "incite/version.hpp"
+
+namespace incite {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json number(double value) {
+  return std::isfinite(value) ? Json(value) : Json(nullptr);
+}
+
+Json source(const SourceFile& file) {
+  return {{"file", file.file}, {"sha256", file.sha256}};
+}
+
+const char* score_name(Task task) {
+  return task == Task::classification ? "accuracy" : "mae";
+}
+
+Json evaluation_json(const Evaluation& evaluation) {
+  const std::string name = score_name(evaluation.task);
+  Json json = {{"samples", evaluation.samples}};
+  json["original_" + name] = number(evaluation.original);
+  json["combined_" + name] = number(evaluation.combined);
+  if (evaluation.task == Task::classification) {
+    json["accuracy_loss"] = number(evaluation.original - evaluation.combined);
+  } else {
+    json["mae_gain"] = number(evaluation.combined / evaluation.original - 1);
+  }
+  return json;
+}
+
+Json settings_json(const std::vector<Setting>& settings) {
+  Json json = Json::object();
+  for (const auto& [name, value] : settings) {
+    std::visit([&json, &key = name](const auto& held) { json[key] = held; }, value);
+  }
+  return json;
+}
+
+Json module_json(const ModuleResult& module, Task task) {
+  Json json = {
+      {"output", module.output},           {"file", module.file},
+      {"parameters", module.parameters},   {"bytes", module.bytes},
+      {"compression", module.compression}, {"slice_difference", module.slice_difference},
+  };
+  json[score_name(task)] = number(module.score);
+  json["kept"] = module.kept;
+  return json;
+}
+
+Json versions() {
+  return {{"incite", version}, {"torch", TORCH_VERSION}};
+}
+
+/// A member of a document; throws nlohmann's own error, which says its name, where it is missing or of another type.
+template <typename T>
+T get(const nlohmann::json& json, const char* key) {
+  return json.at(key).get<T>();
+}
+
+OutputKind output_kind_named(const std::string& name) {
+  for (const OutputKind kind :
+       {OutputKind::logits, OutputKind::probabilities, OutputKind::log_probabilities, OutputKind::sigmoid}) {
+    if (name == to_string(kind)) return kind;
+  }
+  return OutputKind::other;
+}
+
+Decomposition parse(const nlohmann::json& json) {
+  Decomposition decomposition;
+  const auto& model = json.at("model");
+  decomposition.model = {get<std::string>(model, "file"), get<std::string>(model, "sha256")};
+  decomposition.parameters = get<int64_t>(model, "parameters");
+  decomposition.outputs = get<int64_t>(model, "outputs");
+  decomposition.kind = output_kind_named(get<std::string>(model, "output_kind"));
+  decomposition.task =
+      get<std::string>(model, "task") == to_string(Task::regression) ? Task::regression : Task::classification;
+  const auto& settings = json.at("settings");
+  decomposition.input_key = get<std::string>(settings, "input_key");
+  decomposition.target_key = get<std::string>(settings, "target_key");
+  decomposition.input_scale = get<double>(settings, "input_scale");
+  decomposition.input_shape = get<std::vector<int64_t>>(settings, "input_shape");
+  for (const auto& entry : json.at("modules")) {
+    ModuleResult module;
+    module.output = get<int64_t>(entry, "output");
+    module.file = get<std::string>(entry, "file");
+    module.parameters = get<int64_t>(entry, "parameters");
+    module.compression = get<double>(entry, "compression");
+    decomposition.modules.push_back(std::move(module));
+  }
+  return decomposition;
+}
+
+std::string text(const Json& json) {
+  return json.dump(2) + "\n";
+}
+
+}  // namespace
+
+std::string to_json(const Decomposition& d) {
+  Json json;
+  json["schema"] = schema;
+  json["model"] = source(d.model);
+  json["model"].update({{"parameters", d.parameters},
+                        {"outputs", d.outputs},
+                        {"output_kind", to_string(d.kind)},
+                        {"task", to_string(d.task)}});
+  json["data"] = source(d.data);
+  json["data"].update({{"samples", d.samples},
+                       {"fit_samples", d.fit_samples},
+                       {"scored_samples", d.scored_samples},
+                       {"targets", d.own_targets ? "model" : "data"}});
+  json["test"] = d.test ? source(*d.test) : Json{{"file", d.data.file}, {"sha256", d.data.sha256}};
+  json["test"].update({{"samples", d.test_samples}, {"held_out", !d.test.has_value()}});
+  json["settings"] = settings_json(d.settings);
+  json["groups"] = Json::array();
+  for (const GroupResult& group : d.groups) {
+    json["groups"].push_back(
+        {{"layers", group.layers}, {"units", group.units}, {"clusters", group.clusters}, {"pinned", group.pinned}});
+  }
+  json["modules"] = Json::array();
+  for (const ModuleResult& module : d.modules)
+    json["modules"].push_back(module_json(module, d.task));
+  json["evaluation"] = evaluation_json(d.evaluation);
+  json["evaluation"].update({{"mean_overlap", d.mean_overlap}, {"mean_compression", d.mean_compression}});
+  json["timing"] = Json::object();
+  for (const auto& [stage, seconds] : d.seconds)
+    json["timing"][stage] = seconds;
+  json["versions"] = versions();
+  return text(json);
+}
+
+std::string to_json(const Decomposition& d, const Evaluation& evaluation, const SourceFile& data) {
+  Json json;
+  json["schema"] = schema;
+  json["model"] = source(d.model);
+  json["data"] = source(data);
+  json["modules"] = Json::array();
+  for (size_t i = 0; i < d.modules.size(); ++i) {
+    json["modules"].push_back({{"output", d.modules[i].output},
+                               {"file", d.modules[i].file},
+                               {"parameters", d.modules[i].parameters},
+                               {"compression", d.modules[i].compression},
+                               {score_name(evaluation.task), number(evaluation.modules[i])}});
+  }
+  json["evaluation"] = evaluation_json(evaluation);
+  json["versions"] = versions();
+  return text(json);
+}
+
+std::string to_json(const Inspection& inspection) {
+  const UnitMap& map = inspection.map;
+  Json json;
+  json["schema"] = schema;
+  json["parameters"] = inspection.program.parameter_count();
+  json["removable_parameters"] = inspection.removable_parameters;
+  json["outputs"] = inspection.outputs;
+  json["output_kind"] = to_string(inspection.kind);
+  json["head"] = map.head < 0 ? Json(nullptr) : Json(map.layers[static_cast<size_t>(map.head)].name);
+  json["layers"] = Json::array();
+  for (const Layer& layer : map.layers) {
+    const Node& node = inspection.program.node(layer.node);
+    json["layers"].push_back(
+        {{"name", layer.name}, {"op", node.op}, {"source", node.source}, {"channels", layer.units.size()}});
+  }
+  json["groups"] = Json::array();
+  for (const Group& group : map.groups) {
+    Json layers = Json::array();
+    for (const int32_t layer : group.layers)
+      layers.push_back(map.layers[static_cast<size_t>(layer)].name);
+    json["groups"].push_back({{"layers", layers}, {"units", group.units.size()}, {"pinned", map.pinned_units(group)}});
+  }
+  json["pins"] = Json::array();
+  for (const Pin& pin : map.pins) {
+    json["pins"].push_back({{"op", pin.node < 0 ? Json(nullptr) : Json(pin.op)},
+                            {"source", pin.source},
+                            {"reason", pin.reason},
+                            {"units", pin.units.size()}});
+  }
+  json["versions"] = versions();
+  return text(json);
+}
+
+Decomposition read_decomposition(const std::filesystem::path& file) {
+  if (!std::filesystem::exists(file)) {
+    fail(ExitCode::data_file, "{}: no such file; expected the folder that 'incite decompose --out' wrote",
+         file.string());
+  }
+  const std::string content = read_text(file);
+  try {
+    const auto json = nlohmann::json::parse(content);
+    if (const int found = get<int>(json, "schema"); found != schema) {
+      fail(ExitCode::data_file,
+           "{}: schema {}; this incite reads schema {}. Decompose again, or use the incite that wrote it",
+           file.string(), found, schema);
+    }
+    return parse(json);
+  } catch (const nlohmann::json::exception& error) {
+    fail(ExitCode::data_file, "{}: not a decomposition, or damaged: {}; decompose again", file.string(), error.what());
+  }
+}
+
+}  // namespace incite

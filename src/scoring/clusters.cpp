@@ -1,0 +1,105 @@
+#include "incite/scoring/clusters.hpp"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "incite/base/error.hpp"
+#include "incite/base/random.hpp"
+#include "incite/scoring/clustering.hpp"
+
+namespace incite {
+namespace {
+
+/// What a layer's channels read: incoming weights and bias, float32 [channels, features] on the CPU.
+at::Tensor incoming(const Program& program, const Layer& layer) {
+  at::Tensor weight = program.value(layer.weight).content.toTensor().movedim(layer.weight_axis, 0).flatten(1);
+  // A grouped transposed convolution would have fewer rows than channels; it is pinned before it comes here.
+  INCITE_ASSERT(weight.size(0) == static_cast<int64_t>(layer.units.size()));
+  if (layer.bias >= 0) weight = at::cat({weight, program.value(layer.bias).content.toTensor().unsqueeze(1)}, 1);
+  return weight.to(at::kCPU, at::kFloat);
+}
+
+/// [units, features], each feature scaled to [0, 1]. A unit with several channels in a layer has their mean.
+at::Tensor features(const Program& program, const UnitMap& map, const Group& group, const std::vector<int32_t>& units) {
+  std::vector<at::Tensor> columns;
+  for (const int32_t l : group.layers) {
+    const at::Tensor channels = incoming(program, map.layers[static_cast<size_t>(l)]);
+    std::vector<int64_t> rows;
+    std::vector<int64_t> read;
+    for (size_t u = 0; u < units.size(); ++u) {
+      for (const Unit::Member& member : map.units[static_cast<size_t>(units[u])].members) {
+        if (member.layer != l) continue;
+        rows.push_back(static_cast<int64_t>(u));
+        read.push_back(member.channel);
+      }
+    }
+    const at::Tensor index = at::tensor(rows, at::kLong);
+    const auto size = static_cast<int64_t>(units.size());
+    at::Tensor sums =
+        at::zeros({size, channels.size(1)}).index_add_(0, index, channels.index_select(0, at::tensor(read, at::kLong)));
+    const at::Tensor counts = at::zeros({size, 1}).index_add_(0, index, at::ones({index.size(0), 1}));
+    columns.push_back(sums.div_(counts.clamp_min(1)));
+  }
+  at::Tensor all = columns.size() == 1 ? columns[0] : at::cat(columns, 1);
+  const at::Tensor low = all.amin(0, true);
+  const at::Tensor range = all.amax(0, true) - low;
+  return all.sub_(low).div_(at::where(range > 0, range, at::ones_like(range)));
+}
+
+int64_t clusters_of(int64_t units, const ClusterParams& params) {
+  if (params.method == ClusteringMethod::none) return units;
+  const int64_t size = params.cluster_size > 0 ? params.cluster_size : std::clamp<int64_t>(units / 16, 1, 10);
+  return (units + size - 1) / size;
+}
+
+at::Tensor assign(const at::Tensor& points, int64_t k, const ClusterParams& params, uint64_t seed) {
+  if (k == points.size(0)) return at::arange(k, at::kLong);
+  if (params.method == ClusteringMethod::agglomerative) return agglomerative(points, k).assignment;
+  KMeansParams kmeans_params;
+  kmeans_params.k = k;
+  kmeans_params.seed = seed;
+  return kmeans(points, kmeans_params).assignment;
+}
+
+}  // namespace
+
+const char* to_string(ClusteringMethod method) {
+  switch (method) {
+    case ClusteringMethod::kmeans:
+      return "kmeans";
+    case ClusteringMethod::agglomerative:
+      return "agglomerative";
+    case ClusteringMethod::none:
+      return "none";
+  }
+  throw std::logic_error("a clustering method without a name");
+}
+
+std::vector<Cluster> cluster_units(const Program& program, const UnitMap& map, const ClusterParams& params) {
+  if (params.cluster_size < 0) fail(ExitCode::usage, "cluster size {}: expected 1 or more", params.cluster_size);
+  std::vector<Cluster> clusters;
+  for (size_t g = 0; g < map.groups.size(); ++g) {
+    const Group& group = map.groups[g];
+    std::vector<int32_t> units;
+    for (const int32_t unit : group.units) {
+      if (!map.units[static_cast<size_t>(unit)].pinned) units.push_back(unit);
+    }
+    if (units.empty()) continue;
+    const int64_t k = clusters_of(static_cast<int64_t>(units.size()), params);
+    const size_t first = clusters.size();
+    clusters.resize(first + static_cast<size_t>(k));
+    const at::Tensor assignment = k == static_cast<int64_t>(units.size())
+                                      ? at::arange(k, at::kLong)
+                                      : assign(features(program, map, group, units), k, params,
+                                               derive_seed(params.seed, fmt::format("clustering {}", g)));
+    for (size_t u = 0; u < units.size(); ++u) {
+      Cluster& cluster = clusters[first + static_cast<size_t>(assignment[static_cast<int64_t>(u)].item<int64_t>())];
+      cluster.group = static_cast<int32_t>(g);
+      cluster.units.push_back(units[u]);
+    }
+  }
+  return clusters;
+}
+
+}  // namespace incite

@@ -1,0 +1,61 @@
+#include "incite/selection/select.hpp"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "incite/base/error.hpp"
+
+namespace incite {
+
+namespace {
+
+/// A layer that shares only some of its group's units may be left with none: it keeps its best cluster.
+void fill_empty_layers(const UnitMap& map, const std::vector<Cluster>& clusters, const double* worth, Selection& kept) {
+  for (const int32_t layer : empty_layers(map, kept)) {
+    const Cluster* best = nullptr;
+    double most = 0;
+    for (size_t c = 0; c < clusters.size(); ++c) {
+      const bool has = std::any_of(clusters[c].units.begin(), clusters[c].units.end(), [&](int32_t unit) {
+        const auto& members = map.units[static_cast<size_t>(unit)].members;
+        return std::any_of(members.begin(), members.end(),
+                           [&](const Unit::Member& member) { return member.layer == layer; });
+      });
+      if (has && (best == nullptr || worth[c] > most)) {
+        best = &clusters[c];
+        most = worth[c];
+      }
+    }
+    INCITE_ASSERT(best != nullptr);
+    for (const int32_t unit : best->units)
+      kept[static_cast<size_t>(unit)] = true;
+  }
+}
+
+}  // namespace
+
+Selection select(const UnitMap& map, const std::vector<Cluster>& clusters, const at::Tensor& scores, int64_t output,
+                 double keep) {
+  if (!(keep > 0 && keep <= 1)) fail(ExitCode::usage, "--keep {}: expected a share above 0 and up to 1", keep);
+  const at::Tensor column = scores.select(1, output).contiguous();
+  const double* worth = column.data_ptr<double>();
+  Selection kept(map.units.size(), true);
+  for (size_t g = 0; g < map.groups.size(); ++g) {
+    std::vector<size_t> ranked;
+    for (size_t c = 0; c < clusters.size(); ++c) {
+      if (clusters[c].group == static_cast<int32_t>(g)) ranked.push_back(c);
+    }
+    std::stable_sort(ranked.begin(), ranked.end(), [&](size_t a, size_t b) { return worth[a] > worth[b]; });
+    // 1e-9: 0.6 * 5 is a little more than 3 in binary, and 3 is meant.
+    const auto count = static_cast<size_t>(std::ceil(keep * static_cast<double>(ranked.size()) - 1e-9));
+    for (size_t i = count; i < ranked.size(); ++i) {
+      for (const int32_t unit : clusters[ranked[i]].units)
+        kept[static_cast<size_t>(unit)] = false;
+    }
+  }
+  fill_empty_layers(map, clusters, worth, kept);
+  return kept;
+}
+
+}  // namespace incite

@@ -1,0 +1,264 @@
+#include "incite/slicing/head.hpp"
+
+#include <ATen/ATen.h>
+#include <torch/nn/functional.h>
+#include <torch/optim/adam.h>
+#include <torch/optim/lbfgs.h>
+
+#include <algorithm>
+#include <functional>
+
+#include "incite/base/error.hpp"
+#include "incite/base/random.hpp"
+
+namespace incite {
+namespace {
+
+/// Features with mean 0 and standard deviation 1, float64, and what undoes it in a head's weights.
+struct Standardised {
+  at::Tensor features;   // [samples, features]
+  at::Tensor mean;       // [features]
+  at::Tensor deviation;  // [features]; 1 where a feature is constant
+};
+
+Standardised standardise(const at::Tensor& features, bool centre) {
+  Standardised s;
+  s.features = features.to(at::kDouble);
+  s.mean = centre ? s.features.mean(0) : at::zeros({features.size(1)}, s.features.options());
+  s.features = s.features - s.mean;
+  s.deviation = s.features.square().mean(0).sqrt();
+  s.deviation = at::where(s.deviation > 1e-12, s.deviation, at::ones_like(s.deviation));
+  s.features.div_(s.deviation);
+  return s;
+}
+
+/// A row fitted on standardised features, for the features as they are.
+Head unstandardise(const at::Tensor& row, const at::Tensor& offset, const Standardised& s) {
+  Head head;
+  head.weight = row / s.deviation;
+  head.bias = offset - (head.weight * s.mean).sum();
+  return head;
+}
+
+/// Minimises `loss` over `parameters` in place, by L-BFGS with a strong Wolfe line search.
+void minimise(const std::vector<at::Tensor>& parameters, int64_t iterations, const std::function<at::Tensor()>& loss) {
+  const at::AutoGradMode gradients(true);
+  torch::optim::LBFGS optimiser(parameters, torch::optim::LBFGSOptions(1.0)
+                                                .max_iter(iterations)
+                                                .max_eval(iterations * 5 / 4)
+                                                .tolerance_grad(1e-8)
+                                                .tolerance_change(1e-11)
+                                                .history_size(20)
+                                                .line_search_fn("strong_wolfe"));
+  optimiser.step([&] {
+    optimiser.zero_grad();
+    at::Tensor value = loss();
+    value.backward();
+    return value;
+  });
+}
+
+at::Tensor variable(const at::Tensor& start) {
+  return start.detach().clone().set_requires_grad(true);
+}
+
+/// Weights that make both classes count alike and sum to 1.
+at::Tensor balancing_weights(const at::Tensor& positive) {
+  const double positives = positive.sum().item<double>();
+  const double negatives = static_cast<double>(positive.size(0)) - positives;
+  return at::where(positive, at::full({}, 0.5 / positives, at::kDouble), at::full({}, 0.5 / negatives, at::kDouble));
+}
+
+/// Rows [others, class] whose difference is `head`: a softmax over them, and the two sigmoids, say what the log-odds
+/// say.
+Head two_rows(const Head& head, OutputKind kind, bool has_bias) {
+  const double share = kind == OutputKind::sigmoid ? 1.0 : 0.5;
+  Head rows;
+  rows.weight = at::stack({-share * head.weight, share * head.weight}).to(at::kFloat);
+  if (has_bias) rows.bias = at::stack({-share * head.bias, share * head.bias}).to(at::kFloat);
+  return rows;
+}
+
+Head logistic_regression(const HeadData& data, const HeadParams& params) {
+  const Standardised s = standardise(data.features, data.has_bias);
+  const at::Tensor weights = balancing_weights(data.positive);
+  const at::Tensor signs = at::where(data.positive, at::full({}, 1.0, at::kDouble), at::full({}, -1.0, at::kDouble));
+  const at::Tensor row = variable(at::zeros({s.features.size(1)}, s.features.options()));
+  const at::Tensor offset = variable(at::zeros({}, s.features.options()));
+  const std::vector<at::Tensor> parameters = data.has_bias ? std::vector{row, offset} : std::vector{row};
+  minimise(parameters, params.iterations, [&] {
+    const at::Tensor margin = (at::mv(s.features, row) + offset) * signs;
+    return (weights * at::softplus(-margin)).sum() + params.l2 * row.square().sum();
+  });
+  return two_rows(unstandardise(row.detach(), offset.detach(), s), data.kind, data.has_bias);
+}
+
+/// A seeded order of `size` samples, int64 on the CPU.
+at::Tensor shuffled(int64_t size, uint64_t seed) {
+  return stratified_order(at::Tensor(), size, seed);
+}
+
+/// All samples of the smaller class and as many of the other, shuffled.
+at::Tensor balanced_samples(const at::Tensor& positive, uint64_t seed) {
+  const at::Tensor own = positive.nonzero().flatten().cpu();
+  const at::Tensor others = positive.logical_not().nonzero().flatten().cpu();
+  const int64_t count = std::min(own.size(0), others.size(0));
+  const at::Tensor chosen =
+      at::cat({own.index_select(0, shuffled(own.size(0), derive_seed(seed, "own")).narrow(0, 0, count)),
+               others.index_select(0, shuffled(others.size(0), derive_seed(seed, "others")).narrow(0, 0, count))});
+  return chosen.index_select(0, shuffled(chosen.size(0), derive_seed(seed, "both")));
+}
+
+/// Mini-batch Adam; the epoch with the least `validation_loss` is kept.
+Head adam(const at::Tensor& features, const at::Tensor& targets, const Head& start, const HeadParams& params,
+          const std::function<at::Tensor(const at::Tensor&, const at::Tensor&)>& loss) {
+  const int64_t held_out =
+      std::max<int64_t>(1, static_cast<int64_t>(params.validation * static_cast<double>(features.size(0))));
+  const int64_t train = features.size(0) - held_out;
+  if (train < 1)
+    fail(ExitCode::data_mismatch, "{} samples are too few to train a head with Adam; give more, or --head lbfgs",
+         features.size(0));
+  Head head{variable(start.weight), start.bias.defined() ? variable(start.bias) : at::Tensor()};
+  std::vector<at::Tensor> parameters = {head.weight};
+  if (head.bias.defined()) parameters.push_back(head.bias);
+  torch::optim::Adam optimiser(parameters, torch::optim::AdamOptions(params.learning_rate));
+  const auto outputs = [&](const at::Tensor& x) {
+    return at::linear(x, head.weight, head.bias.defined() ? head.bias : at::Tensor());
+  };
+  const auto validate = [&] {
+    const at::NoGradGuard no_grad;
+    return loss(outputs(features.narrow(0, train, held_out)), targets.narrow(0, train, held_out)).item<double>();
+  };
+  Head best{head.weight.detach().clone(), head.bias.defined() ? head.bias.detach().clone() : at::Tensor()};
+  double least = validate();
+  const at::AutoGradMode gradients(true);
+  for (int64_t epoch = 0; epoch < params.epochs; ++epoch) {
+    const at::Tensor order =
+        shuffled(train, derive_seed(params.seed, fmt::format("epoch {}", epoch))).to(features.device());
+    for (int64_t first = 0; first < train; first += params.batch) {
+      const at::Tensor rows = order.narrow(0, first, std::min(params.batch, train - first));
+      optimiser.zero_grad();
+      loss(outputs(features.index_select(0, rows)), targets.index_select(0, rows)).backward();
+      optimiser.step();
+    }
+    const double now = validate();
+    if (now >= least) continue;
+    least = now;
+    best.weight = head.weight.detach().clone();
+    if (head.bias.defined()) best.bias = head.bias.detach().clone();
+  }
+  return best;
+}
+
+at::Tensor mean_others(const at::Tensor& rows, int64_t output) {
+  if (rows.size(0) == 1) return at::zeros_like(rows[0]);
+  return (rows.sum(0) - rows[output]) / static_cast<double>(rows.size(0) - 1);
+}
+
+Head adam_classification(const HeadData& data, const Head& original, int64_t output, const HeadParams& params) {
+  Head start;
+  start.weight = at::stack({mean_others(original.weight, output), original.weight[output]});
+  if (data.has_bias) start.bias = at::stack({mean_others(original.bias, output), original.bias[output]});
+  const at::Tensor rows = balanced_samples(data.positive, params.seed).to(data.features.device());
+  const at::Tensor classes = data.positive.to(at::kLong).index_select(0, rows);
+  const bool sigmoid = data.kind == OutputKind::sigmoid;
+  return adam(data.features.index_select(0, rows), classes, start, params,
+              [sigmoid](const at::Tensor& outputs, const at::Tensor& targets) {
+                if (sigmoid)
+                  return at::binary_cross_entropy_with_logits(outputs, at::one_hot(targets, 2).to(outputs.dtype()));
+                return at::cross_entropy_loss(outputs, targets);
+              });
+}
+
+/// Least squares in closed form, with a ridge that only keeps it solvable.
+at::Tensor least_squares(const at::Tensor& features, const at::Tensor& values) {
+  const auto samples = static_cast<double>(features.size(0));
+  at::Tensor gram = features.t().matmul(features) / samples;
+  gram.diagonal().add_(1e-9);
+  return at::linalg_solve(gram, features.t().mv(values) / samples);
+}
+
+Head least_absolute_deviation(const HeadData& data, const HeadParams& params) {
+  const Standardised s = standardise(data.features, data.has_bias);
+  const at::Tensor values = data.values.to(at::kDouble);
+  const at::Tensor centre = data.has_bias ? values.mean() : at::zeros({}, values.options());
+  const at::Tensor row = variable(least_squares(s.features, values - centre));
+  const at::Tensor offset = variable(centre);
+  const std::vector<at::Tensor> parameters = data.has_bias ? std::vector{row, offset} : std::vector{row};
+  const double scale = std::max((at::mv(s.features, row) + offset - values).abs().mean().item<double>(), 1e-12);
+  for (const double sharpness : {1.0, 0.1, 0.01}) {
+    const double width = scale * sharpness;
+    // |r| is not smooth: sqrt(r² + width²) is, and comes near it as the width falls.
+    minimise(parameters, params.iterations, [&] {
+      const at::Tensor residual = at::mv(s.features, row) + offset - values;
+      return ((residual / width).square() + 1.0).sqrt().mean() * sharpness;
+    });
+  }
+  const Head head = unstandardise(row.detach(), offset.detach(), s);
+  return {head.weight.unsqueeze(0).to(at::kFloat),
+          data.has_bias ? head.bias.unsqueeze(0).to(at::kFloat) : at::Tensor()};
+}
+
+}  // namespace
+
+const char* to_string(HeadMethod method) {
+  switch (method) {
+    case HeadMethod::lbfgs:
+      return "lbfgs";
+    case HeadMethod::adam:
+      return "adam";
+    case HeadMethod::original:
+      return "original";
+  }
+  throw std::logic_error("a head method without a name");
+}
+
+const Layer& fittable_head(const Program& program, const UnitMap& map, Task task) {
+  constexpr const char* advice = "use --head original";
+  if (map.head < 0) {
+    fail(ExitCode::unsupported,
+         "no layer was found whose channels are the model's outputs, so no head can be fitted; {}", advice);
+  }
+  const Layer& head = map.layers[static_cast<size_t>(map.head)];
+  const Node& node = program.node(head.node);
+  if (node.op != "aten::linear" || head.output_axis != 1) {
+    fail(ExitCode::unsupported,
+         "the output layer '{}' is not a linear layer over [samples, features], so no head can be fitted; {}",
+         head.name, advice);
+  }
+  for (const int32_t unit : head.units) {
+    if (map.units[static_cast<size_t>(unit)].members.size() > 1) {
+      fail(ExitCode::unsupported,
+           "the output layer '{}' shares its channels with another layer, so no head can be fitted; {}", head.name,
+           advice);
+    }
+  }
+  const OutputKind kind = output_kind(program, map);
+  const bool fits = task == Task::classification ? kind != OutputKind::other : kind == OutputKind::logits;
+  if (!fits) {
+    fail(ExitCode::unsupported, "after the output layer '{}' stand operations that a fitted head can't pass ({}); {}",
+         head.name, to_string(kind), advice);
+  }
+  return head;
+}
+
+Head fit_classification_head(const HeadData& data, const Head& original, int64_t output, const HeadParams& params) {
+  const int64_t positives = data.positive.sum().item<int64_t>();
+  if (positives == 0 || positives == data.positive.size(0)) {
+    fail(ExitCode::data_mismatch,
+         "{} sample of class {} to fit its module's head; give data with samples of it and of other classes",
+         positives == 0 ? "no" : "every", output);
+  }
+  if (params.method == HeadMethod::adam) return adam_classification(data, original, output, params);
+  return logistic_regression(data, params);
+}
+
+Head fit_regression_head(const HeadData& data, const Head& original, int64_t output, const HeadParams& params) {
+  if (params.method == HeadMethod::lbfgs) return least_absolute_deviation(data, params);
+  const Head start{original.weight.narrow(0, output, 1).clone(),
+                   data.has_bias ? original.bias.narrow(0, output, 1).clone() : at::Tensor()};
+  return adam(data.features, data.values.unsqueeze(1), start, params,
+              [](const at::Tensor& outputs, const at::Tensor& targets) { return (outputs - targets).abs().mean(); });
+}
+
+}  // namespace incite
