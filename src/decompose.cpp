@@ -23,6 +23,7 @@ namespace {
 
 constexpr const char* document_name = "decomposition.json";
 constexpr int64_t check_samples = 8;
+constexpr int64_t most_repair_samples = 8192;
 
 /// Seconds by stage.
 class Stopwatch {
@@ -285,11 +286,12 @@ class Decomposer {
 
   void make_module(int64_t output, StagedFiles& files) {
     const Selection keep = select(map_, clusters_, contributions_.scores, output, options_.keep);
-    const Program body = slice(program_, map_, keep);
+    Program body = slice(program_, map_, keep);
     ModuleResult noted;
     noted.output = output;
     noted.file = fmt::format("module-{}.pt", output);
     noted.slice_difference = checked_difference(output, keep, body);
+    if (options_.repair == RepairMethod::least_squares) repair_body(body, keep, output);
     Program module = options_.head == HeadMethod::original ? body : with_new_head(body, keep, output);
     const std::string bytes = serialise(module);
     files.write(noted.file, bytes);
@@ -301,6 +303,23 @@ class Decomposer {
     result_.modules.push_back(std::move(noted));
     selections_.push_back(keep);
     programs_.push_back(std::move(module));
+  }
+
+  /// Repairs on samples of the module's class and as many of others, or on any for regression.
+  void repair_body(Program& body, const Selection& keep, int64_t output) const {
+    at::Tensor samples = fit_.samples;
+    if (task_ == Task::classification) {
+      const at::Tensor own = fit_.classes.index_select(0, samples) == output;
+      const at::Tensor positives = samples.masked_select(own);
+      const at::Tensor others = samples.masked_select(own.logical_not());
+      const int64_t count = std::min({positives.size(0), others.size(0), most_repair_samples / 2});
+      samples = at::cat({positives.narrow(0, 0, count), others.narrow(0, 0, count)});
+    } else {
+      samples = samples.narrow(0, 0, std::min(samples.size(0), most_repair_samples));
+    }
+    RepairParams params;
+    params.seed = derive_seed(options_.seed, fmt::format("repair {}", output));
+    repair(program_, map_, keep, data_, samples, params, body);
   }
 
   /// A slice that differs from the masked original is never written.
@@ -374,6 +393,9 @@ class Decomposer {
       rows[static_cast<size_t>(head.units[output == 0 ? 1 : 0])] = true;
     }
     Program module = slice(program_, map_, rows);
+    for (size_t i = 0; i < module.values.size(); ++i) {  // the rest is the body's, which may be repaired
+      if (module.values[i].kind == Value::Kind::parameter) module.values[i].content = body.values[i].content;
+    }
     replace(module, head.weight, fitted.weight);
     if (data.has_bias) replace(module, head.bias, fitted.bias);
     return module;
@@ -381,7 +403,6 @@ class Decomposer {
 
   static void replace(Program& module, ValueId parameter, const at::Tensor& content) {
     c10::IValue& old = module.values[static_cast<size_t>(parameter)].content;
-    INCITE_ASSERT(old.toTensor().sizes() == content.sizes());
     old = content.to(old.toTensor().options());
   }
 
@@ -442,6 +463,7 @@ class Decomposer {
         {"cluster_size", options_.cluster_size},
         {"keep", options_.keep},
         {"samples", options_.samples},
+        {"repair", name(options_.repair)},
         {"head", name(options_.head)},
         {"epochs", options_.epochs},
         {"outputs", outputs_},

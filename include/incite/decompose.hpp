@@ -12,6 +12,7 @@
 #include "incite/inspection.hpp"
 #include "incite/scoring/contributions.hpp"
 #include "incite/slicing/head.hpp"
+#include "incite/slicing/repair.hpp"
 
 namespace incite {
 
@@ -35,6 +36,7 @@ struct DecomposeOptions : ModelOptions {
   int64_t cluster_size = 0;  ///< 0: chosen for each group
   double keep = 0.6;
   int64_t samples = 0;  ///< samples to score; 0: all
+  RepairMethod repair = RepairMethod::least_squares;
   HeadMethod head = HeadMethod::lbfgs;
   int64_t epochs = 128;          ///< of --head adam
   std::vector<int64_t> outputs;  ///< empty: all

@@ -66,11 +66,11 @@ std::string read_text(const std::filesystem::path& file) {
 }
 
 StagedFiles::StagedFiles(std::filesystem::path folder) : folder_(std::move(folder)) {
-  for (std::filesystem::path made = std::filesystem::absolute(folder_).lexically_normal();
-       !made.empty() && !std::filesystem::exists(made); made = made.parent_path()) {
+  std::error_code error;
+  for (std::filesystem::path made = std::filesystem::absolute(folder_, error).lexically_normal();
+       !made.empty() && !std::filesystem::exists(made, error); made = made.parent_path()) {
     made_folders_.push_back(made);
   }
-  std::error_code error;
   std::filesystem::create_directories(folder_, error);
   if (error) fail(ExitCode::output, "{}: can't make this folder: {}", folder_.string(), error.message());
   staging_ = folder_ / fmt::format(".incite-{}", ::getpid());

@@ -17,6 +17,7 @@ struct Arguments {
   std::string clustering = "kmeans";
   std::string cluster_size = "auto";
   std::string samples = "all";
+  std::string repair = "least-squares";
   std::string head = "lbfgs";
   std::string outputs = "all";
   std::string preset;
@@ -71,12 +72,14 @@ void add_data_options(CLI::App& verb, Arguments& a) {
 
 void add_method_options(CLI::App& verb, Arguments& a) {
   choice(verb, "--preset", a.preset, {"paper"},
-         "paper: the published method (flips, agglomerative clusters of 10, keep 0.6, head by Adam); options given "
+         "paper: the published method (flips, agglomerative clusters of 10, keep 0.6, no repair, head by Adam); "
+         "options given "
          "beside it win",
          "Method");
   choice(verb, "--metric", a.metric, {"auto", "probability", "flips", "absolute"},
          "What a mutant's effect is measured by; auto: probability, absolute for regression", "Method");
   verb.add_option("--factors", a.options.factors, "Factors that mutants multiply weights and biases by")
+      ->check(in_range(-1e6, 1e6, true, "numbers from -1e6 to 1e6"))
       ->delimiter(',')
       ->default_str("1.1,0.9,0")
       ->type_name("NUMBERS")
@@ -97,6 +100,10 @@ void add_method_options(CLI::App& verb, Arguments& a) {
       ->capture_default_str()
       ->type_name("SHARE")
       ->group("Method");
+  choice(verb, "--repair", a.repair, {"none", "least-squares"},
+         "How the weights that stay are refitted to the original's pre-activations; none with --head original, unless "
+         "given",
+         "Method");
   choice(verb, "--head", a.head, {"lbfgs", "adam", "original"},
          "How a module's output layer is made; original: the model's own, all outputs, with its inputs cut", "Method");
   verb.add_option("--epochs", a.options.epochs, "Most epochs of --head adam, 1 or more")
@@ -104,7 +111,8 @@ void add_method_options(CLI::App& verb, Arguments& a) {
       ->capture_default_str()
       ->type_name("COUNT")
       ->group("Method");
-  verb.add_option("--seed", a.options.seed, "Seed of all random choices, 0 or more")
+  verb.add_option("--seed", a.options.seed, "Seed of all random choices, 0 to 2^53")
+      ->check(in_range(0, 0x1p53, true, "a whole number from 0 to 2^53"))  // what JSON holds exactly
       ->capture_default_str()
       ->type_name("NUMBER")
       ->group("Method");
@@ -119,6 +127,7 @@ void apply_preset(const CLI::App& verb, Arguments& a) {
   a.options.classification_metric = Metric::flips;
   set("--clustering", a.clustering, "agglomerative");
   set("--cluster-size", a.cluster_size, "10");
+  set("--repair", a.repair, "none");
   set("--head", a.head, "adam");
 }
 
@@ -151,10 +160,15 @@ void finish(const CLI::App& verb, Arguments& a) {
   }
   options.clustering = named<ClusteringMethod>(
       a.clustering, {ClusteringMethod::kmeans, ClusteringMethod::agglomerative, ClusteringMethod::none});
+  if (a.head == "original" && verb.get_option("--repair")->count() == 0) a.repair = "none";
+  options.repair = named<RepairMethod>(a.repair, {RepairMethod::none, RepairMethod::least_squares});
   options.head = named<HeadMethod>(a.head, {HeadMethod::lbfgs, HeadMethod::adam, HeadMethod::original});
   options.cluster_size = parse_count("--cluster-size", a.cluster_size, "auto");
   options.samples = parse_count("--samples", a.samples, "all");
   options.outputs = parse_outputs(a.outputs);
+  if (verb.get_option("--memory")->count() > 0 && (a.memory == 0 || a.memory > INT64_MAX)) {
+    fail(ExitCode::usage, "--memory: expected a size above 0, such as 2GB");  // CLI11 turns -1 into 2^64 - 1
+  }
   options.memory = static_cast<int64_t>(a.memory);
 }
 

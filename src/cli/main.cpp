@@ -28,6 +28,10 @@ std::string first_line(const std::string& text) {
 /// Help, version and mistakes on the command line.
 int report_usage(const CLI::App& app, const CLI::ParseError& error) {
   if (error.get_exit_code() == 0) return app.exit(error);
+  if (app.get_subcommands().empty() && app.remaining_size() > 0) {
+    return report(incite::ExitCode::usage, fmt::format("{}: expected inspect, decompose or evaluate. See '{} --help'",
+                                                       app.remaining().front(), app.get_name()));
+  }
   std::string verb = app.get_name();
   for (const CLI::App* chosen : app.get_subcommands())
     verb += " " + chosen->get_name();

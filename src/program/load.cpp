@@ -28,7 +28,10 @@ constexpr const char* how_to_export =
 /// Refuses, with the reason, a file that torch::jit::load could not read.
 void check_archive(const std::filesystem::path& file) {
   const std::string name = file.string();
-  if (!std::filesystem::exists(file)) fail(ExitCode::model_file, "{}: no such file", name);
+  std::error_code error;
+  if (!std::filesystem::exists(file, error)) {
+    fail(ExitCode::model_file, "{}: {}", name, error ? error.message() : "no such file");
+  }
   std::ifstream stream(file, std::ios::binary);
   std::array<char, 4> magic{};
   stream.read(magic.data(), magic.size());
@@ -99,6 +102,14 @@ std::optional<at::Tensor> try_run(jit::Module& module, const at::Tensor& input, 
   return std::nullopt;
 }
 
+/// "[N, 1, 28, 28]", for any number of samples.
+std::string shape_text(const at::Tensor& tensor) {
+  std::string text = "[N";
+  for (const int64_t extent : tensor.sizes().slice(1))
+    text += fmt::format(", {}", extent);
+  return text + "]";
+}
+
 /// Integers that stand first in a size list: a batch size fixed in a trace is one of them.
 std::set<int64_t> leading_sizes(const jit::Module& module) {
   std::set<int64_t> sizes = {1};
@@ -133,9 +144,9 @@ void check_batch_sizes(jit::Module& module, const at::Tensor& input, const std::
          "number. Export it with torch.jit.script, or trace code that says x.flatten(1) or x.view(x.size(0), -1)",
          file, size, size, size);
   }
-  const auto shape = fmt::format("[N, {}]", fmt::join(input.sizes().slice(1), ", "));
   fail(ExitCode::data_mismatch,
-       "{}: does not take inputs of shape {}: {}. Give the shape of one sample with --input-shape", file, shape, why);
+       "{}: does not take inputs of shape {}: {}. Give the shape of one sample with --input-shape", file,
+       shape_text(input), why);
 }
 
 double largest_relative_difference(const at::Tensor& a, const at::Tensor& b) {
@@ -165,8 +176,7 @@ void check_same_function(const Program& program, jit::Module& module, const at::
 void check_output(const at::Tensor& output, const std::string& file) {
   if (!output.defined() || output.dim() != 2 || !output.is_floating_point()) {
     fail(ExitCode::unsupported, "{}: its output is {}; expected one floating-point tensor [samples, outputs]", file,
-         output.defined() ? fmt::format("a tensor of shape [N, {}]", fmt::join(output.sizes().slice(1), ", "))
-                          : "no tensor");
+         output.defined() ? "a tensor of shape " + shape_text(output) : "no tensor");
   }
   if (!output.isfinite().all().item<bool>()) {
     fail(ExitCode::data_mismatch,

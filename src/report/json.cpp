@@ -2,6 +2,7 @@
 
 #include <torch/version.h>
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -101,8 +102,18 @@ Decomposition parse(const nlohmann::json& json) {
   return decomposition;
 }
 
+/// What readers rely on: every module is of an output that the model has, and lies beside the document.
+bool sound(const Decomposition& decomposition) {
+  return !decomposition.modules.empty() &&
+         std::all_of(decomposition.modules.begin(), decomposition.modules.end(), [&](const ModuleResult& module) {
+           return module.output >= 0 && module.output < decomposition.outputs && !module.file.empty() &&
+                  std::filesystem::path(module.file).filename() == module.file;
+         });
+}
+
 std::string text(const Json& json) {
-  return json.dump(2) + "\n";
+  // File names need not be UTF-8.
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace
@@ -204,7 +215,13 @@ Decomposition read_decomposition(const std::filesystem::path& file) {
            "{}: schema {}; this incite reads schema {}. Decompose again, or use the incite that wrote it",
            file.string(), found, schema);
     }
-    return parse(json);
+    Decomposition decomposition = parse(json);
+    if (!sound(decomposition)) {
+      fail(ExitCode::data_file,
+           "{}: not a decomposition, or damaged: its modules are not those of its model; decompose again",
+           file.string());
+    }
+    return decomposition;
   } catch (const nlohmann::json::exception& error) {
     fail(ExitCode::data_file, "{}: not a decomposition, or damaged: {}; decompose again", file.string(), error.what());
   }

@@ -65,6 +65,12 @@ UnitMap Analysis::run() {
   return std::move(map_);
 }
 
+bool Analysis::has_input(size_t i) const {
+  if (i >= node_->inputs.size()) return false;
+  const Value& value = program_.value(node_->inputs[i]);
+  return value.kind != Value::Kind::constant || !value.content.isNone();
+}
+
 bool Analysis::is_tensor(size_t i) const {
   const ValueId value = node_->inputs[i];
   return !shape(value).empty() || constant(i).isTensor() ||

@@ -21,7 +21,8 @@ class Analysis {
   // ---- For the rules ------------------------------------------------------------------------------------------
 
   const Node& node() const { return *node_; }
-  bool has_input(size_t i) const { return i < node_->inputs.size() && !constant(i).isNone(); }
+  /// Whether input `i` is there and not None.
+  bool has_input(size_t i) const;
   const std::vector<int64_t>& shape(ValueId value) const { return sample_.shapes[static_cast<size_t>(value)]; }
   int64_t rank(ValueId value) const { return static_cast<int64_t>(shape(value).size()); }
   /// Whether input `i` is a tensor.

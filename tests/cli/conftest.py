@@ -1,0 +1,156 @@
+"""Fixtures of the command-line tests: the program in a folder of its own, and what it works on."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import networks
+
+BACKTRACE = ("terminate called", "frame #", "Exception raised from", "Traceback", "Segmentation fault")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    torch.set_num_threads(1)
+    config.addinivalue_line("filterwarnings", "ignore::DeprecationWarning")
+    config.addinivalue_line("filterwarnings", "ignore::torch.jit.TracerWarning")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one run gave."""
+
+    code: int
+    out: str
+    err: str
+
+
+def snapshot(folder: Path) -> dict[str, bytes | None]:
+    """Everything below a folder: files with their content, folders with None."""
+    return {str(path.relative_to(folder)): None if path.is_dir() else path.read_bytes() for path in folder.rglob("*")}
+
+
+class Cli:
+    """The program, run in a folder of its own: names in its messages are relative to it."""
+
+    def __init__(self, binary: Path, folder: Path) -> None:
+        self.binary = binary
+        self.folder = folder
+
+    def command(self, *arguments: Any) -> list[str]:
+        return [str(self.binary), *map(str, arguments)]
+
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "OMP_NUM_THREADS": "1", "LC_ALL": "C"}
+
+    def run(self, *arguments: Any, **options: Any) -> Result:
+        """Runs the program. Whatever it is given, it never shows a C++ backtrace."""
+        done = subprocess.run(
+            self.command(*arguments),
+            cwd=self.folder,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            **options,
+        )
+        for mark in BACKTRACE:
+            assert mark not in done.stderr
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    def popen(self, *arguments: Any, **options: Any) -> "subprocess.Popen[str]":
+        """Starts the program and lets it run, with stdout and stderr as pipes unless told otherwise."""
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
+        return subprocess.Popen(self.command(*arguments), cwd=self.folder, env=self.environment(), **options)
+
+    def done(self, *arguments: Any, **options: Any) -> str:
+        """Runs what must succeed, without a word on stderr. Returns stdout."""
+        result = self.run(*arguments, **options)
+        assert (result.code, result.err) == (0, "")
+        return result.out
+
+    def refused(self, code: int, message: str | tuple[str, ...], *arguments: Any, **options: Any) -> None:
+        """Runs what must fail: with this code, one line of error (the whole message, or phrases of it), nothing on
+        stdout and no trace in the folder."""
+        before = snapshot(self.folder)
+        result = self.run(*arguments, **options)
+        assert result.err.startswith("error: ") and result.err.endswith("\n") and result.err.count("\n") == 1
+        if isinstance(message, str):
+            assert result.err == f"error: {message}\n"
+        else:
+            assert [phrase for phrase in message if phrase not in result.err] == [], result.err
+        assert result.code == code
+        assert result.out == ""
+        assert snapshot(self.folder) == before
+
+
+def into(folder: str) -> tuple[str, ...]:
+    """The usual decomposition, into a folder."""
+    return ("decompose", "model.pt", "--data", "data.npz", "--threads", "1", "--out", folder)
+
+
+DECOMPOSE = into("out")
+
+
+@pytest.fixture(scope="session")
+def binary() -> Path:
+    name = os.environ.get("INCITE_BINARY", "")
+    if not name:
+        pytest.fail("set INCITE_BINARY to the program to test, such as build/dev/incite", pytrace=False)
+    path = Path(name).resolve()
+    if not os.access(path, os.X_OK):
+        pytest.fail(f"INCITE_BINARY: {path} can't be run", pytrace=False)
+    return path
+
+
+@pytest.fixture
+def cli(binary: Path, tmp_path: Path) -> Cli:
+    return Cli(binary, tmp_path)
+
+
+@pytest.fixture
+def good(cli: Cli) -> Cli:
+    """The program beside a model and data that go together: model.pt, data.npz."""
+    networks.save(networks.mlp(), cli.folder / "model.pt")
+    networks.save_data(cli.folder / "data.npz")
+    return cli
+
+
+@pytest.fixture
+def with_model(cli: Cli) -> Callable[[torch.nn.Module], Cli]:
+    """The program beside good data and a model of the test's own."""
+
+    def make(model: torch.nn.Module) -> Cli:
+        networks.save(model, cli.folder / "model.pt")
+        networks.save_data(cli.folder / "data.npz")
+        return cli
+
+    return make
+
+
+@pytest.fixture
+def with_data(cli: Cli) -> Callable[..., Cli]:
+    """The program beside a good model and arrays of the test's own."""
+
+    def make(**arrays: Any) -> Cli:
+        networks.save(networks.mlp(), cli.folder / "model.pt")
+        np.savez(cli.folder / "data.npz", **arrays)
+        return cli
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def decomposed(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Cli, str]:
+    """One decomposition that many tests look at, and what --json printed. They must not change it."""
+    made = Cli(binary, tmp_path_factory.mktemp("decomposed"))
+    networks.save(networks.mlp(), made.folder / "model.pt")
+    networks.save_data(made.folder / "data.npz")
+    networks.save_data(made.folder / "test.npz", count=45, seed=1)
+    return made, made.done(*DECOMPOSE, "--test", "test.npz", "--json")

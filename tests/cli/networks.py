@@ -1,0 +1,137 @@
+"""Small networks and data for the command-line tests. Tests find lines of this file by their content: see line_of."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+FEATURES = 6
+HIDDEN = 8
+CLASSES = 3
+
+
+def samples(count: int = 90, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Points around one centre a class, and their classes: each class equally often."""
+    random = np.random.default_rng(seed)
+    centres = 2 * np.random.default_rng(99).standard_normal((CLASSES, FEATURES))
+    classes = np.arange(count) % CLASSES
+    points = centres[classes] + 0.5 * random.standard_normal((count, FEATURES))
+    return points.astype(np.float32), classes.astype(np.int64)
+
+
+def save_data(file: Path, count: int = 90, seed: int = 0) -> None:
+    x, y = samples(count, seed)
+    np.savez(file, x=x, y=y)
+
+
+def save(model: nn.Module, file: Path, example: Tensor | None = None) -> None:
+    """Writes a model as TorchScript: scripted, or traced where there is an example."""
+    model.eval()
+    made = torch.jit.script(model) if example is None else torch.jit.trace(model, example)
+    made.save(str(file))
+
+
+def line_of(text: str) -> str:
+    """The one line of this file that has a text, as messages name it: "networks.py:31"."""
+    lines = Path(__file__).read_text().splitlines()
+    found = [number for number, line in enumerate(lines, start=1) if text in line]
+    assert len(found) == 1
+    return f"{Path(__file__).name}:{found[0]}"
+
+
+def mlp(last: nn.Module | None = None, outputs: int = CLASSES, seed: int = 0) -> nn.Sequential:
+    """Two linear layers of random weights, and perhaps something after them."""
+    torch.manual_seed(seed)
+    model = nn.Sequential(nn.Linear(FEATURES, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, outputs))
+    if last is not None:
+        model.append(last)
+    return model
+
+
+class ConvNet(nn.Module):
+    """A small image classifier, [N, 1, 8, 8] to [N, 3]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.features = nn.Sequential(nn.Conv2d(1, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(), nn.MaxPool2d(2))
+        self.head = nn.Linear(6 * 4 * 4, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.features(x).flatten(1))
+
+
+class TwoLayers(nn.Module):
+    """The base of models that can't be decomposed: each writes its own forward."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first = nn.Linear(FEATURES, HIDDEN)
+        self.second = nn.Linear(HIDDEN, CLASSES)
+
+
+class FixedBatch(TwoLayers):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(torch.relu(self.first(x.view(8, -1))))
+
+
+class Branch(TwoLayers):
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = torch.relu(self.first(x))
+        if hidden.sum() > 0:
+            hidden = hidden * 2
+        return self.second(hidden)
+
+
+class WritesToView(TwoLayers):
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.first(x)
+        hidden[:, 0] = 0.0
+        return self.second(torch.relu(hidden))
+
+
+class RandomNumbers(TwoLayers):
+    def forward(self, x: Tensor) -> Tensor:
+        noise = torch.randn_like(x)
+        return self.second(torch.relu(self.first(x + noise)))
+
+
+class TwoInputs(TwoLayers):
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.second(torch.relu(self.first(x + y)))
+
+
+class TwoOutputs(TwoLayers):
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        hidden = torch.relu(self.first(x))
+        return self.second(hidden), hidden
+
+
+class Sequence(TwoLayers):
+    """Its output has three dimensions."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(torch.relu(self.first(x))).unsqueeze(2)
+
+
+class ChangesItself(TwoLayers):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls.add_(1.0)
+        return self.second(torch.relu(self.first(x))) + self.calls
+
+
+class TanhAtTheEnd(nn.Module):
+    """Something stands after the last layer that a new head can't pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = mlp()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.tanh(self.layers(x))

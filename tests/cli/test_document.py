@@ -1,0 +1,171 @@
+"""decomposition.json: every field, and that it is what --json prints."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from conftest import DECOMPOSE, Cli
+
+Decomposed = tuple[Cli, str]
+
+
+@pytest.fixture
+def document(decomposed: Decomposed) -> dict[str, Any]:
+    return json.loads(decomposed[1])
+
+
+def sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def parameters(file: Path) -> int:
+    return sum(parameter.numel() for parameter in torch.jit.load(file).parameters())
+
+
+def test_what_json_prints_is_the_file(decomposed: Decomposed) -> None:
+    cli, printed = decomposed
+    assert printed == (cli.folder / "out/decomposition.json").read_text()
+
+
+def test_the_fields_are_these(document: dict[str, Any]) -> None:
+    assert list(document) == [
+        "schema", "model", "data", "test", "settings", "groups", "modules", "evaluation", "timing", "versions",
+    ]  # fmt: skip
+    assert document["schema"] == 1
+
+
+def test_the_model_is_described(decomposed: Decomposed, document: dict[str, Any]) -> None:
+    file = decomposed[0].folder / "model.pt"
+    assert document["model"] == {
+        "file": "model.pt",
+        "sha256": sha256(file),
+        "parameters": parameters(file),
+        "outputs": 3,
+        "output_kind": "logits",
+        "task": "classification",
+    }
+
+
+def test_the_data_is_described(decomposed: Decomposed, document: dict[str, Any]) -> None:
+    folder = decomposed[0].folder
+    assert document["data"] == {
+        "file": "data.npz",
+        "sha256": sha256(folder / "data.npz"),
+        "samples": 90,
+        "fit_samples": 90,
+        "scored_samples": 90,
+        "targets": "data",
+    }
+    assert document["test"] == {
+        "file": "test.npz",
+        "sha256": sha256(folder / "test.npz"),
+        "samples": 45,
+        "held_out": False,
+    }
+
+
+def test_the_settings_are_all_options_in_force(document: dict[str, Any]) -> None:
+    settings = dict(document["settings"])
+    assert settings.pop("memory") > 0
+    assert settings == {
+        "task": "classification",
+        "input_key": "x",
+        "target_key": "y",
+        "input_scale": 1.0,
+        "input_shape": [],
+        "metric": "probability",
+        "factors": [1.1, 0.9, 0.0],
+        "clustering": "kmeans",
+        "cluster_size": 0,
+        "keep": 0.6,
+        "samples": 0,
+        "repair": "least-squares",
+        "head": "lbfgs",
+        "epochs": 128,
+        "outputs": [0, 1, 2],
+        "held_out": 0.0,
+        "seed": 0,
+        "device": "cpu",
+        "threads": 1,
+    }
+
+
+def test_the_groups_are_the_layers_and_their_units(document: dict[str, Any]) -> None:
+    assert document["groups"] == [
+        {"layers": ["0"], "units": 8, "clusters": 8, "pinned": 0},
+        {"layers": ["2"], "units": 3, "clusters": 0, "pinned": 3},
+    ]
+
+
+def test_the_modules_are_described(decomposed: Decomposed, document: dict[str, Any]) -> None:
+    folder = decomposed[0].folder / "out"
+    assert [module["output"] for module in document["modules"]] == [0, 1, 2]
+    for module in document["modules"]:
+        assert list(module) == [
+            "output", "file", "parameters", "bytes", "compression", "slice_difference", "accuracy", "kept",
+        ]  # fmt: skip
+        file = folder / module["file"]
+        assert module["file"] == f"module-{module['output']}.pt"
+        assert module["bytes"] == file.stat().st_size
+        assert module["parameters"] == parameters(file)
+        assert module["compression"] == pytest.approx(document["model"]["parameters"] / module["parameters"])
+        assert 0 <= module["slice_difference"] <= 1e-5
+        assert 0 <= module["accuracy"] <= 1
+
+
+def test_a_module_keeps_the_share_asked_for(document: dict[str, Any]) -> None:
+    for module in document["modules"]:
+        assert len(module["kept"]["0"]) == 5  # ceil(0.6 * 8) clusters of one unit
+        assert module["kept"]["0"] == sorted(set(module["kept"]["0"]))
+        assert set(module["kept"]["0"]) <= set(range(8))
+        assert module["kept"]["2"] == [module["output"]]
+
+
+def test_the_evaluation_is_in_the_document(document: dict[str, Any]) -> None:
+    evaluation = document["evaluation"]
+    assert list(evaluation) == [
+        "samples", "original_accuracy", "combined_accuracy", "accuracy_loss", "mean_overlap", "mean_compression",
+    ]  # fmt: skip
+    assert evaluation["samples"] == 45
+    assert evaluation["accuracy_loss"] == evaluation["original_accuracy"] - evaluation["combined_accuracy"]
+    modules = document["modules"]
+    assert evaluation["mean_compression"] == pytest.approx(sum(m["compression"] for m in modules) / 3)
+    kept = [set(module["kept"]["0"]) for module in modules]
+    overlaps = [len(kept[a] & kept[b]) / len(kept[a] | kept[b]) for a, b in ((0, 1), (0, 2), (1, 2))]
+    assert evaluation["mean_overlap"] == pytest.approx(sum(overlaps) / 3)
+
+
+def test_timing_and_versions_are_in_the_document(document: dict[str, Any], decomposed: Decomposed) -> None:
+    timing = document["timing"]
+    assert list(timing) == ["load", "analysis", "clustering", "scoring", "modules", "evaluation", "total"]
+    assert timing["total"] == pytest.approx(sum(timing.values()) - timing["total"])
+    version = decomposed[0].done("--version").split()[1]
+    assert document["versions"] == {"incite": version, "torch": torch.__version__.split("+")[0]}
+
+
+def test_the_original_accuracy_is_what_python_finds(decomposed: Decomposed, document: dict[str, Any]) -> None:
+    folder = decomposed[0].folder
+    data = np.load(folder / "test.npz")
+    with torch.no_grad():
+        found = torch.jit.load(folder / "model.pt")(torch.from_numpy(data["x"])).argmax(1).numpy()
+    assert document["evaluation"]["original_accuracy"] == pytest.approx((found == data["y"]).mean())
+
+
+def test_held_out_samples_are_said(good: Cli) -> None:
+    document = json.loads(good.done(*DECOMPOSE, "--json", "--held-out", "0.3", "--samples", "40"))
+    assert document["data"]["samples"] == 90
+    assert document["data"]["fit_samples"] == 63
+    assert document["data"]["scored_samples"] == 40
+    assert document["test"] == {
+        "file": "data.npz",
+        "sha256": document["data"]["sha256"],
+        "samples": 27,
+        "held_out": True,
+    }
+    assert document["settings"]["held_out"] == 0.3
+    assert document["settings"]["samples"] == 40

@@ -1,0 +1,103 @@
+"""Models that can't be decomposed: exit code 6. Messages name the line of the user's code."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import networks
+from conftest import DECOMPOSE, Cli
+from networks import CLASSES, FEATURES, line_of
+
+WithModel = Callable[[nn.Module], Cli]
+
+
+def test_a_batch_size_fixed_in_a_trace(good: Cli) -> None:
+    networks.save(networks.FixedBatch(), good.folder / "model.pt", torch.zeros(8, FEATURES))
+    message = (
+        "model.pt: the batch size 8 is fixed in the model, as in a trace of x.view(8, -1): it takes 8 samples at a "
+        "time and no other number. Export it with torch.jit.script, or trace code that says x.flatten(1) or "
+        "x.view(x.size(0), -1)"
+    )
+    good.refused(6, message, *DECOMPOSE)
+
+
+def test_a_branch_on_the_input(with_model: WithModel) -> None:
+    message = (
+        f"model.pt: {line_of('if hidden.sum() > 0')}: a branch depends on the content of the input; incite decomposes "
+        "models whose control flow is the same for every sample"
+    )
+    with_model(networks.Branch()).refused(6, message, *DECOMPOSE)
+
+
+def test_a_write_to_a_view(with_model: WithModel) -> None:
+    place = line_of("hidden[:, 0] = 0.0")
+    cli = with_model(networks.WritesToView())
+    cli.refused(6, (f"a value is read after {place} wrote to part of it in place",), *DECOMPOSE)
+
+
+def test_random_numbers(with_model: WithModel) -> None:
+    message = (
+        f"model.pt: {line_of('noise = torch.randn_like')}: aten::randn_like uses random numbers; incite decomposes "
+        "models that give the same output every time"
+    )
+    with_model(networks.RandomNumbers()).refused(6, message, *DECOMPOSE)
+
+
+def test_two_inputs(with_model: WithModel) -> None:
+    message = "model.pt: forward takes 2 inputs; incite decomposes models that take one tensor"
+    with_model(networks.TwoInputs()).refused(6, message, *DECOMPOSE)
+
+
+def test_two_outputs(with_model: WithModel) -> None:
+    message = "model.pt: its output is no tensor; expected one floating-point tensor [samples, outputs]"
+    with_model(networks.TwoOutputs()).refused(6, message, *DECOMPOSE)
+
+
+def test_an_output_of_three_dimensions(with_model: WithModel) -> None:
+    message = (
+        "model.pt: its output is a tensor of shape [N, 3, 1]; expected one floating-point tensor [samples, outputs]"
+    )
+    with_model(networks.Sequence()).refused(6, message, *DECOMPOSE)
+
+
+def test_a_model_that_writes_to_its_buffer(with_model: WithModel) -> None:
+    cli = with_model(networks.ChangesItself())
+    cli.refused(6, (line_of("self.calls.add_"), "'calls'", "must not change itself"), *DECOMPOSE)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        nn.Sequential(nn.Linear(FEATURES, CLASSES)),
+        nn.Sequential(nn.Linear(FEATURES, 8), nn.LayerNorm(8), nn.Linear(8, CLASSES)),
+    ],
+    ids=["one layer", "layer norm"],
+)
+def test_no_unit_that_can_be_removed(with_model: WithModel, model: nn.Module) -> None:
+    message = "model.pt: no unit can be removed, since every layer is pinned; 'incite inspect' says by what"
+    with_model(model).refused(6, message, *DECOMPOSE)
+
+
+def test_something_after_the_last_layer_that_a_new_head_cannot_pass(with_model: WithModel) -> None:
+    cli = with_model(networks.TanhAtTheEnd())
+    message = (
+        "after the output layer 'layers.2' stand operations that a fitted head can't pass (other); use --head original"
+    )
+    cli.refused(6, message, *DECOMPOSE)
+    cli.done(*DECOMPOSE, "--head", "original", "--quiet")
+
+
+def test_a_convolution_as_the_last_layer(cli: Cli) -> None:
+    model = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, CLASSES, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    )
+    networks.save(model, cli.folder / "model.pt")
+    np.savez(cli.folder / "data.npz", x=np.random.default_rng(0).random((30, 1, 6, 6)), y=np.arange(30) % CLASSES)
+    message = (
+        "the output layer '2' is not a linear layer over [samples, features], so no head can be fitted; "
+        "use --head original"
+    )
+    cli.refused(6, message, *DECOMPOSE)
