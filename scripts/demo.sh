@@ -17,7 +17,7 @@ modules=modules/lenet5-mnist
 cat <<NEXT
 
 The modules are in $modules. Next:
-  $incite inspect $model/model.pt
+  $incite inspect $model/model.pt --data $model/val.npz
   $incite evaluate $modules --data $model/test.npz
   $incite decompose --help
 NEXT

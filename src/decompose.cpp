@@ -56,6 +56,10 @@ class Stopwatch {
   std::vector<std::pair<std::string, double>> seconds_;
 };
 
+std::string module_file(int64_t output) {
+  return fmt::format("module-{}.pt", output);
+}
+
 /// The first samples of a data set, for loading and checking.
 at::Tensor first_samples(const Dataset& data, at::Device device) {
   return data.batch(0, std::min(check_samples, data.size()), device);
@@ -117,6 +121,8 @@ class Decomposer {
     StagedFiles files(options_.out);
     load();
     analyse_model();
+    const std::vector<std::string> earlier = earlier_modules();
+    check_targets(earlier);
     split();
     check_classes();
     score_clusters();
@@ -132,8 +138,8 @@ class Decomposer {
                                          [](double sum, const auto& entry) { return sum + entry.second; });
     result_.seconds.emplace_back("total", total);
     files.write(document_name, to_json(result_));
-    replace_earlier_result();
     files.commit();
+    remove_stale(earlier);
     return std::move(result_);
   }
 
@@ -147,7 +153,8 @@ class Decomposer {
       fail(ExitCode::usage, "--keep {}: expected a share above 0 and up to 1", options_.keep);
     }
     if (options_.factors.empty()) fail(ExitCode::usage, "--factors: expected at least one factor");
-    if (std::filesystem::exists(options_.out / document_name) && !options_.force) {
+    std::error_code error;  // a name that is too long is reported when the folder is made
+    if (std::filesystem::exists(options_.out / document_name, error) && !options_.force) {
       fail(ExitCode::output, "{}: already holds a decomposition; pass --force to replace it, or another --out",
            options_.out.string());
     }
@@ -157,11 +164,23 @@ class Decomposer {
     watch_.start("load");
     device_ = parse_device(options_.device);
     data_ = read_dataset(options_.data);
-    if (options_.test) test_ = read_dataset(*options_.test);
+    if (options_.test) read_test_data();
     program_ = load_program(options_.model, first_samples(data_, device_));
     result_.model = {options_.model.string(), sha256_of_file(options_.model)};
     result_.data = {options_.data.file.string(), sha256_of_file(options_.data.file)};
     if (options_.test) result_.test = SourceFile{options_.test->file.string(), sha256_of_file(options_.test->file)};
+  }
+
+  void read_test_data() {
+    DatasetOptions options = *options_.test;
+    options.target_required = data_.target.defined();
+    test_ = read_dataset(options);
+    const auto expected = data_.input.sizes().slice(1);
+    const auto found = test_.input.sizes().slice(1);
+    if (found != expected) {
+      fail(ExitCode::data_mismatch, "{}: samples of shape [{}]; expected [{}], as in {}", test_.file,
+           fmt::join(found, ", "), fmt::join(expected, ", "), data_.file);
+    }
   }
 
   void analyse_model() {
@@ -289,7 +308,7 @@ class Decomposer {
     Program body = slice(program_, map_, keep);
     ModuleResult noted;
     noted.output = output;
-    noted.file = fmt::format("module-{}.pt", output);
+    noted.file = module_file(output);
     noted.slice_difference = checked_difference(output, keep, body);
     if (options_.repair == RepairMethod::least_squares) repair_body(body, keep, output);
     Program module = options_.head == HeadMethod::original ? body : with_new_head(body, keep, output);
@@ -471,27 +490,50 @@ class Decomposer {
         {"seed", static_cast<int64_t>(options_.seed)},
         {"device", device_.str()},
         {"threads", result_.threads},
-        {"memory", memory()},
+        {"memory", options_.memory},
     };
   }
 
-  /// With --force: files of the earlier result that the new one does not have.
-  void replace_earlier_result() const {
+  /// Module files of the result that the folder holds already, if it does.
+  std::vector<std::string> earlier_modules() const {
     const std::filesystem::path earlier = options_.out / document_name;
-    if (!std::filesystem::exists(earlier)) return;
-    std::vector<std::string> old;
+    std::vector<std::string> files;
+    if (!std::filesystem::exists(earlier)) return files;
     try {
       for (const ModuleResult& module : read_decomposition(earlier).modules)
-        old.push_back(module.file);
+        files.push_back(module.file);
     } catch (const Error&) {
-      return;  // not ours to understand: it is replaced all the same
+      files.clear();  // damaged: the document itself is replaced, nothing else is known to be ours
     }
-    for (const std::string& file : old) {
+    return files;
+  }
+
+  /// Refuses to write over a file that is no earlier result's, above all the model itself.
+  void check_targets(const std::vector<std::string>& earlier) const {
+    for (const int64_t output : outputs_) {
+      const std::string name = module_file(output);
+      const std::filesystem::path file = options_.out / name;
+      std::error_code error;
+      if (!std::filesystem::exists(file)) continue;
+      if (std::filesystem::equivalent(file, options_.model, error)) {
+        fail(ExitCode::output, "{}: a module would replace the model itself; pass another --out", file.string());
+      }
+      if (std::find(earlier.begin(), earlier.end(), name) == earlier.end() && !options_.force) {
+        fail(ExitCode::output,
+             "{}: is there already and is no earlier result's; pass --force to replace it, or another --out",
+             file.string());
+      }
+    }
+  }
+
+  /// With --force: module files of the earlier result that the new one does not have.
+  void remove_stale(const std::vector<std::string>& earlier) const {
+    for (const std::string& file : earlier) {
       const bool stays =
-          std::any_of(result_.modules.begin(), result_.modules.end(), [&](const auto& m) { return m.file == file; });
-      const bool inside = std::filesystem::path(file).filename() == file;
-      std::error_code ignored;
-      if (!stays && inside) std::filesystem::remove(options_.out / file, ignored);
+          std::any_of(outputs_.begin(), outputs_.end(), [&](int64_t output) { return module_file(output) == file; });
+      std::error_code error;
+      if (stays || std::filesystem::equivalent(options_.out / file, options_.model, error)) continue;
+      std::filesystem::remove(options_.out / file, error);
     }
   }
 

@@ -35,7 +35,7 @@ struct DecomposeOptions : ModelOptions {
   ClusteringMethod clustering = ClusteringMethod::kmeans;
   int64_t cluster_size = 0;  ///< 0: chosen for each group
   double keep = 0.6;
-  int64_t samples = 0;  ///< samples to score; 0: all
+  int64_t samples = 10'000;  ///< samples to score; 0: all
   RepairMethod repair = RepairMethod::least_squares;
   HeadMethod head = HeadMethod::lbfgs;
   int64_t epochs = 128;          ///< of --head adam

@@ -16,7 +16,7 @@ struct Arguments {
   std::string metric = "auto";
   std::string clustering = "kmeans";
   std::string cluster_size = "auto";
-  std::string samples = "all";
+  std::string samples = "10000";
   std::string repair = "least-squares";
   std::string head = "lbfgs";
   std::string outputs = "all";
@@ -87,11 +87,11 @@ void add_method_options(CLI::App& verb, Arguments& a) {
   choice(verb, "--clustering", a.clustering, {"kmeans", "agglomerative", "none"},
          "How units are put together to be mutated as one", "Method");
   verb.add_option("--cluster-size", a.cluster_size,
-                  "Mean units a cluster, 1 or more; auto: a 16th of the group, 1 to 10")
+                  "Mean units a cluster, 1 or more; auto: a 64th of the group, 1 to 10")
       ->capture_default_str()
       ->type_name("UNITS|auto")
       ->group("Method");
-  verb.add_option("--samples", a.samples, "Samples to score, 1 or more")
+  verb.add_option("--samples", a.samples, "Samples to score, 1 or more: a seeded part with the classes in proportion")
       ->capture_default_str()
       ->type_name("COUNT|all")
       ->group("Method");

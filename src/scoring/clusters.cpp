@@ -49,12 +49,11 @@ at::Tensor features(const Program& program, const UnitMap& map, const Group& gro
 
 int64_t clusters_of(int64_t units, const ClusterParams& params) {
   if (params.method == ClusteringMethod::none) return units;
-  const int64_t size = params.cluster_size > 0 ? params.cluster_size : std::clamp<int64_t>(units / 16, 1, 10);
+  const int64_t size = params.cluster_size > 0 ? params.cluster_size : std::clamp<int64_t>(units / 64, 1, 10);
   return (units + size - 1) / size;
 }
 
 at::Tensor assign(const at::Tensor& points, int64_t k, const ClusterParams& params, uint64_t seed) {
-  if (k == points.size(0)) return at::arange(k, at::kLong);
   if (params.method == ClusteringMethod::agglomerative) return agglomerative(points, k).assignment;
   KMeansParams kmeans_params;
   kmeans_params.k = k;

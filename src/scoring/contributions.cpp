@@ -10,10 +10,6 @@
 namespace incite {
 namespace {
 
-// Larger batches gain nothing more from the arithmetic and fall out of the caches (measured on LeNet-5 and on dense
-// networks).
-constexpr int64_t most_rows = 4096;
-constexpr int64_t most_samples = 256;
 constexpr int64_t default_memory = int64_t{1} << 30;
 
 /// One cluster scaled by one factor.
@@ -117,9 +113,9 @@ class Scorer {
            "a memory budget of {} MiB is too small to score one sample: it takes {} MiB; raise --memory",
            2 * budget >> 20, (2 * std::max(base_bytes, largest) >> 20) + 1);
     }
-    chunk_ = std::clamp<int64_t>(std::min(budget / base_bytes, budget / largest), 1, most_samples);
+    chunk_ = std::clamp<int64_t>(std::min(budget / base_bytes, budget / largest), 1, params_.most_samples);
     for (GroupPlan& group : groups_) {
-      const int64_t rows = std::min(budget / std::max<int64_t>(group.suffix.bytes_per_sample(), 1), most_rows);
+      const int64_t rows = std::min(budget / std::max<int64_t>(group.suffix.bytes_per_sample(), 1), params_.most_rows);
       group.batch = std::clamp<int64_t>(rows / chunk_, 1, static_cast<int64_t>(group.mutants.size()));
     }
   }

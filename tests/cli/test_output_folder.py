@@ -66,7 +66,6 @@ def test_an_empty_name(good: Cli) -> None:
     good.refused(7, ("can't make this folder: ",), *into(""))
 
 
-@pytest.mark.xfail(strict=True, reason="decompose.cpp asks whether the folder is there with a call that throws")
 def test_a_name_longer_than_the_file_system_allows(good: Cli) -> None:
     good.refused(7, ("can't make this folder: File name too long",), *into("o" * 300))
 
@@ -98,14 +97,12 @@ def test_a_result_that_is_there_is_not_replaced_without_force(good: Cli) -> None
     good.refused(7, message, *DECOMPOSE)
 
 
-@pytest.mark.xfail(strict=True, reason="what stands in a module's place is not looked at")
 def test_a_file_that_is_no_earlier_module_is_not_replaced(good: Cli) -> None:
     (good.folder / "out").mkdir()
     (good.folder / "out/module-0.pt").write_text("mine")
     good.refused(7, ("out/module-0.pt",), *DECOMPOSE)
 
 
-@pytest.mark.xfail(strict=True, reason="what stands in a module's place is not looked at")
 def test_the_model_itself_is_not_replaced_even_with_force(good: Cli) -> None:
     good.done(*DECOMPOSE, "--head", "original")
     good.refused(7, ("out/module-0.pt",), "decompose", "out/module-0.pt", *DECOMPOSE[2:], "--force")

@@ -13,7 +13,7 @@ const char* to_string(ClusteringMethod method);
 /// How units are put together to be mutated as one.
 struct ClusterParams {
   ClusteringMethod method = ClusteringMethod::kmeans;
-  int64_t cluster_size = 0;  ///< mean units a cluster; 0: a 16th of the group's units, 1 to 10
+  int64_t cluster_size = 0;  ///< mean units a cluster; 0: a 64th of the group's units, 1 to 10
   uint64_t seed = 0;
 };
 

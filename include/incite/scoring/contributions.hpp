@@ -25,6 +25,9 @@ struct ScoringParams {
   std::vector<double> factors = {1.1, 0.9,
                                  0.0};  ///< a mutant multiplies its cluster's weights and biases by one of these
   int64_t memory = 0;                   ///< bytes that activations may take; 0: 1 GiB
+  // Larger batches gain nothing more from the arithmetic and fall out of the caches.
+  int64_t most_samples = 256;  ///< samples in one chunk
+  int64_t most_rows = 4096;    ///< samples times mutants in one batch
 };
 
 /// What each cluster is worth to each output.

@@ -1,0 +1,244 @@
+#include "incite/evaluation/evaluate.hpp"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "support/expect_error.hpp"
+#include "support/script.hpp"
+
+namespace incite {
+namespace {
+
+using test::expect_error;
+using test::program_from;
+
+/// x W' + b as a program: `weight` row by row, for inputs of `features` values.
+Program linear(const std::vector<double>& weight, const std::vector<double>& bias, int64_t features) {
+  const auto rows = static_cast<int64_t>(bias.size());
+  return program_from(
+      "def forward(self, x):\n    return torch.linear(x, self.fc.weight, self.fc.bias)\n",
+      {{"fc.weight", at::tensor(weight, at::kFloat).view({rows, features})}, {"fc.bias", at::tensor(bias, at::kFloat)}},
+      at::zeros({2, features}));
+}
+
+/// Five samples of three classes. The original gives its input; a module, [0, its log-odds].
+class EvaluateClasses : public testing::Test {
+ protected:
+  EvaluateClasses() {
+    data_.input = at::tensor({3.0, 1.0, 0.0,   // class 0; the original says 0
+                              1.0, 2.0, 0.0,   // class 1;                   1
+                              0.0, 1.0, 2.0,   // class 2;                   2
+                              1.0, 2.0, 0.0,   // class 0;                   1
+                              0.0, 3.0, 1.0},  // class 2;                   1
+                             at::kFloat)
+                      .view({5, 3});
+    data_.file = "data.npz";
+    test_.data = &data_;
+    test_.samples = at::arange(5, at::kLong);
+    test_.classes = at::tensor({0, 1, 2, 0, 2}, at::kLong);
+  }
+
+  Evaluation run(const std::vector<int64_t>& outputs) const {
+    std::vector<ModuleToTest> modules;
+    for (const int64_t output : outputs)
+      modules.push_back({output, &modules_[static_cast<size_t>(output)]});
+    return evaluate(original_, modules, OutputKind::logits, Task::classification, test_);
+  }
+
+  const Program original_ = linear({1, 0, 0, 0, 1, 0, 0, 0, 1}, {0, 0, 0}, 3);
+  // Log-odds by sample:
+  //   module 0, 2 x₀ - 1.5:     4.5     0.5     -1.5   0.5     -1.5
+  //   module 1, x₁ - 1.25:     -0.25    0.75    -0.25  0.75     1.75
+  //   module 2, 2 x₂ - 0.125:  -0.125  -0.125   3.875 -0.125    1.875
+  const std::vector<Program> modules_ = {linear({0, 0, 0, 2, 0, 0}, {0, -1.5}, 3),
+                                         linear({0, 0, 0, 0, 1, 0}, {0, -1.25}, 3),
+                                         linear({0, 0, 0, 0, 0, 2}, {0, -0.125}, 3)};
+  Dataset data_;
+  TestSet test_;
+};
+
+TEST_F(EvaluateClasses, CombinesModulesByTheLargestLogOdds) {
+  const Evaluation found = run({0, 1, 2});
+  EXPECT_EQ(found.task, Task::classification);
+  EXPECT_EQ(found.samples, 5);
+  EXPECT_DOUBLE_EQ(found.original, 0.6);
+  EXPECT_DOUBLE_EQ(found.combined, 0.8);  // 0, 1, 2, 1, 2: the fourth is wrong
+}
+
+TEST_F(EvaluateClasses, MeasuresEachModuleInTellingItsClassFromTheOthers) {
+  const Evaluation found = run({0, 1, 2});
+  ASSERT_EQ(found.modules.size(), 3U);
+  EXPECT_DOUBLE_EQ(found.modules[0], 0.8);  // takes the second for its own
+  EXPECT_DOUBLE_EQ(found.modules[1], 0.6);  // takes the fourth and the fifth for its own
+  EXPECT_DOUBLE_EQ(found.modules[2], 1.0);
+}
+
+TEST_F(EvaluateClasses, ChoosesAmongTheClassesThatHaveModules) {
+  // Samples 1, 2 and 4 are left. Among classes 1 and 2 the original says 1, 2, 1, and the modules 1, 2, 2.
+  for (const std::vector<int64_t>& outputs : {std::vector<int64_t>{1, 2}, {2, 1}}) {
+    const Evaluation found = run(outputs);
+    EXPECT_EQ(found.samples, 3);
+    EXPECT_DOUBLE_EQ(found.original, 2.0 / 3);
+    EXPECT_DOUBLE_EQ(found.combined, 1);
+  }
+}
+
+TEST_F(EvaluateClasses, MeasuresOnTheSamplesOfTheTestSetOnly) {
+  test_.samples = at::tensor({4, 0, 3}, at::kLong);
+  const Evaluation found = run({0, 1, 2});
+  EXPECT_EQ(found.samples, 3);
+  EXPECT_DOUBLE_EQ(found.original, 1.0 / 3);
+  EXPECT_DOUBLE_EQ(found.combined, 2.0 / 3);
+  EXPECT_DOUBLE_EQ(found.modules[1], 1.0 / 3);
+}
+
+TEST_F(EvaluateClasses, GivesNoCombinedAccuracyOfASingleClassifier) {
+  const Evaluation found = run({0});
+  EXPECT_TRUE(std::isnan(found.combined));
+  ASSERT_EQ(found.modules.size(), 1U);
+  EXPECT_DOUBLE_EQ(found.modules[0], 1);  // both samples of class 0 are its own
+}
+
+TEST_F(EvaluateClasses, RefusesATestSetWithoutASampleOfAClassThatHasAModule) {
+  test_.samples = at::tensor({0, 2, 3, 4}, at::kLong);  // none of class 1
+  expect_error([&] { run({1}); }, ExitCode::data_mismatch,
+               "data.npz: no sample is of a class that has a module, so there is nothing to evaluate");
+}
+
+TEST_F(EvaluateClasses, GoesBatchByBatchAndReportsProgress) {
+  // The five samples 220 times over, 1100 in batches of 512.
+  test_.samples = at::arange(1100, at::kLong).remainder(5);
+  std::vector<int64_t> done;
+  std::vector<ModuleToTest> modules;
+  for (int64_t output = 0; output < 3; ++output)
+    modules.push_back({output, &modules_[static_cast<size_t>(output)]});
+  const Evaluation found =
+      evaluate(original_, modules, OutputKind::logits, Task::classification, test_, [&](const ProgressEvent& event) {
+        EXPECT_EQ(event.stage, "evaluating");
+        EXPECT_EQ(event.total, 1100);
+        EXPECT_EQ(event.unit, "samples");
+        done.push_back(event.done);
+      });
+  EXPECT_EQ(done, (std::vector<int64_t>{512, 1024, 1100}));
+  EXPECT_EQ(found.samples, 1100);
+  EXPECT_DOUBLE_EQ(found.original, 0.6);
+  EXPECT_DOUBLE_EQ(found.combined, 0.8);
+  EXPECT_DOUBLE_EQ(found.modules[0], 0.8);
+}
+
+TEST_F(EvaluateClasses, ScalesTheInput) {
+  data_.input = data_.input.mul(4).to(at::kByte);
+  data_.input_scale = 0.25;
+  const Evaluation found = run({0, 1, 2});
+  EXPECT_DOUBLE_EQ(found.combined, 0.8);
+  EXPECT_DOUBLE_EQ(found.modules[1], 0.6);
+}
+
+TEST_F(EvaluateClasses, TakesModulesThatKeptAllOutputs) {
+  // With the original's own head a module has all columns: here each is the original itself, so together they are too.
+  // Log-odds of a column against both others are positive where exp(own) > exp(a) + exp(b):
+  //   (3, 1, 0): 20.1 > 3.7, class 0. (1, 2, 0): 7.4 > 3.7, class 1. (0, 1, 2): 7.4 > 3.7, class 2. (0, 3, 1): class 1.
+  const std::vector<ModuleToTest> modules = {{0, &original_}, {1, &original_}, {2, &original_}};
+  const Evaluation found = evaluate(original_, modules, OutputKind::logits, Task::classification, test_);
+  EXPECT_DOUBLE_EQ(found.original, 0.6);
+  EXPECT_DOUBLE_EQ(found.combined, 0.6);
+  EXPECT_DOUBLE_EQ(found.modules[0], 0.8);  // says no to the fourth
+  EXPECT_DOUBLE_EQ(found.modules[1], 0.6);  // says yes to the fourth and the fifth
+  EXPECT_DOUBLE_EQ(found.modules[2], 0.8);  // says no to the fifth
+}
+
+TEST(EvaluateTwoClasses, DISABLED_TakesModulesThatKeptAllOutputs) {
+  // Of a model with two outputs, [samples, 2] are [class 0, class 1] where a module kept the original's head.
+  const Program original = linear({1, 0, 0, 1}, {0, 0}, 2);
+  Dataset data;
+  data.input = at::tensor({2.0, 1.0, 1.0, 2.0, 0.0, 3.0}, at::kFloat).view({3, 2});
+  const TestSet test{&data, at::arange(3, at::kLong), at::tensor({0, 1, 1}, at::kLong), {}};
+  const std::vector<ModuleToTest> modules = {{0, &original}, {1, &original}};
+  const Evaluation found = evaluate(original, modules, OutputKind::logits, Task::classification, test);
+  EXPECT_DOUBLE_EQ(found.original, 1);
+  EXPECT_DOUBLE_EQ(found.combined, 1);
+  EXPECT_EQ(found.modules, (std::vector<double>{1, 1}));
+}
+
+TEST(EvaluateProbabilities, CombinesModulesOfDifferentConfidenceByLogOdds) {
+  // Module 0 says [0.9, 0.1] for its class (log-odds -2.2), module 1 [0.75, 0.25] (-1.1): class 1, though both say no.
+  const std::string source = "def forward(self, x):\n    return torch.softmax(x * 0.0 + self.logits, 1)\n";
+  const auto constant = [&](double others, double own) {
+    return program_from(source, {{"logits", at::tensor({std::log(others), std::log(own)}, at::kFloat)}},
+                        at::zeros({2, 2}));
+  };
+  const Program zero = constant(0.9, 0.1);
+  const Program one = constant(0.75, 0.25);
+  const Program original = constant(0.5, 0.5);
+  Dataset data;
+  data.input = at::zeros({4, 2});
+  const TestSet test{&data, at::arange(4, at::kLong), at::tensor({1, 1, 1, 0}, at::kLong), {}};
+  const Evaluation found =
+      evaluate(original, {{0, &zero}, {1, &one}}, OutputKind::probabilities, Task::classification, test);
+  EXPECT_DOUBLE_EQ(found.combined, 0.75);
+  EXPECT_EQ(found.modules, (std::vector<double>{0.75, 0.25}));
+}
+
+/// Three samples of two outputs; the original gives its input.
+class EvaluateValues : public testing::Test {
+ protected:
+  EvaluateValues() {
+    data_.input = at::tensor({0.0, 1.0, 2.0, 3.0, 4.0, 5.0}, at::kFloat).view({3, 2});
+    test_.data = &data_;
+    test_.samples = at::arange(3, at::kLong);
+    test_.values = at::tensor({1.0, 1.0, 2.0, 1.0, 4.0, 9.0}, at::kFloat).view({3, 2});
+  }
+
+  Evaluation run(const std::vector<ModuleToTest>& modules) const {
+    return evaluate(original_, modules, OutputKind::logits, Task::regression, test_);
+  }
+
+  const Program original_ = linear({1, 0, 0, 1}, {0, 0}, 2);
+  const Program own_column_ = linear({0, 1}, {0.5}, 2);           // x₁ + 0.5, one column
+  const Program all_columns_ = linear({1, 0, 0, 0}, {2, 77}, 2);  // x₀ + 2 and another
+  Dataset data_;
+  TestSet test_;
+};
+
+TEST_F(EvaluateValues, MeasuresMeanAbsoluteErrorsColumnByColumn) {
+  const Evaluation found = run({{0, &all_columns_}, {1, &own_column_}});
+  EXPECT_EQ(found.task, Task::regression);
+  EXPECT_EQ(found.samples, 3);
+  // Original, column 0: |0 - 1| + 0 + 0 = 1; column 1: 0 + |3 - 1| + |5 - 9| = 6. Over 6 values.
+  EXPECT_DOUBLE_EQ(found.original, 7.0 / 6);
+  // Module 0: |2 - 1| + |4 - 2| + |6 - 4| = 5. Module 1: |1.5 - 1| + |3.5 - 1| + |5.5 - 9| = 6.5.
+  ASSERT_EQ(found.modules.size(), 2U);
+  EXPECT_DOUBLE_EQ(found.modules[0], 5.0 / 3);
+  EXPECT_DOUBLE_EQ(found.modules[1], 6.5 / 3);
+  EXPECT_DOUBLE_EQ(found.combined, 11.5 / 6);
+}
+
+TEST_F(EvaluateValues, ComparesWithTheOriginalOnTheSameOutputs) {
+  const Evaluation found = run({{1, &own_column_}});
+  EXPECT_DOUBLE_EQ(found.original, 2);  // 6 / 3
+  EXPECT_DOUBLE_EQ(found.combined, 6.5 / 3);
+  EXPECT_EQ(found.modules, std::vector<double>{6.5 / 3});
+}
+
+TEST_F(EvaluateValues, MeasuresOnTheSamplesOfTheTestSetOnly) {
+  test_.samples = at::tensor({2}, at::kLong);
+  const Evaluation found = run({{1, &own_column_}});
+  EXPECT_EQ(found.samples, 1);
+  EXPECT_DOUBLE_EQ(found.original, 4);
+  EXPECT_DOUBLE_EQ(found.combined, 3.5);
+}
+
+TEST_F(EvaluateValues, GivesOutputsInTheOrderOfTheSamples) {
+  const at::Tensor found = outputs_for(original_, data_, at::tensor({2, 0, 2}, at::kLong));
+  EXPECT_TRUE(at::equal(found, at::tensor({4.0, 5.0, 0.0, 1.0, 4.0, 5.0}, at::kFloat).view({3, 2}))) << found;
+}
+
+TEST_F(EvaluateValues, GivesOutputsOfManyBatches) {
+  const at::Tensor samples = at::arange(1500, at::kLong).remainder(3);
+  EXPECT_TRUE(at::equal(outputs_for(original_, data_, samples), data_.input.index_select(0, samples)));
+}
+
+}  // namespace
+}  // namespace incite

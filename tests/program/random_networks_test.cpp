@@ -1,0 +1,256 @@
+// The invariants of the design, on random networks. A seed that fails is named in the message; random_network(seed)
+// makes it again.
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+#include <torch/csrc/jit/serialization/import.h>
+#include <torch/csrc/jit/serialization/pickle.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "incite/base/random.hpp"
+#include "incite/program/executor.hpp"
+#include "incite/program/load.hpp"
+#include "incite/program/save.hpp"
+#include "incite/scoring/contributions.hpp"
+#include "incite/selection/select.hpp"
+#include "incite/slicing/slice.hpp"
+#include "support/npz_forge.hpp"
+#include "support/random_network.hpp"
+
+namespace incite {
+namespace {
+
+using test::random_network;
+using test::RandomNetwork;
+
+constexpr uint64_t seeds = 250;
+
+double relative_difference(const at::Tensor& found, const at::Tensor& expected) {
+  if (found.sizes() != expected.sizes()) return INFINITY;
+  return (found - expected).abs().max().item<double>() / std::max(expected.abs().max().item<double>(), 1e-30);
+}
+
+/// A network as the program that incite makes of its file.
+struct Loaded {
+  explicit Loaded(uint64_t seed) : network(random_network(seed)), file(folder / "model.pt") {
+    network.module().save(file.string());
+    program = load_program(file, network.input(4, seed));
+    map = analyse(program, sample_values(program, network.input(2, seed)));
+  }
+
+  test::TempDir folder;
+  RandomNetwork network;
+  std::filesystem::path file;
+  Program program;
+  UnitMap map;
+};
+
+/// Runs `check` on the network of each seed; a failure names its seed and shows its source.
+template <typename Check>
+void for_each_network(Check&& check) {
+  const at::NoGradGuard no_grad;
+  for (uint64_t seed = 0; seed < seeds; ++seed) {
+    Loaded loaded(seed);
+    SCOPED_TRACE(::testing::Message() << "seed " << seed << "\n" << loaded.network.source);
+    check(seed, loaded);
+    if (::testing::Test::HasFailure()) return;
+  }
+}
+
+/// A selection that takes out each removable unit with a chance of 40 %, but leaves no layer empty.
+Selection random_selection(const UnitMap& map, uint64_t seed) {
+  Random random(seed);
+  Selection keep;
+  for (const Unit& unit : map.units)
+    keep.push_back(unit.pinned || random.uniform() < 0.6);
+  for (const int32_t layer : empty_layers(map, keep)) {
+    const auto& units = map.layers[static_cast<size_t>(layer)].units;
+    keep[static_cast<size_t>(units[random.below(units.size())])] = true;
+  }
+  return keep;
+}
+
+bool removes_any(const Selection& keep) {
+  return std::find(keep.begin(), keep.end(), false) != keep.end();
+}
+
+TEST(RandomNetworks, ProgramsGiveWhatTheirModelsGive) {
+  for_each_network([](uint64_t seed, Loaded& loaded) {
+    torch::jit::Module original = torch::jit::load(loaded.file.string());
+    const Executor executor(loaded.program);
+    for (const int64_t samples : {1, 7}) {
+      const at::Tensor input = loaded.network.input(samples, seed + 1000);
+      EXPECT_LE(relative_difference(executor(input), original.forward({input.clone()}).toTensor()), 1e-5);
+    }
+  });
+}
+
+TEST(RandomNetworks, SlicesThatKeepAllAreTheOriginalToTheLastBit) {
+  for_each_network([](uint64_t seed, Loaded& loaded) {
+    const Program sliced = slice(loaded.program, loaded.map, Selection(loaded.map.units.size(), true));
+    const at::Tensor input = loaded.network.input(5, seed + 2000);
+    EXPECT_TRUE(Executor(sliced)(input).equal(Executor(loaded.program)(input)));
+    EXPECT_EQ(sliced.parameter_count(), loaded.program.parameter_count());
+  });
+}
+
+TEST(RandomNetworks, SlicesAreTheMaskedOriginal) {
+  int64_t cut = 0;
+  int64_t moved = 0;
+  for_each_network([&](uint64_t seed, Loaded& loaded) {
+    for (uint64_t draw = 0; draw < 2; ++draw) {
+      const Selection keep = random_selection(loaded.map, seed * 2 + draw);
+      if (!removes_any(keep)) continue;
+      const Program sliced = slice(loaded.program, loaded.map, keep);
+      const SliceCheck check =
+          check_slice(loaded.program, loaded.map, keep, sliced, loaded.network.input(6, seed + 3000));
+      EXPECT_LE(check.difference, slice_tolerance);
+      EXPECT_LT(sliced.parameter_count(), loaded.program.parameter_count());
+      ++cut;
+      moved += check.moved ? 1 : 0;
+    }
+  });
+  // Otherwise the comparison says nothing.
+  EXPECT_GE(cut, static_cast<int64_t>(seeds));
+  EXPECT_GE(moved, cut * 95 / 100);
+}
+
+/// The cluster's weights and biases multiplied for real, as the paper does.
+Program mutant(const Loaded& loaded, const Cluster& cluster, double factor) {
+  Program mutated = loaded.program;
+  for (const int32_t unit : cluster.units) {
+    for (const Unit::Member& member : loaded.map.units[static_cast<size_t>(unit)].members) {
+      const Layer& layer = loaded.map.layers[static_cast<size_t>(member.layer)];
+      for (const ValueId id : {layer.weight, layer.bias}) {
+        if (id < 0) continue;
+        c10::IValue& content = mutated.values[static_cast<size_t>(id)].content;
+        at::Tensor changed = content.toTensor().clone();
+        changed.select(id == layer.weight ? layer.weight_axis : 0, member.channel).mul_(factor);
+        content = changed;
+      }
+    }
+  }
+  return mutated;
+}
+
+/// The metric of one mutant, sample by sample, in float64: [outputs].
+at::Tensor effect(const Loaded& loaded, const Program& mutated, const Dataset& data, Metric metric, OutputKind kind) {
+  const Executor before(loaded.program);
+  const Executor after(mutated);
+  at::Tensor sum;
+  for (int64_t i = 0; i < data.size(); ++i) {
+    const at::Tensor input = data.batch(i, 1, at::kCPU);
+    const at::Tensor y = before(input).to(at::kDouble)[0];
+    const at::Tensor z = after(input).to(at::kDouble)[0];
+    at::Tensor difference;
+    if (metric == Metric::flips) {
+      difference = (at::one_hot(y.argmax(), y.size(0)) - at::one_hot(z.argmax(), y.size(0))).abs().to(at::kDouble);
+    } else if (metric == Metric::absolute) {
+      difference = (y - z).abs();
+    } else {
+      difference = (probabilities(y, kind) - probabilities(z, kind)).abs();
+    }
+    sum = sum.defined() ? sum + difference : difference;
+  }
+  return sum;
+}
+
+Dataset small_dataset(const RandomNetwork& network, uint64_t seed) {
+  Dataset data;
+  data.input = network.input(9, seed);
+  return data;
+}
+
+TEST(RandomNetworks, ScoresAreThoseOfMutantsMadeAndRunOneByOne) {
+  int64_t compared = 0;
+  for_each_network([&](uint64_t seed, Loaded& loaded) {
+    const OutputKind kind = output_kind(loaded.program, loaded.map);
+    ClusterParams cluster_params;
+    cluster_params.cluster_size = 2;
+    cluster_params.seed = seed;
+    const std::vector<Cluster> clusters = cluster_units(loaded.program, loaded.map, cluster_params);
+    if (clusters.empty()) return;
+    const Dataset data = small_dataset(loaded.network, seed + 4000);
+    const at::Tensor order = at::arange(data.size(), at::kLong);
+    ScoringParams params;
+    for (const Metric metric : {Metric::probability, Metric::flips, Metric::absolute}) {
+      params.metric = metric;
+      const at::Tensor scores = score(loaded.program, loaded.map, clusters, kind, data, order, params).scores;
+      const size_t step = std::max<size_t>(clusters.size() / 4, 1);
+      for (size_t c = 0; c < clusters.size(); c += step) {
+        at::Tensor expected = at::zeros({loaded.network.outputs}, at::kDouble);
+        for (const double factor : params.factors) {
+          expected += effect(loaded, mutant(loaded, clusters[c], factor), data, metric, kind);
+        }
+        const at::Tensor found = scores[static_cast<int64_t>(c)];
+        if (metric == Metric::flips) {
+          EXPECT_TRUE(found.equal(expected)) << found << expected;
+        } else {
+          EXPECT_TRUE(at::allclose(found, expected, 1e-4, 1e-5)) << found << expected;
+        }
+        ++compared;
+      }
+    }
+  });
+  EXPECT_GE(compared, static_cast<int64_t>(seeds) * 3);
+}
+
+TEST(RandomNetworks, ScoresDoNotDependOnBatching) {
+  for_each_network([](uint64_t seed, Loaded& loaded) {
+    const OutputKind kind = output_kind(loaded.program, loaded.map);
+    const std::vector<Cluster> clusters = cluster_units(loaded.program, loaded.map, {});
+    if (clusters.empty()) return;
+    const Dataset data = small_dataset(loaded.network, seed + 5000);
+    const at::Tensor order = at::arange(data.size(), at::kLong);
+    for (const Metric metric : {Metric::flips, Metric::probability}) {
+      ScoringParams params;
+      params.metric = metric;
+      const Contributions together = score(loaded.program, loaded.map, clusters, kind, data, order, params);
+      params.most_samples = 2;
+      params.most_rows = 6;
+      const Contributions apart = score(loaded.program, loaded.map, clusters, kind, data, order, params);
+      EXPECT_EQ(apart.chunk, 2);
+      EXPECT_LE(apart.batch, 3);
+      if (metric == Metric::flips) {
+        EXPECT_TRUE(together.scores.equal(apart.scores));
+      } else {
+        EXPECT_TRUE(at::allclose(together.scores, apart.scores, 1e-4, 1e-6));
+      }
+    }
+  });
+}
+
+void write(const std::filesystem::path& file, const std::string& bytes) {
+  std::ofstream stream(file, std::ios::binary);
+  stream << bytes;
+  ASSERT_TRUE(stream.flush().good()) << file;
+}
+
+TEST(RandomNetworks, SlicesGiveTheSameFileEveryTimeAndReadBackAsThemselves) {
+  // Where the build says where: python.exchange loads these files in Python and compares.
+  const char* exchange = std::getenv("INCITE_EXCHANGE");
+  test::TempDir otherwise;
+  const std::filesystem::path folder = exchange != nullptr ? std::filesystem::path(exchange) : otherwise / "exchange";
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder);
+  for_each_network([&](uint64_t seed, Loaded& loaded) {
+    const Program sliced = slice(loaded.program, loaded.map, random_selection(loaded.map, seed));
+    const std::string bytes = serialise(sliced);
+    EXPECT_EQ(bytes, serialise(sliced));
+    const at::Tensor input = loaded.network.input(3, seed + 6000);
+    const at::Tensor output = Executor(sliced)(input);
+    write(folder / fmt::format("{}.pt", seed), bytes);
+    const Program read = load_program(folder / fmt::format("{}.pt", seed), input);
+    EXPECT_LE(relative_difference(Executor(read)(input), output), 1e-6);
+    std::filesystem::copy_file(loaded.file, folder / fmt::format("{}.original.pt", seed));
+    const std::vector<char> pickled = torch::jit::pickle_save(c10::ivalue::Tuple::create({input, output}));
+    write(folder / fmt::format("{}.io", seed), {pickled.begin(), pickled.end()});
+  });
+}
+
+}  // namespace
+}  // namespace incite

@@ -1,0 +1,417 @@
+#include "incite/report/json.hpp"
+
+#include <gtest/gtest.h>
+#include <torch/version.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "incite/version.hpp"
+#include "support/expect_error.hpp"
+#include "support/npz_forge.hpp"
+#include "support/unit_maps.hpp"
+
+namespace incite {
+namespace {
+
+using nlohmann::json;
+using test::expect_error;
+using test::TempDir;
+using test::write_file;
+
+/// Every field differs from its default.
+Decomposition full_decomposition() {
+  Decomposition d;
+  d.model = {"net.pt", "aa"};
+  d.parameters = 1000;
+  d.outputs = 3;
+  d.kind = OutputKind::log_probabilities;
+  d.data = {"train.npz", "bb"};
+  d.test = SourceFile{"test.npz", "cc"};
+  d.samples = 60;
+  d.fit_samples = 50;
+  d.scored_samples = 40;
+  d.test_samples = 10;
+  d.input_key = "images";
+  d.target_key = "labels";
+  d.input_scale = 0.5;
+  d.input_shape = {1, 28, 28};
+  d.settings = {{"task", std::string("classification")},
+                {"input_key", d.input_key},
+                {"target_key", d.target_key},
+                {"input_scale", d.input_scale},
+                {"input_shape", d.input_shape},
+                {"factors", std::vector<double>{1.1, 0.0}},
+                {"seed", int64_t{7}},
+                {"force", true}};
+  d.groups = {{{"conv1", "conv2"}, 16, 4, 2}};
+  d.modules = {{0, "module-0.pt", 400, 2000, 2.5, {{"conv1", {0, 3}}, {"fc", {0}}}, 1e-7, 0.75},
+               {2, "module-2.pt", 500, 2500, 2.0, {{"conv1", {}}}, 2e-7, 0.5}};
+  d.evaluation = {Task::classification, 8, 0.875, 0.625, {0.75, 0.5}};
+  d.mean_overlap = 0.25;
+  d.mean_compression = 2.25;
+  d.seconds = {{"load", 0.5}, {"total", 1.5}};
+  return d;
+}
+
+json document_of(const Decomposition& decomposition) {
+  return json::parse(to_json(decomposition));
+}
+
+json versions() {
+  return {{"incite", version}, {"torch", TORCH_VERSION}};
+}
+
+// The fields are those of docs/decomposition-json.md.
+TEST(DecompositionDocument, HasEveryFieldThatIsDocumented) {
+  const json expected = {
+      {"schema", 1},
+      {"model",
+       {{"file", "net.pt"},
+        {"sha256", "aa"},
+        {"parameters", 1000},
+        {"outputs", 3},
+        {"output_kind", "log-probabilities"},
+        {"task", "classification"}}},
+      {"data",
+       {{"file", "train.npz"},
+        {"sha256", "bb"},
+        {"samples", 60},
+        {"fit_samples", 50},
+        {"scored_samples", 40},
+        {"targets", "data"}}},
+      {"test", {{"file", "test.npz"}, {"sha256", "cc"}, {"samples", 10}, {"held_out", false}}},
+      {"settings",
+       {{"task", "classification"},
+        {"input_key", "images"},
+        {"target_key", "labels"},
+        {"input_scale", 0.5},
+        {"input_shape", {1, 28, 28}},
+        {"factors", {1.1, 0.0}},
+        {"seed", 7},
+        {"force", true}}},
+      {"groups", {{{"layers", {"conv1", "conv2"}}, {"units", 16}, {"clusters", 4}, {"pinned", 2}}}},
+      {"modules",
+       {{{"output", 0},
+         {"file", "module-0.pt"},
+         {"parameters", 400},
+         {"bytes", 2000},
+         {"compression", 2.5},
+         {"slice_difference", 1e-7},
+         {"accuracy", 0.75},
+         {"kept", {{"conv1", {0, 3}}, {"fc", {0}}}}},
+        {{"output", 2},
+         {"file", "module-2.pt"},
+         {"parameters", 500},
+         {"bytes", 2500},
+         {"compression", 2.0},
+         {"slice_difference", 2e-7},
+         {"accuracy", 0.5},
+         {"kept", {{"conv1", json::array()}}}}}},
+      {"evaluation",
+       {{"samples", 8},
+        {"original_accuracy", 0.875},
+        {"combined_accuracy", 0.625},
+        {"accuracy_loss", 0.25},
+        {"mean_overlap", 0.25},
+        {"mean_compression", 2.25}}},
+      {"timing", {{"load", 0.5}, {"total", 1.5}}},
+      {"versions", versions()},
+  };
+  EXPECT_EQ(document_of(full_decomposition()), expected) << to_json(full_decomposition());
+}
+
+TEST(DecompositionDocument, IsIndentedAndEndsInANewline) {
+  const std::string text = to_json(full_decomposition());
+  EXPECT_EQ(text.substr(0, 35), "{\n  \"schema\": 1,\n  \"model\": {\n    \"");
+  EXPECT_EQ(text.substr(text.size() - 3), "\n}\n");
+}
+
+TEST(DecompositionDocument, KeepsTheOrderOfStages) {
+  Decomposition d = full_decomposition();
+  d.seconds = {{"load", 1}, {"analysis", 2}, {"clustering", 3}};
+  const std::string text = to_json(d);
+  EXPECT_LT(text.find("\"load\""), text.find("\"analysis\""));
+  EXPECT_LT(text.find("\"analysis\""), text.find("\"clustering\""));
+}
+
+TEST(DecompositionDocument, HasTheErrorsOfARegression) {
+  Decomposition d = full_decomposition();
+  d.task = d.evaluation.task = Task::regression;
+  d.evaluation.original = 0.5;
+  d.evaluation.combined = 0.625;
+  const json document = document_of(d);
+  EXPECT_EQ(document["model"]["task"], "regression");
+  EXPECT_EQ(document["modules"][0]["mae"], 0.75);
+  EXPECT_FALSE(document["modules"][0].contains("accuracy"));
+  const json expected = {{"samples", 8},          {"original_mae", 0.5},
+                         {"combined_mae", 0.625}, {"mae_gain", 0.25},  // 0.625 / 0.5 - 1
+                         {"mean_overlap", 0.25},  {"mean_compression", 2.25}};
+  EXPECT_EQ(document["evaluation"], expected);
+}
+
+TEST(DecompositionDocument, WritesNullForWhatIsNotDefined) {
+  Decomposition d = full_decomposition();
+  d.evaluation.combined = NAN;
+  d.modules[1].score = NAN;
+  json document = document_of(d);
+  EXPECT_TRUE(document["evaluation"].at("combined_accuracy").is_null());
+  EXPECT_TRUE(document["evaluation"].at("accuracy_loss").is_null());
+  EXPECT_TRUE(document["modules"][1].at("accuracy").is_null());
+  EXPECT_EQ(document["evaluation"]["original_accuracy"], 0.875);
+
+  d.task = d.evaluation.task = Task::regression;
+  d.evaluation.original = 0;
+  for (const double combined : {0.0, 1.0}) {  // 0 / 0 and 1 / 0
+    d.evaluation.combined = combined;
+    EXPECT_TRUE(document_of(d)["evaluation"].at("mae_gain").is_null());
+  }
+}
+
+TEST(DecompositionDocument, NamesTheDataWhereAPartOfItIsTheTest) {
+  Decomposition d = full_decomposition();
+  d.test.reset();
+  const json expected = {{"file", "train.npz"}, {"sha256", "bb"}, {"samples", 10}, {"held_out", true}};
+  EXPECT_EQ(document_of(d)["test"], expected);
+}
+
+TEST(DecompositionDocument, SaysThatTheModelsOutputsStoodInForTargets) {
+  Decomposition d = full_decomposition();
+  d.own_targets = true;
+  EXPECT_EQ(document_of(d)["data"]["targets"], "model");
+}
+
+TEST(DecompositionDocument, HasEmptyListsWhereThereIsNothing) {
+  const json document = document_of(Decomposition());
+  EXPECT_EQ(document["modules"], json::array());
+  EXPECT_EQ(document["groups"], json::array());
+  EXPECT_EQ(document["settings"], json::object());
+  EXPECT_EQ(document["timing"], json::object());
+}
+
+TEST(DecompositionDocument, IsUtf8WhateverTheFilesAreCalled) {
+  Decomposition d = full_decomposition();
+  d.model.file = "mod\u00e8le-\u6a21.pt";
+  d.data.file = "caf\xe9.npz";  // Latin-1
+  const std::string text = to_json(d);
+  EXPECT_NE(text.find("\"mod\u00e8le-\u6a21.pt\""), std::string::npos);
+  EXPECT_NE(text.find("\"caf\ufffd.npz\""), std::string::npos);
+  EXPECT_EQ(json::parse(text)["model"]["file"], d.model.file);
+}
+
+TEST(EvaluationDocument, HasEveryFieldThatIsDocumented) {
+  const Evaluation evaluation = {Task::classification, 5, 0.5, 0.25, {0.125, NAN}};
+  const json found = json::parse(to_json(full_decomposition(), evaluation, {"other.npz", "dd"}));
+  const json expected = {
+      {"schema", 1},
+      {"model", {{"file", "net.pt"}, {"sha256", "aa"}}},
+      {"data", {{"file", "other.npz"}, {"sha256", "dd"}}},
+      {"modules",
+       {{{"output", 0}, {"file", "module-0.pt"}, {"parameters", 400}, {"compression", 2.5}, {"accuracy", 0.125}},
+        {{"output", 2}, {"file", "module-2.pt"}, {"parameters", 500}, {"compression", 2.0}, {"accuracy", nullptr}}}},
+      {"evaluation",
+       {{"samples", 5}, {"original_accuracy", 0.5}, {"combined_accuracy", 0.25}, {"accuracy_loss", 0.25}}},
+      {"versions", versions()},
+  };
+  EXPECT_EQ(found, expected) << found.dump(2);
+}
+
+/// Two layers, the second the head, and a pin of each sort.
+Inspection small_inspection() {
+  test::UnitMapBuilder builder(2);
+  builder.add(0, {{0, 0}});
+  builder.add(0, {{0, 1}}, /*pinned=*/true);
+  builder.add(0, {{0, 2}});
+  builder.add_layer(1, 1, 2, /*pinned=*/true);
+  builder.set_head(1);
+  Inspection inspection;
+  inspection.map = builder.build();
+  inspection.map.layers[0].name = "conv";
+  inspection.map.layers[0].node = 0;
+  inspection.map.layers[1].name = "fc";
+  inspection.map.layers[1].node = 1;
+  inspection.map.pins = {{-1, "", "", "output", {3, 4}}, {1, "aten::linear", "net.py:9", "layout", {1}}};
+  inspection.kind = OutputKind::sigmoid;
+  inspection.outputs = 2;
+  inspection.removable_parameters = 30;
+  inspection.program.values.resize(1);
+  inspection.program.values[0].kind = Value::Kind::parameter;
+  inspection.program.values[0].content = at::zeros({4, 30});
+  inspection.program.nodes.resize(2);
+  inspection.program.nodes[0].op = "aten::conv2d";
+  inspection.program.nodes[0].source = "net.py:8";
+  inspection.program.nodes[0].inputs = {0};
+  inspection.program.nodes[1].op = "aten::linear";
+  inspection.program.nodes[1].source = "net.py:9";
+  return inspection;
+}
+
+TEST(InspectionDocument, HasEveryFieldThatIsDocumented) {
+  const json expected = {
+      {"schema", 1},
+      {"parameters", 120},
+      {"removable_parameters", 30},
+      {"outputs", 2},
+      {"output_kind", "sigmoid"},
+      {"head", "fc"},
+      {"layers",
+       {{{"name", "conv"}, {"op", "aten::conv2d"}, {"source", "net.py:8"}, {"channels", 3}},
+        {{"name", "fc"}, {"op", "aten::linear"}, {"source", "net.py:9"}, {"channels", 2}}}},
+      {"groups",
+       {{{"layers", json::array({"conv"})}, {"units", 3}, {"pinned", 1}},
+        {{"layers", json::array({"fc"})}, {"units", 2}, {"pinned", 2}}}},
+      {"pins",
+       {{{"op", nullptr}, {"source", ""}, {"reason", "output"}, {"units", 2}},
+        {{"op", "aten::linear"}, {"source", "net.py:9"}, {"reason", "layout"}, {"units", 1}}}},
+      {"versions", versions()},
+  };
+  const json found = json::parse(to_json(small_inspection()));
+  EXPECT_EQ(found, expected) << found.dump(2);
+}
+
+TEST(InspectionDocument, HasNullWhereThereIsNoHead) {
+  Inspection inspection = small_inspection();
+  inspection.map.head = -1;
+  EXPECT_TRUE(json::parse(to_json(inspection)).at("head").is_null());
+}
+
+class ReadDecomposition : public testing::Test {
+ protected:
+  Decomposition read(const std::string& text) const {
+    write_file(file(), text);
+    return read_decomposition(file());
+  }
+  Decomposition read(const json& document) const { return read(document.dump()); }
+
+  std::filesystem::path file() const { return folder_ / "decomposition.json"; }
+
+  /// Expects a refusal whose message goes on like this after the file's name.
+  void expect_refused(const std::string& text, const std::string& rest) const {
+    expect_error([&] { read(text); }, ExitCode::data_file, file().string() + ": " + rest);
+  }
+
+  TempDir folder_;
+};
+
+TEST_F(ReadDecomposition, GivesBackWhatEvaluatingNeeds) {
+  const Decomposition expected = full_decomposition();
+  const Decomposition found = read(to_json(expected));
+  EXPECT_EQ(found.model.file, "net.pt");
+  EXPECT_EQ(found.model.sha256, "aa");
+  EXPECT_EQ(found.parameters, 1000);
+  EXPECT_EQ(found.outputs, 3);
+  EXPECT_EQ(found.input_key, "images");
+  EXPECT_EQ(found.target_key, "labels");
+  EXPECT_EQ(found.input_scale, 0.5);
+  EXPECT_EQ(found.input_shape, (std::vector<int64_t>{1, 28, 28}));
+  ASSERT_EQ(found.modules.size(), 2U);
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(found.modules[i].output, expected.modules[i].output);
+    EXPECT_EQ(found.modules[i].file, expected.modules[i].file);
+    EXPECT_EQ(found.modules[i].parameters, expected.modules[i].parameters);
+    EXPECT_EQ(found.modules[i].compression, expected.modules[i].compression);
+  }
+}
+
+TEST_F(ReadDecomposition, GivesBackEveryTaskAndKind) {
+  Decomposition d = full_decomposition();
+  for (const Task task : {Task::classification, Task::regression}) {
+    d.task = d.evaluation.task = task;
+    EXPECT_EQ(read(to_json(d)).task, task);
+  }
+  for (const OutputKind kind : {OutputKind::logits, OutputKind::probabilities, OutputKind::log_probabilities,
+                                OutputKind::sigmoid, OutputKind::other}) {
+    d.kind = kind;
+    EXPECT_EQ(read(to_json(d)).kind, kind);
+  }
+}
+
+TEST_F(ReadDecomposition, ReadsADocumentWithNulls) {
+  Decomposition d = full_decomposition();
+  d.evaluation.combined = NAN;
+  d.modules[0].score = NAN;
+  EXPECT_EQ(read(to_json(d)).modules.size(), 2U);
+}
+
+TEST_F(ReadDecomposition, IgnoresFieldsThatItDoesNotKnow) {
+  json document = document_of(full_decomposition());
+  document["new"] = {1, 2};
+  document["modules"][0]["new"] = "x";
+  EXPECT_EQ(read(document).modules.size(), 2U);
+}
+
+TEST_F(ReadDecomposition, RefusesAFileThatIsNotThere) {
+  const std::filesystem::path missing = folder_ / "none.json";
+  expect_error([&] { read_decomposition(missing); }, ExitCode::data_file,
+               missing.string() + ": no such file; expected the folder that 'incite decompose --out' wrote");
+}
+
+/// What nlohmann says of `use`, whose wording is its own.
+template <typename Use>
+std::string reason(Use&& use) {
+  try {
+    use();
+  } catch (const json::exception& error) {
+    return std::string("not a decomposition, or damaged: ") + error.what() + "; decompose again";
+  }
+  return "no reason";
+}
+
+TEST_F(ReadDecomposition, RefusesWhatIsNotJson) {
+  const std::string whole = to_json(full_decomposition());
+  for (const std::string& text : {std::string(), std::string("{"), whole.substr(0, whole.size() / 2), whole + "}"})
+    expect_refused(text, reason([&] { json::parse(text).size(); }));
+}
+
+TEST_F(ReadDecomposition, RefusesWhatIsNoDecomposition) {
+  expect_refused("[]", reason([] { json(json::array()).at("schema"); }));
+  expect_refused("{}", reason([] { json(json::object()).at("schema"); }));
+  expect_refused(R"({"schema": "1"})", reason([] { json("1").get<int>(); }));
+  expect_refused(R"({"schema": 1})", reason([] { json(json::object()).at("model"); }));
+}
+
+TEST_F(ReadDecomposition, RefusesADocumentThatLacksAFieldOrHasAnotherType) {
+  const auto without = [](const char* part, const char* key) {
+    json document = document_of(full_decomposition());
+    document[part].erase(key);
+    return document.dump();
+  };
+  for (const char* key : {"file", "sha256", "parameters", "outputs", "output_kind", "task"})
+    expect_refused(without("model", key), reason([&] { json(json::object()).at(key); }));
+  for (const char* key : {"input_key", "target_key", "input_scale", "input_shape"})
+    expect_refused(without("settings", key), reason([&] { json(json::object()).at(key); }));
+  json document = document_of(full_decomposition());
+  document["modules"][1]["output"] = "two";
+  expect_refused(document.dump(), reason([] { json("two").get<int64_t>(); }));
+}
+
+TEST_F(ReadDecomposition, RefusesAnotherSchema) {
+  json document = document_of(full_decomposition());
+  document["schema"] = 2;
+  expect_refused(document.dump(),
+                 "schema 2; this incite reads schema 1. Decompose again, or use the incite that wrote it");
+  // Nothing else of such a document is looked at.
+  expect_refused(R"({"schema": 99})",
+                 "schema 99; this incite reads schema 1. Decompose again, or use the incite that wrote it");
+}
+
+TEST_F(ReadDecomposition, RefusesModulesThatAreNotOfTheModelOrNotBesideTheDocument) {
+  const std::string rest = "not a decomposition, or damaged: its modules are not those of its model; decompose again";
+  const auto with = [](const char* key, const json& value) {
+    json document = document_of(full_decomposition());
+    document["modules"][1][key] = value;
+    return document.dump();
+  };
+  expect_refused(with("output", 3), rest);
+  expect_refused(with("output", -1), rest);
+  expect_refused(with("file", ""), rest);
+  expect_refused(with("file", "../module-2.pt"), rest);
+  expect_refused(with("file", "/module-2.pt"), rest);
+  expect_refused(with("file", "sub/module-2.pt"), rest);
+  json document = document_of(full_decomposition());
+  document["modules"] = json::array();
+  expect_refused(document.dump(), rest);
+}
+
+}  // namespace
+}  // namespace incite

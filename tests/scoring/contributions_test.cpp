@@ -1,0 +1,124 @@
+#include "incite/scoring/contributions.hpp"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "incite/program/executor.hpp"
+#include "support/expect_error.hpp"
+#include "support/script.hpp"
+
+namespace incite {
+namespace {
+
+constexpr const char* two_layers = R"(
+def forward(self, x):
+    return torch.linear(torch.relu(torch.linear(x, self.fc1.weight, self.fc1.bias)), self.fc2.weight, self.fc2.bias)
+)";
+
+/// Two inputs, two hidden units, two outputs, with numbers small enough to work out on paper:
+///
+///     a = relu([x1 + x2, x1 - x2 + 1])     y = [a1 + 2 a2, 3 a1 - a2]
+///
+/// and two samples: x = (1, 2) gives a = (3, 0), y = (3, 9); x = (2, 0) gives a = (2, 3), y = (8, 3).
+struct OnPaper {
+  at::Tensor input = at::tensor({1.0F, 2.0F, 2.0F, 0.0F}).view({2, 2});
+  Program program = test::program_from(two_layers,
+                                       {{"fc1.weight", at::tensor({1.0F, 1.0F, 1.0F, -1.0F}).view({2, 2})},
+                                        {"fc1.bias", at::tensor({0.0F, 1.0F})},
+                                        {"fc2.weight", at::tensor({1.0F, 2.0F, 3.0F, -1.0F}).view({2, 2})},
+                                        {"fc2.bias", at::tensor({0.0F, 0.0F})}},
+                                       input);
+  UnitMap map = analyse(program, sample_values(program, input));
+  std::vector<Cluster> clusters = cluster_units(program, map, {.method = ClusteringMethod::none});
+
+  Contributions scored(Metric metric, std::vector<double> factors, OutputKind kind = OutputKind::logits) const {
+    Dataset data;
+    data.input = input;
+    ScoringParams params;
+    params.metric = metric;
+    params.factors = std::move(factors);
+    return score(program, map, clusters, kind, data, at::arange(2, at::kLong), params);
+  }
+};
+
+void expect_scores(const at::Tensor& found, const std::vector<double>& expected) {
+  const at::Tensor values = at::tensor(expected, at::kDouble).view(found.sizes());
+  EXPECT_TRUE(at::allclose(found, values, 1e-6, 1e-6)) << found;
+}
+
+TEST(Contributions, MutatesEachHiddenUnitAndNoOutput) {
+  const OnPaper paper;
+  ASSERT_EQ(paper.clusters.size(), 2U);
+  EXPECT_EQ(paper.scored(Metric::absolute, {1.1, 0.9, 0}).mutants, 6);
+  EXPECT_EQ(paper.scored(Metric::absolute, {1.1, 0.9, 0}).samples, 2);
+}
+
+TEST(Contributions, AreTheAbsoluteDifferencesWorkedOutByHand) {
+  // Times 0: unit 1 gone leaves y = (0, 0) and (6, -3): |3| + |2| = 5, |9| + |6| = 15.
+  //          unit 2 gone leaves y = (3, 9) and (2, 6):  0 + 6 = 6,    0 + 3 = 3.
+  expect_scores(OnPaper().scored(Metric::absolute, {0}).scores, {5, 15, 6, 3});
+  // Times 1.1 and 0.9 both move by a tenth of that, since relu is linear where it is not 0.
+  expect_scores(OnPaper().scored(Metric::absolute, {1.1}).scores, {0.5, 1.5, 0.6, 0.3});
+  expect_scores(OnPaper().scored(Metric::absolute, {1.1, 0.9, 0}).scores, {6, 18, 7.2, 3.6});
+}
+
+TEST(Contributions, CountFlipsOfTheChosenClass) {
+  // The classes are 1 (3 < 9) and 0 (8 > 3). Unit 1 gone: (0, 0) is class 0, so sample 1 flips from 1 to 0; (6, -3)
+  // stays 0. Unit 2 gone: (3, 9) stays 1; (2, 6) flips from 0 to 1. A flip counts for the class left and for the class
+  // taken.
+  expect_scores(OnPaper().scored(Metric::flips, {0}).scores, {1, 1, 1, 1});
+  expect_scores(OnPaper().scored(Metric::flips, {1.1}).scores, {0, 0, 0, 0});
+}
+
+TEST(Contributions, TakeProbabilitiesOfLogits) {
+  // softmax(3, 9)[0] = 1 / (1 + e^6), softmax(8, 3)[0] = 1 / (1 + e^-5); unit 1 gone: 1/2 and 1 / (1 + e^-9).
+  const double unit1 = (0.5 - 1 / (1 + std::exp(6.0))) + (1 / (1 + std::exp(-9.0)) - 1 / (1 + std::exp(-5.0)));
+  // Unit 2 gone: sample 1 stays, softmax(2, 6)[0] = 1 / (1 + e^4).
+  const double unit2 = 1 / (1 + std::exp(-5.0)) - 1 / (1 + std::exp(4.0));
+  expect_scores(OnPaper().scored(Metric::probability, {0}).scores, {unit1, unit1, unit2, unit2});
+  // Of outputs that are probabilities already, the differences themselves.
+  expect_scores(OnPaper().scored(Metric::probability, {0}, OutputKind::probabilities).scores, {5, 15, 6, 3});
+}
+
+TEST(Contributions, RefuseABudgetThatHoldsNotOneSample) {
+  const OnPaper paper;
+  Dataset data;
+  data.input = paper.input;
+  ScoringParams params;
+  params.memory = 8;
+  const Error error = test::error_of([&] {
+    score(paper.program, paper.map, paper.clusters, OutputKind::logits, data, at::arange(2, at::kLong), params);
+  });
+  EXPECT_EQ(error.code(), ExitCode::device);
+  EXPECT_STREQ(error.what(),
+               "a memory budget of 0 MiB is too small to score one sample: it takes 1 MiB; raise --memory");
+}
+
+TEST(Contributions, NameASampleForWhichTheModelGivesNaN) {
+  const OnPaper paper;
+  Dataset data;
+  data.input = at::tensor({1.0F, 2.0F, 3e38F, 3e38F}).view({2, 2});
+  test::expect_error(
+      [&] { score(paper.program, paper.map, paper.clusters, OutputKind::logits, data, at::arange(2, at::kLong), {}); },
+      ExitCode::data_mismatch, "the model's output for sample 1 is NaN or infinite; check the data and --input-scale");
+}
+
+TEST(Contributions, StopWhenProgressThrows) {
+  const OnPaper paper;
+  Dataset data;
+  data.input = paper.input;
+  int64_t last = 0;
+  const Progress progress = [&](const ProgressEvent& event) {
+    EXPECT_EQ(event.total, 12);
+    EXPECT_GT(event.done, last);
+    last = event.done;
+  };
+  score(paper.program, paper.map, paper.clusters, OutputKind::logits, data, at::arange(2, at::kLong), {}, progress);
+  EXPECT_EQ(last, 12);
+  EXPECT_THROW(score(paper.program, paper.map, paper.clusters, OutputKind::logits, data, at::arange(2, at::kLong), {},
+                     [](const ProgressEvent&) { throw Error(ExitCode::interrupted, "stop"); }),
+               Error);
+}
+
+}  // namespace
+}  // namespace incite
