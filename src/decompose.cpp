@@ -240,6 +240,7 @@ class Decomposer {
       held_out_.samples = order.narrow(0, 0, held_out);
       fit_.samples = order.narrow(0, held_out, data_.size() - held_out);
     }
+    result_.own_heads = options_.head != HeadMethod::original;
     result_.own_targets = !data_.target.defined();
     result_.samples = data_.size();
     result_.fit_samples = fit_.samples.size(0);
@@ -337,6 +338,7 @@ class Decomposer {
       samples = samples.narrow(0, 0, std::min(samples.size(0), most_repair_samples));
     }
     RepairParams params;
+    params.head = options_.head == HeadMethod::original;
     params.seed = derive_seed(options_.seed, fmt::format("repair {}", output));
     repair(program_, map_, keep, data_, samples, params, body);
   }
@@ -454,7 +456,7 @@ class Decomposer {
   void measure() {
     std::vector<ModuleToTest> modules;
     for (size_t i = 0; i < programs_.size(); ++i)
-      modules.push_back({outputs_[i], &programs_[i]});
+      modules.push_back({outputs_[i], &programs_[i], result_.own_heads});
     result_.evaluation = evaluate(program_, modules, kind_, task_, held_out_, progress_);
     double compression = 0;
     for (size_t i = 0; i < result_.modules.size(); ++i) {
@@ -517,6 +519,9 @@ class Decomposer {
       if (!std::filesystem::exists(file)) continue;
       if (std::filesystem::equivalent(file, options_.model, error)) {
         fail(ExitCode::output, "{}: a module would replace the model itself; pass another --out", file.string());
+      }
+      if (!std::filesystem::is_regular_file(file)) {
+        fail(ExitCode::output, "{}: is no file, so a module can't replace it; pass another --out", file.string());
       }
       if (std::find(earlier.begin(), earlier.end(), name) == earlier.end() && !options_.force) {
         fail(ExitCode::output,
@@ -612,7 +617,7 @@ ModulesEvaluation evaluate_modules(const EvaluateOptions& options, const Progres
     programs.push_back(load_program(options.folder / module.file, input));
   std::vector<ModuleToTest> modules;
   for (size_t i = 0; i < programs.size(); ++i)
-    modules.push_back({made.modules[i].output, &programs[i]});
+    modules.push_back({made.modules[i].output, &programs[i], made.own_heads});
   TestSet test = truth(original, data, made.task, made.outputs);
   test.samples = at::arange(data.size(), at::kLong);
   result.evaluation = evaluate(original, modules, made.kind, made.task, test, progress);

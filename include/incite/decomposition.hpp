@@ -62,6 +62,7 @@ struct Decomposition {
   std::vector<int64_t> input_shape;
 
   std::vector<Setting> settings;  ///< every option in force
+  bool own_heads = true;          ///< modules have heads of their own, not the original's output layer
   std::vector<GroupResult> groups;
   std::vector<ModuleResult> modules;
   Evaluation evaluation;

@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -72,7 +73,10 @@ StagedFiles::StagedFiles(std::filesystem::path folder) : folder_(std::move(folde
     made_folders_.push_back(made);
   }
   std::filesystem::create_directories(folder_, error);
-  if (error) fail(ExitCode::output, "{}: can't make this folder: {}", folder_.string(), error.message());
+  if (error) {
+    remove_made_folders();
+    fail(ExitCode::output, "{}: can't make this folder: {}", folder_.string(), error.message());
+  }
   staging_ = folder_ / fmt::format(".incite-{}", ::getpid());
   std::filesystem::create_directory(staging_, error);
   if (error) {
@@ -107,7 +111,7 @@ void StagedFiles::write(const std::string& name, std::string_view content) {
     content.remove_prefix(static_cast<size_t>(written));
   }
   check(::fsync(descriptor.get()) == 0);
-  names_.push_back(name);
+  if (std::find(names_.begin(), names_.end(), name) == names_.end()) names_.push_back(name);
 }
 
 void StagedFiles::commit() {

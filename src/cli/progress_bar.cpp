@@ -52,9 +52,10 @@ bool interrupted() {
 }
 
 std::string progress_line(const ProgressEvent& event, double seconds, int width) {
-  const double share = event.total > 0 ? static_cast<double>(event.done) / static_cast<double>(event.total) : 1;
+  const double share =
+      event.total > 0 ? std::min(static_cast<double>(event.done) / static_cast<double>(event.total), 1.0) : 1;
   const double rate = seconds > 0 ? static_cast<double>(event.done) / seconds : 0;
-  const double left = rate > 0 ? static_cast<double>(event.total - event.done) / rate : 0;
+  const double left = rate > 0 ? std::max(static_cast<double>(event.total - event.done), 0.0) / rate : 0;
   const std::string end = fmt::format(" {:3.0f} %  {} {}/s  {} left", std::floor(100 * share), rate_text(rate),
                                       event.unit, clock_text(left));
   const std::string start = event.stage + " ";

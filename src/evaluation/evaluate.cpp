@@ -12,12 +12,6 @@ namespace {
 
 constexpr int64_t batch_size = 512;
 
-/// Samples whose class has a module.
-at::Tensor samples_with_modules(const TestSet& test, const at::Tensor& outputs) {
-  const at::Tensor covered = at::isin(test.classes.index_select(0, test.samples), outputs);
-  return test.samples.masked_select(covered);
-}
-
 class Evaluator {
  public:
   Evaluator(const Program& original, const std::vector<ModuleToTest>& modules, OutputKind kind, Task task)
@@ -32,11 +26,7 @@ class Evaluator {
 
   Evaluation run(const TestSet& test, const Progress& progress) {
     const at::NoGradGuard no_grad;
-    const at::Tensor samples = task_ == Task::classification ? samples_with_modules(test, outputs_) : test.samples;
-    if (samples.numel() == 0) {
-      fail(ExitCode::data_mismatch, "{}: no sample is of a class that has a module, so there is nothing to evaluate",
-           test.data->file);
-    }
+    const at::Tensor& samples = test.samples;
     sums_ = at::zeros({static_cast<int64_t>(modules_.size())}, at::kDouble);
     for (int64_t first = 0; first < samples.size(0); first += batch_size) {
       const at::Tensor batch = samples.narrow(0, first, std::min(batch_size, samples.size(0) - first));
@@ -48,19 +38,27 @@ class Evaluator {
       }
       if (progress) progress({"evaluating", first + batch.size(0), samples.size(0), "samples"});
     }
+    if (task_ == Task::classification && covered_ == 0) {
+      fail(ExitCode::data_mismatch, "{}: no sample is of a class that has a module, so there is nothing to evaluate",
+           test.data->file);
+    }
     return result(samples.size(0));
   }
 
  private:
+  /// A module is measured on every sample; modules together, and the original, on those whose class has a module.
   void classify(const at::Tensor& input, const at::Tensor& classes) {
+    const at::Tensor covered = at::isin(classes, outputs_);
+    covered_ += covered.sum().item<int64_t>();
     const at::Tensor own = original_(input).to(at::kCPU).index_select(1, outputs_);
-    original_sum_ += count(outputs_.index_select(0, own.argmax(1)) == classes);
+    original_sum_ += count((outputs_.index_select(0, own.argmax(1)) == classes).logical_and(covered));
     std::vector<at::Tensor> odds;
     for (size_t m = 0; m < modules_.size(); ++m) {
-      odds.push_back(log_odds(executors_[m](input), kind_, modules_[m].output).to(at::kCPU));
+      odds.push_back(log_odds(executors_[m](input), kind_, column_of(modules_[m])).to(at::kCPU));
       sums_[static_cast<int64_t>(m)] += count((odds.back() > 0) == (classes == modules_[m].output));
     }
-    combined_sum_ += count(outputs_.index_select(0, at::stack(odds, 1).argmax(1)) == classes);
+    const at::Tensor together = outputs_.index_select(0, at::stack(odds, 1).argmax(1));
+    combined_sum_ += count((together == classes).logical_and(covered));
   }
 
   void regress(const at::Tensor& input, const at::Tensor& values) {
@@ -69,7 +67,7 @@ class Evaluator {
     for (size_t m = 0; m < modules_.size(); ++m) {
       const int64_t output = modules_[m].output;
       const at::Tensor found = executors_[m](input).to(at::kCPU, at::kDouble);
-      const at::Tensor column = found.size(1) == 1 ? found.select(1, 0) : found.select(1, output);
+      const at::Tensor column = found.select(1, modules_[m].own_head ? 0 : output);
       const double error = (column - truth.select(1, output)).abs().sum().item<double>();
       sums_[static_cast<int64_t>(m)] += error;
       combined_sum_ += error;
@@ -77,12 +75,16 @@ class Evaluator {
     }
   }
 
+  static std::optional<int64_t> column_of(const ModuleToTest& module) {
+    return module.own_head ? std::nullopt : std::optional(module.output);
+  }
+
   Evaluation result(int64_t samples) const {
     Evaluation evaluation;
     evaluation.task = task_;
-    evaluation.samples = samples;
+    evaluation.samples = task_ == Task::classification ? covered_ : samples;
     const auto modules = static_cast<double>(modules_.size());
-    const double of = static_cast<double>(samples) * (task_ == Task::regression ? modules : 1.0);
+    const double of = static_cast<double>(evaluation.samples) * (task_ == Task::regression ? modules : 1.0);
     evaluation.original = original_sum_ / of;
     evaluation.combined = combined_sum_ / of;
     if (task_ == Task::classification && modules_.size() == 1)
@@ -101,7 +103,8 @@ class Evaluator {
   const Task task_;
   std::vector<Executor> executors_;
   at::Tensor outputs_;
-  at::Tensor sums_;  // by module
+  at::Tensor sums_;      // by module
+  int64_t covered_ = 0;  // samples whose class has a module
   double original_sum_ = 0;
   double combined_sum_ = 0;
 };

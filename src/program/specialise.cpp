@@ -60,11 +60,13 @@ std::string source_of(const jit::Node* node) {
       ranges.push_back(std::get<1>(*frame));
   }
   std::string source = "an unknown line";
+  bool users = false;
   for (auto range = ranges.rbegin(); range != ranges.rend(); ++range) {
     const auto place = place_of(*range);
     if (!place) continue;
-    // The innermost line of the user's; a library's only where there is none.
-    if (is_library(place->first) && source != "an unknown line") continue;
+    // The innermost line of the user's; the innermost of the library's only where there is none.
+    if (is_library(place->first) && users) continue;
+    users = !is_library(place->first);
     source = fmt::format("{}:{}", place->first.filename().string(), place->second);
   }
   return source;

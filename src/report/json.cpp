@@ -87,6 +87,7 @@ Decomposition parse(const nlohmann::json& json) {
   decomposition.task =
       get<std::string>(model, "task") == to_string(Task::regression) ? Task::regression : Task::classification;
   const auto& settings = json.at("settings");
+  decomposition.own_heads = get<std::string>(settings, "head") != "original";
   decomposition.input_key = get<std::string>(settings, "input_key");
   decomposition.target_key = get<std::string>(settings, "target_key");
   decomposition.input_scale = get<double>(settings, "input_scale");

@@ -108,10 +108,10 @@ class Scorer {
     // Half of the budget for the run without mutants and what is saved of it, half for the mutants.
     const int64_t budget = (params_.memory > 0 ? params_.memory : default_memory) / 2;
     const int64_t base_bytes = std::max<int64_t>(two.activation_bytes / 2, 1);
-    if (budget < std::max(base_bytes, largest)) {
+    if (const int64_t least = std::max(base_bytes, largest); budget < least) {
       fail(ExitCode::device,
-           "a memory budget of {} MiB is too small to score one sample: it takes {} MiB; raise --memory",
-           2 * budget >> 20, (2 * std::max(base_bytes, largest) >> 20) + 1);
+           "a memory budget of {:.1f} KiB is too small to score one sample: it takes {:.1f} KiB; raise --memory",
+           static_cast<double>(2 * budget) / 1024, static_cast<double>(2 * least) / 1024);
     }
     chunk_ = std::clamp<int64_t>(std::min(budget / base_bytes, budget / largest), 1, params_.most_samples);
     for (GroupPlan& group : groups_) {

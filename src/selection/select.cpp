@@ -47,7 +47,7 @@ Selection select(const UnitMap& map, const std::vector<Cluster>& clusters, const
       if (clusters[c].group == static_cast<int32_t>(g)) ranked.push_back(c);
     }
     std::stable_sort(ranked.begin(), ranked.end(), [&](size_t a, size_t b) { return worth[a] > worth[b]; });
-    // 1e-9: 0.6 * 5 is a little more than 3 in binary, and 3 is meant.
+    // 1e-9: 0.07 * 100 is a little more than 7 in binary, and 7 is meant.
     const auto count = static_cast<size_t>(std::ceil(keep * static_cast<double>(ranked.size()) - 1e-9));
     for (size_t i = count; i < ranked.size(); ++i) {
       for (const int32_t unit : clusters[ranked[i]].units)

@@ -94,7 +94,7 @@ class Repairer {
     const at::NoGradGuard no_grad;
     std::vector<LayerRepair> done;
     for (const int32_t layer : touched_layers()) {
-      if (layer == map_.head) continue;
+      if (layer == map_.head && !params_.head) continue;
       LayerRepair repaired;
       repaired.layer = layer;
       if (repair_layer(map_.layers[static_cast<size_t>(layer)], repaired)) done.push_back(repaired);

@@ -67,16 +67,16 @@ at::Tensor probabilities(const at::Tensor& outputs, OutputKind kind) {
   }
 }
 
-at::Tensor log_odds(const at::Tensor& outputs, OutputKind kind, int64_t column) {
+at::Tensor log_odds(const at::Tensor& outputs, OutputKind kind, std::optional<int64_t> column) {
   at::Tensor logs = outputs.to(at::kDouble);
   // Probabilities that float32 rounds to 0 still rank above none.
   if (kind == OutputKind::probabilities || kind == OutputKind::sigmoid) logs = logs.clamp_min(1e-38).log();
-  if (logs.size(1) == 2) return logs.select(1, 1) - logs.select(1, 0);
-  const at::Tensor own = logs.select(1, column);
+  if (!column) return logs.select(1, 1) - logs.select(1, 0);
+  const at::Tensor own = logs.select(1, *column);
   if (kind == OutputKind::sigmoid) return own - (-own.exp()).clamp_min(-1.0 + 1e-16).log1p();
   std::vector<int64_t> others;
   for (int64_t i = 0; i < logs.size(1); ++i) {
-    if (i != column) others.push_back(i);
+    if (i != *column) others.push_back(i);
   }
   return own - logs.index_select(1, at::tensor(others, at::TensorOptions().dtype(at::kLong).device(logs.device())))
                    .logsumexp(1);

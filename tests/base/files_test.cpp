@@ -183,7 +183,7 @@ TEST(StagedFiles, RefusesAFileInPlaceOfTheFolder) {
   EXPECT_EQ(read_file(file), "1");
 }
 
-TEST(StagedFiles, DISABLED_RemovesTheFoldersItMadeWhereOneCanNotBeMade) {
+TEST(StagedFiles, RemovesTheFoldersItMadeWhereOneCanNotBeMade) {
   const TempDir temporary;
   const fs::path folder = temporary / "made" / std::string(300, 'x');  // names have at most 255 bytes
   expect_error([&] { StagedFiles{folder}; }, ExitCode::output,

@@ -255,7 +255,7 @@ def test_a_missing_test_file(good: Cli) -> None:
 
 def test_test_samples_of_another_shape(good: Cli) -> None:
     np.savez(good.folder / "test.npz", x=np.zeros((9, 7), np.float32), y=np.arange(9) % CLASSES)
-    good.refused(5, ("test.npz", "[9, 7]"), *DECOMPOSE, "--test", "test.npz")
+    good.refused(5, "test.npz: samples of shape [7]; expected [6], as in data.npz", *DECOMPOSE, "--test", "test.npz")
 
 
 def test_test_labels_out_of_range(good: Cli) -> None:

@@ -98,7 +98,7 @@ TEST_F(EvaluateClasses, GivesNoCombinedAccuracyOfASingleClassifier) {
   const Evaluation found = run({0});
   EXPECT_TRUE(std::isnan(found.combined));
   ASSERT_EQ(found.modules.size(), 1U);
-  EXPECT_DOUBLE_EQ(found.modules[0], 1);  // both samples of class 0 are its own
+  EXPECT_DOUBLE_EQ(found.modules[0], 0.8);  // on all samples, of which the second is not its own
 }
 
 TEST_F(EvaluateClasses, RefusesATestSetWithoutASampleOfAClassThatHasAModule) {
@@ -140,7 +140,8 @@ TEST_F(EvaluateClasses, TakesModulesThatKeptAllOutputs) {
   // With the original's own head a module has all columns: here each is the original itself, so together they are too.
   // Log-odds of a column against both others are positive where exp(own) > exp(a) + exp(b):
   //   (3, 1, 0): 20.1 > 3.7, class 0. (1, 2, 0): 7.4 > 3.7, class 1. (0, 1, 2): 7.4 > 3.7, class 2. (0, 3, 1): class 1.
-  const std::vector<ModuleToTest> modules = {{0, &original_}, {1, &original_}, {2, &original_}};
+  const std::vector<ModuleToTest> modules = {
+      {0, &original_, /*own_head=*/false}, {1, &original_, false}, {2, &original_, false}};
   const Evaluation found = evaluate(original_, modules, OutputKind::logits, Task::classification, test_);
   EXPECT_DOUBLE_EQ(found.original, 0.6);
   EXPECT_DOUBLE_EQ(found.combined, 0.6);
@@ -149,13 +150,13 @@ TEST_F(EvaluateClasses, TakesModulesThatKeptAllOutputs) {
   EXPECT_DOUBLE_EQ(found.modules[2], 0.8);  // says no to the fifth
 }
 
-TEST(EvaluateTwoClasses, DISABLED_TakesModulesThatKeptAllOutputs) {
+TEST(EvaluateTwoClasses, TakesModulesThatKeptAllOutputs) {
   // Of a model with two outputs, [samples, 2] are [class 0, class 1] where a module kept the original's head.
   const Program original = linear({1, 0, 0, 1}, {0, 0}, 2);
   Dataset data;
   data.input = at::tensor({2.0, 1.0, 1.0, 2.0, 0.0, 3.0}, at::kFloat).view({3, 2});
   const TestSet test{&data, at::arange(3, at::kLong), at::tensor({0, 1, 1}, at::kLong), {}};
-  const std::vector<ModuleToTest> modules = {{0, &original}, {1, &original}};
+  const std::vector<ModuleToTest> modules = {{0, &original, /*own_head=*/false}, {1, &original, false}};
   const Evaluation found = evaluate(original, modules, OutputKind::logits, Task::classification, test);
   EXPECT_DOUBLE_EQ(found.original, 1);
   EXPECT_DOUBLE_EQ(found.combined, 1);
@@ -203,7 +204,7 @@ class EvaluateValues : public testing::Test {
 };
 
 TEST_F(EvaluateValues, MeasuresMeanAbsoluteErrorsColumnByColumn) {
-  const Evaluation found = run({{0, &all_columns_}, {1, &own_column_}});
+  const Evaluation found = run({{0, &all_columns_, /*own_head=*/false}, {1, &own_column_}});
   EXPECT_EQ(found.task, Task::regression);
   EXPECT_EQ(found.samples, 3);
   // Original, column 0: |0 - 1| + 0 + 0 = 1; column 1: 0 + |3 - 1| + |5 - 9| = 6. Over 6 values.

@@ -42,6 +42,7 @@ Decomposition full_decomposition() {
                 {"input_scale", d.input_scale},
                 {"input_shape", d.input_shape},
                 {"factors", std::vector<double>{1.1, 0.0}},
+                {"head", std::string("adam")},
                 {"seed", int64_t{7}},
                 {"force", true}};
   d.groups = {{{"conv1", "conv2"}, 16, 4, 2}};
@@ -88,6 +89,7 @@ TEST(DecompositionDocument, HasEveryFieldThatIsDocumented) {
         {"input_scale", 0.5},
         {"input_shape", {1, 28, 28}},
         {"factors", {1.1, 0.0}},
+        {"head", "adam"},
         {"seed", 7},
         {"force", true}}},
       {"groups", {{{"layers", {"conv1", "conv2"}}, {"units", 16}, {"clusters", 4}, {"pinned", 2}}}},
@@ -326,6 +328,13 @@ TEST_F(ReadDecomposition, GivesBackEveryTaskAndKind) {
   }
 }
 
+TEST_F(ReadDecomposition, TellsWhetherModulesHaveHeadsOfTheirOwn) {
+  json document = document_of(full_decomposition());
+  EXPECT_TRUE(read(document).own_heads);
+  document["settings"]["head"] = "original";
+  EXPECT_FALSE(read(document).own_heads);
+}
+
 TEST_F(ReadDecomposition, ReadsADocumentWithNulls) {
   Decomposition d = full_decomposition();
   d.evaluation.combined = NAN;
@@ -378,7 +387,7 @@ TEST_F(ReadDecomposition, RefusesADocumentThatLacksAFieldOrHasAnotherType) {
   };
   for (const char* key : {"file", "sha256", "parameters", "outputs", "output_kind", "task"})
     expect_refused(without("model", key), reason([&] { json(json::object()).at(key); }));
-  for (const char* key : {"input_key", "target_key", "input_scale", "input_shape"})
+  for (const char* key : {"head", "input_key", "target_key", "input_scale", "input_shape"})
     expect_refused(without("settings", key), reason([&] { json(json::object()).at(key); }));
   json document = document_of(full_decomposition());
   document["modules"][1]["output"] = "two";

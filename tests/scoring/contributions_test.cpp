@@ -91,7 +91,7 @@ TEST(Contributions, RefuseABudgetThatHoldsNotOneSample) {
   });
   EXPECT_EQ(error.code(), ExitCode::device);
   EXPECT_STREQ(error.what(),
-               "a memory budget of 0 MiB is too small to score one sample: it takes 1 MiB; raise --memory");
+               "a memory budget of 0.0 KiB is too small to score one sample: it takes 0.1 KiB; raise --memory");
 }
 
 TEST(Contributions, NameASampleForWhichTheModelGivesNaN) {

@@ -38,7 +38,7 @@ at::Tensor outputs_of(const Head& head, const at::Tensor& features) {
 
 /// The log-odds that the rows [others, class] of a head mean.
 at::Tensor margins(const Head& head, const at::Tensor& features) {
-  return log_odds(outputs_of(head, features), OutputKind::logits, 1);
+  return log_odds(outputs_of(head, features), OutputKind::logits, std::nullopt);
 }
 
 Head fit(const HeadData& data, const HeadParams& params = {}) {
@@ -150,7 +150,7 @@ TEST(LogisticHead, SaysTheSameThroughSigmoidsAsThroughASoftmax) {
   const at::Tensor outputs = at::sigmoid(outputs_of(fit(data), data.features));
   // Each sigmoid by itself is a probability of the class, or of the others.
   EXPECT_LT((outputs.sum(1) - 1).abs().max().item<double>(), 1e-6);
-  EXPECT_LT((log_odds(outputs, OutputKind::sigmoid, 1) - expected).abs().max().item<double>(), 1e-3);
+  EXPECT_LT((log_odds(outputs, OutputKind::sigmoid, std::nullopt) - expected).abs().max().item<double>(), 1e-3);
 }
 
 TEST(LogisticHead, LeavesAloneAFeatureThatNeverChanges) {

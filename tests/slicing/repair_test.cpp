@@ -393,15 +393,18 @@ TEST_P(RepairOfACopy, LosesLittleWithTheDefaultRidge) {
             1e-2 * (run(cut.bare(), held_out) - expected).abs().max().item<double>());
 }
 
-TEST(RepairOfAConstantUnit, PutsItIntoTheBias) {
-  // Channel 3 gives 4 whatever the input: what the next layer lacks is a bias of 4 b₃.
+TEST(RepairOfAConstantUnit, PutsItIntoTheBiasWhichIsNotHeldBack) {
+  // Channel 3 gives 4 whatever the input: what the next layer lacks is a bias of 4 b₃. That leaves no error,
+  // so a ridge that holds the weights, however strong, changes nothing.
   Parameters parameters = random_parameters(mlp);
   parameters["a.weight"][3] = 0;
   parameters["a.bias"][3] = 4;
   Cut cut(mlp, parameters);
   cut.keep = without(cut.map, cut.layer("a"), 3);
   Program module = cut.bare();
-  cut.repair(module);
+  RepairParams params;
+  params.ridge = 10;
+  cut.repair(module, params);
   const Layer& next = cut.layer("b");
   const at::Tensor expected = parameter(cut.program, next.bias) + 4 * parameter(cut.program, next.weight).select(1, 3);
   EXPECT_LT((parameter(module, next.bias) - expected).abs().max().item<double>(), 1e-3);

@@ -18,7 +18,7 @@ at::Tensor row(const std::vector<double>& values) {
 }
 
 /// The log-odds of one sample.
-double odds(const std::vector<double>& outputs, OutputKind kind, int64_t column) {
+double odds(const std::vector<double>& outputs, OutputKind kind, std::optional<int64_t> column) {
   const at::Tensor found = log_odds(row(outputs), kind, column);
   EXPECT_EQ(found.sizes(), at::IntArrayRef({1}));
   EXPECT_EQ(found.scalar_type(), at::kDouble);
@@ -47,14 +47,20 @@ TEST(Probabilities, AreTakenOverTheLastDimension) {
   EXPECT_TRUE(at::allclose(found, at::full({5, 3, 4}, 0.25)));
 }
 
-TEST(LogOdds, OfTwoColumnsAreTheClassAgainstTheOthers) {
-  for (const int64_t column : {1, 7}) {  // which class the module is of does not matter
-    EXPECT_DOUBLE_EQ(odds({1, 3}, OutputKind::logits, column), 2);
-    EXPECT_DOUBLE_EQ(odds({1, 3}, OutputKind::other, column), 2);
-    EXPECT_DOUBLE_EQ(odds({-3, -1}, OutputKind::log_probabilities, column), 2);
-    EXPECT_DOUBLE_EQ(odds({0.2, 0.8}, OutputKind::probabilities, column), std::log(4.0));
-    EXPECT_DOUBLE_EQ(odds({0.2, 0.6}, OutputKind::sigmoid, column), std::log(3.0));
-  }
+TEST(LogOdds, OfAModulesOwnHeadAreTheClassAgainstTheOthers) {
+  EXPECT_DOUBLE_EQ(odds({1, 3}, OutputKind::logits, std::nullopt), 2);
+  EXPECT_DOUBLE_EQ(odds({1, 3}, OutputKind::other, std::nullopt), 2);
+  EXPECT_DOUBLE_EQ(odds({-3, -1}, OutputKind::log_probabilities, std::nullopt), 2);
+  EXPECT_DOUBLE_EQ(odds({0.2, 0.8}, OutputKind::probabilities, std::nullopt), std::log(4.0));
+  EXPECT_DOUBLE_EQ(odds({0.2, 0.6}, OutputKind::sigmoid, std::nullopt), std::log(3.0));
+}
+
+TEST(LogOdds, OfAModelOfTwoClassesAreThoseOfTheColumn) {
+  EXPECT_DOUBLE_EQ(odds({1, 3}, OutputKind::logits, 0), -2);
+  EXPECT_DOUBLE_EQ(odds({1, 3}, OutputKind::logits, 1), 2);
+  EXPECT_DOUBLE_EQ(odds({0.2, 0.8}, OutputKind::probabilities, 0), -std::log(4.0));
+  EXPECT_NEAR(odds({0.2, 0.6}, OutputKind::sigmoid, 0), -std::log(4.0), 1e-14);
+  EXPECT_NEAR(odds({0.2, 0.6}, OutputKind::sigmoid, 1), std::log(1.5), 1e-14);
 }
 
 TEST(LogOdds, OfLogitsAreThoseAgainstAllOthersTogether) {
@@ -91,7 +97,7 @@ TEST(LogOdds, AreOneForEachSample) {
 }
 
 /// Expects log-odds that are finite and rise from sample to sample.
-void expect_rising(const at::Tensor& outputs, OutputKind kind, int64_t column) {
+void expect_rising(const at::Tensor& outputs, OutputKind kind, std::optional<int64_t> column) {
   const at::Tensor found = log_odds(outputs, kind, column);
   EXPECT_TRUE(at::isfinite(found).all().item<bool>()) << found;
   EXPECT_TRUE((found.diff() > 0).all().item<bool>()) << found;
@@ -102,14 +108,22 @@ TEST(LogOdds, KeepTheOrderOfExtremeProbabilities) {
   const std::vector<double> rising = {0, 1e-37, 1e-30, 1e-7, 0.5, 1 - 1e-6, 1 - 0x1p-24, 1};
   const at::Tensor own = at::tensor(rising, at::kFloat);
   expect_rising(at::stack({at::full_like(own, 0.5), at::full_like(own, 0.5), own}, 1), OutputKind::sigmoid, 2);
+  expect_rising(at::stack({1 - own, own}, 1), OutputKind::probabilities, std::nullopt);
   expect_rising(at::stack({1 - own, own}, 1), OutputKind::probabilities, 1);
+  expect_rising(at::stack({1 - own, own}, 1), OutputKind::sigmoid, std::nullopt);
   expect_rising(at::stack({1 - own, own}, 1), OutputKind::sigmoid, 1);
   expect_rising(at::stack({(1 - own) / 2, own, (1 - own) / 2}, 1), OutputKind::probabilities, 1);
 }
 
+TEST(LogOdds, OfASigmoidNextToOneAreExact) {
+  // p = 1 - 2^-24, the float32 before 1: log(p / 2^-24) = log(2^24 - 1) = 16.635532
+  const at::Tensor outputs = at::tensor({0.5, 0.5, 1 - 0x1p-24}, at::kFloat).unsqueeze(0);
+  EXPECT_NEAR(log_odds(outputs, OutputKind::sigmoid, 2).item<double>(), 16.635532, 1e-6);
+}
+
 TEST(LogOdds, KeepTheOrderOfExtremeLogits) {
   const at::Tensor own = at::tensor({-1e30, -1e4, 0.0, 50.0, 1e4, 1e30}, at::kFloat);
-  expect_rising(at::stack({at::zeros_like(own), own}, 1), OutputKind::logits, 1);
+  expect_rising(at::stack({at::zeros_like(own), own}, 1), OutputKind::logits, std::nullopt);
   expect_rising(at::stack({own, at::zeros_like(own), at::zeros_like(own)}, 1), OutputKind::logits, 0);
 }
 

@@ -13,8 +13,9 @@ std::string sha256_of_file(const std::filesystem::path& file);
 /// The content of a text file. Throws Error (data_file) if it can't be read.
 std::string read_text(const std::filesystem::path& file);
 
-/// Files for one folder that appear there together or not at all: they are written to a hidden folder inside it and
-/// renamed into place by commit. What was not committed is removed, and so are folders that were made for this.
+/// Files for one folder, each of which appears there whole or not at all, and none before all are written: they are
+/// written to a hidden folder inside it and renamed into place by commit. What was not committed is removed, and so are
+/// folders that were made for this.
 class StagedFiles {
  public:
   /// Makes the folder if there is none. Throws Error (output) if that, or writing into it, is impossible.

@@ -24,12 +24,13 @@ struct TestSet {
 struct ModuleToTest {
   int64_t output = 0;
   const Program* program = nullptr;
+  bool own_head = true;  ///< its columns are [others, output], or the one of a regression; else all the original's
 };
 
 /// What measuring gave. Accuracies are shares, 0 to 1.
 struct Evaluation {
   Task task = Task::classification;
-  int64_t samples = 0;
+  int64_t samples = 0;  ///< that original and combined were measured on
   double original =
       0;  ///< classification: accuracy of the original; regression: its mean absolute error over the outputs measured
   double combined = 0;  ///< the same of the modules together; NaN for a single classifier

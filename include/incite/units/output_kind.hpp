@@ -2,6 +2,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
+
 #include "incite/units/unit_map.hpp"
 
 namespace incite {
@@ -22,8 +24,9 @@ OutputKind output_kind(const Program& program, const UnitMap& map);
 /// The probabilities of classes that outputs [..., classes] of a kind mean; of kind `other`, the outputs as they are.
 at::Tensor probabilities(const at::Tensor& outputs, OutputKind kind);
 
-/// The log-odds of one class against the others: `outputs` is [samples, 2], that are others and class, or [samples,
-/// classes], of which `column` is the class. [samples] float64
-at::Tensor log_odds(const at::Tensor& outputs, OutputKind kind, int64_t column);
+/// The log-odds of one class against the others: [samples] float64. `outputs` is a module's: [samples, 2], that are
+/// [others, class], where it has a head of its own (no `column`); else [samples, classes], of which `column` is the
+/// class.
+at::Tensor log_odds(const at::Tensor& outputs, OutputKind kind, std::optional<int64_t> column);
 
 }  // namespace incite
