@@ -67,10 +67,15 @@ void apply(const CommonOptions& common) {
 }
 
 Progress make_progress(const CommonOptions& common) {
-  return [bar = std::make_shared<ProgressBar>(!common.quiet)](const ProgressEvent& event) {
-    bar->show(event);
-    if (interrupted()) fail(ExitCode::interrupted, "stopped; nothing was written");
-  };
+  return
+      [bar = std::make_shared<ProgressBar>(!common.quiet), stage = std::string()](const ProgressEvent& event) mutable {
+        if (event.stage != stage) {
+          stage = event.stage;
+          spdlog::info("{}: {} {}", stage, event.total, event.unit);
+        }
+        bar->show(event);
+        if (interrupted()) fail(ExitCode::interrupted, "stopped; nothing was written");
+      };
 }
 
 void print(const CommonOptions& common, const std::string& json, const std::string& table) {

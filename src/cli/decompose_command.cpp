@@ -188,13 +188,17 @@ void add_decompose(CLI::App& app, CommonOptions& common) {
       ->group("Output");
   add_common_options(*verb, common);
   verb->add_option("--memory", arguments->memory, "Memory for activations, such as 2GB; default: half of what is free")
-      ->transform(CLI::AsSizeValue(false))
+      ->transform(CLI::AsSizeValue(false).description(""))
       ->type_name("BYTES")
       ->group("Machine");
   verb->callback([arguments, verb, &common] {
     apply(common);
     finish(*verb, *arguments);
+    const DecomposeOptions& options = arguments->options;
+    spdlog::info("{}: samples from array '{}' of {}, targets from '{}'", options.model.string(), options.data.input_key,
+                 options.data.file.string(), options.data.target_key);
     const Decomposition result = decompose(arguments->options, make_progress(common));
+    spdlog::info("{}: {} modules written", options.out.string(), result.modules.size());
     print(common, to_json(result), to_table(result));
   });
 }
