@@ -4,7 +4,6 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <chrono>
 #include <numeric>
 
 #include "incite/base/error.hpp"
@@ -17,58 +16,14 @@
 #include "incite/report/json.hpp"
 #include "incite/selection/select.hpp"
 #include "incite/slicing/slice.hpp"
+#include "result_folder.hpp"
+#include "samples.hpp"
+#include "stopwatch.hpp"
 
 namespace incite {
 namespace {
 
-constexpr const char* document_name = "decomposition.json";
-constexpr int64_t check_samples = 8;
 constexpr int64_t most_repair_samples = 8192;
-
-/// Seconds by stage.
-class Stopwatch {
- public:
-  void start(const std::string& stage) {
-    stop();
-    stage_ = stage;
-    began_ = std::chrono::steady_clock::now();
-  }
-  void stop() {
-    if (stage_.empty()) return;
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
-    const auto same =
-        std::find_if(seconds_.begin(), seconds_.end(), [&](const auto& entry) { return entry.first == stage_; });
-    if (same == seconds_.end()) {
-      seconds_.emplace_back(stage_, seconds);
-    } else {
-      same->second += seconds;
-    }
-    stage_.clear();
-  }
-  std::vector<std::pair<std::string, double>> seconds() {
-    stop();
-    return seconds_;
-  }
-
- private:
-  std::string stage_;
-  std::chrono::steady_clock::time_point began_;
-  std::vector<std::pair<std::string, double>> seconds_;
-};
-
-std::string module_file(int64_t output) {
-  return fmt::format("module-{}.pt", output);
-}
-
-/// The first samples of a data set, for loading and checking.
-at::Tensor first_samples(const Dataset& data, at::Device device) {
-  return data.batch(0, std::min(check_samples, data.size()), device);
-}
-
-int64_t output_count(const Program& program, const at::Tensor& input) {
-  const at::NoGradGuard no_grad;
-  return Executor(program)(input).size(1);
-}
 
 Task choose_task(const std::optional<Task>& asked, const Dataset& data, OutputKind kind) {
   if (asked) return *asked;
@@ -91,27 +46,6 @@ Metric choose_metric(const DecomposeOptions& options, Task task) {
   return *options.metric;
 }
 
-/// The truth about a data set: its target, or the model's own outputs where it has none.
-TestSet truth(const Program& program, const Dataset& data, Task task, int64_t outputs) {
-  TestSet set;
-  set.data = &data;
-  if (data.target.defined()) {
-    if (task == Task::classification) {
-      set.classes = classes_of(data, outputs);
-    } else {
-      set.values = values_of(data, outputs);
-    }
-    return set;
-  }
-  const at::Tensor own = outputs_for(program, data, at::arange(data.size(), at::kLong));
-  if (task == Task::classification) {
-    set.classes = own.argmax(1);
-  } else {
-    set.values = own;
-  }
-  return set;
-}
-
 class Decomposer {
  public:
   Decomposer(const DecomposeOptions& options, const Progress& progress) : options_(options), progress_(progress) {}
@@ -121,8 +55,8 @@ class Decomposer {
     StagedFiles files(options_.out);
     load();
     analyse_model();
-    const std::vector<std::string> earlier = earlier_modules();
-    check_targets(earlier);
+    const ResultFolder folder(options_.out, options_.model, outputs_);
+    folder.check_targets(options_.force);
     split();
     check_classes();
     score_clusters();
@@ -139,7 +73,7 @@ class Decomposer {
     result_.seconds.emplace_back("total", total);
     files.write(document_name, to_json(result_));
     files.commit();
-    remove_stale(earlier);
+    folder.remove_stale();
     return std::move(result_);
   }
 
@@ -496,52 +430,6 @@ class Decomposer {
     };
   }
 
-  /// Module files of the result that the folder holds already, if it does.
-  std::vector<std::string> earlier_modules() const {
-    const std::filesystem::path earlier = options_.out / document_name;
-    std::vector<std::string> files;
-    if (!std::filesystem::exists(earlier)) return files;
-    try {
-      for (const ModuleResult& module : read_decomposition(earlier).modules)
-        files.push_back(module.file);
-    } catch (const Error&) {
-      files.clear();  // damaged: the document itself is replaced, nothing else is known to be ours
-    }
-    return files;
-  }
-
-  /// Refuses to write over a file that is no earlier result's, above all the model itself.
-  void check_targets(const std::vector<std::string>& earlier) const {
-    for (const int64_t output : outputs_) {
-      const std::string name = module_file(output);
-      const std::filesystem::path file = options_.out / name;
-      std::error_code error;
-      if (!std::filesystem::exists(file)) continue;
-      if (std::filesystem::equivalent(file, options_.model, error)) {
-        fail(ExitCode::output, "{}: a module would replace the model itself; pass another --out", file.string());
-      }
-      if (!std::filesystem::is_regular_file(file)) {
-        fail(ExitCode::output, "{}: is no file, so a module can't replace it; pass another --out", file.string());
-      }
-      if (std::find(earlier.begin(), earlier.end(), name) == earlier.end() && !options_.force) {
-        fail(ExitCode::output,
-             "{}: is there already and is no earlier result's; pass --force to replace it, or another --out",
-             file.string());
-      }
-    }
-  }
-
-  /// With --force: module files of the earlier result that the new one does not have.
-  void remove_stale(const std::vector<std::string>& earlier) const {
-    for (const std::string& file : earlier) {
-      const bool stays =
-          std::any_of(outputs_.begin(), outputs_.end(), [&](int64_t output) { return module_file(output) == file; });
-      std::error_code error;
-      if (stays || std::filesystem::equivalent(options_.out / file, options_.model, error)) continue;
-      std::filesystem::remove(options_.out / file, error);
-    }
-  }
-
   const DecomposeOptions& options_;
   const Progress& progress_;
   Stopwatch watch_;
@@ -563,65 +451,8 @@ class Decomposer {
 
 }  // namespace
 
-Inspection inspect(const ModelOptions& options) {
-  const at::Device device = parse_device(options.device);
-  const Dataset data = read_dataset(options.data);
-  Inspection inspection;
-  inspection.program = load_program(options.model, first_samples(data, device));
-  const at::Tensor two = data.batch(at::arange(2, at::kLong).remainder(data.size()), device);
-  inspection.map = analyse(inspection.program, sample_values(inspection.program, two));
-  inspection.kind = output_kind(inspection.program, inspection.map);
-  inspection.outputs = output_count(inspection.program, two);
-  Selection least;
-  for (const Unit& unit : inspection.map.units)
-    least.push_back(unit.pinned);
-  for (const int32_t layer : empty_layers(inspection.map, least)) {
-    least[static_cast<size_t>(inspection.map.layers[static_cast<size_t>(layer)].units[0])] = true;
-  }
-  const int64_t all = inspection.program.parameter_count();
-  inspection.removable_parameters = all - slice(inspection.program, inspection.map, least).parameter_count();
-  return inspection;
-}
-
 Decomposition decompose(const DecomposeOptions& options, const Progress& progress) {
   return Decomposer(options, progress).run();
-}
-
-ModulesEvaluation evaluate_modules(const EvaluateOptions& options, const Progress& progress) {
-  const at::Device device = parse_device(options.device);
-  ModulesEvaluation result;
-  result.decomposition = read_decomposition(options.folder / document_name);
-  const Decomposition& made = result.decomposition;
-  DatasetOptions data_options;
-  data_options.file = options.data;
-  data_options.input_key = options.input_key.value_or(made.input_key);
-  data_options.target_key = options.target_key.value_or(made.target_key);
-  data_options.target_required = true;
-  data_options.input_scale = options.input_scale.value_or(made.input_scale);
-  data_options.input_shape = options.input_shape.empty() ? made.input_shape : options.input_shape;
-  const Dataset data = read_dataset(data_options);
-  const at::Tensor input = first_samples(data, device);
-
-  const std::filesystem::path file = options.model.empty() ? std::filesystem::path(made.model.file) : options.model;
-  if (!std::filesystem::exists(file)) {
-    fail(ExitCode::model_file, "{}: the original model is not there; say where it is with --model", file.string());
-  }
-  if (sha256_of_file(file) != made.model.sha256) {
-    fail(ExitCode::data_mismatch,
-         "{}: not the model that {} was decomposed from (its SHA-256 differs); pass that one with --model",
-         file.string(), options.folder.string());
-  }
-  const Program original = load_program(file, input);
-  std::vector<Program> programs;
-  for (const ModuleResult& module : made.modules)
-    programs.push_back(load_program(options.folder / module.file, input));
-  std::vector<ModuleToTest> modules;
-  for (size_t i = 0; i < programs.size(); ++i)
-    modules.push_back({made.modules[i].output, &programs[i], made.own_heads});
-  TestSet test = truth(original, data, made.task, made.outputs);
-  test.samples = at::arange(data.size(), at::kLong);
-  result.evaluation = evaluate(original, modules, made.kind, made.task, test, progress);
-  return result;
 }
 
 }  // namespace incite

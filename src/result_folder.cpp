@@ -1,0 +1,68 @@
+#include "result_folder.hpp"
+
+#include <algorithm>
+
+#include "incite/base/error.hpp"
+#include "incite/report/json.hpp"
+
+namespace incite {
+namespace {
+
+bool contains(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+/// Module files of the result that a folder holds already, if it does.
+std::vector<std::string> earlier_modules(const std::filesystem::path& folder) {
+  std::vector<std::string> files;
+  if (!std::filesystem::exists(folder / document_name)) return files;
+  try {
+    for (const ModuleResult& module : read_decomposition(folder / document_name).modules)
+      files.push_back(module.file);
+  } catch (const Error&) {
+    files.clear();  // damaged: the document itself is replaced, nothing else is known to be ours
+  }
+  return files;
+}
+
+}  // namespace
+
+std::string module_file(int64_t output) {
+  return fmt::format("module-{}.pt", output);
+}
+
+ResultFolder::ResultFolder(std::filesystem::path folder, std::filesystem::path model,
+                           const std::vector<int64_t>& outputs)
+    : folder_(std::move(folder)), model_(std::move(model)), earlier_(earlier_modules(folder_)) {
+  for (const int64_t output : outputs)
+    modules_.push_back(module_file(output));
+}
+
+void ResultFolder::check_targets(bool force) const {
+  for (const std::string& name : modules_) {
+    const std::filesystem::path file = folder_ / name;
+    std::error_code error;
+    if (!std::filesystem::exists(file)) continue;
+    if (std::filesystem::equivalent(file, model_, error)) {
+      fail(ExitCode::output, "{}: a module would replace the model itself; pass another --out", file.string());
+    }
+    if (!std::filesystem::is_regular_file(file)) {
+      fail(ExitCode::output, "{}: is no file, so a module can't replace it; pass another --out", file.string());
+    }
+    if (!contains(earlier_, name) && !force) {
+      fail(ExitCode::output,
+           "{}: is there already and is no earlier result's; pass --force to replace it, or another --out",
+           file.string());
+    }
+  }
+}
+
+void ResultFolder::remove_stale() const {
+  for (const std::string& name : earlier_) {
+    std::error_code error;
+    if (contains(modules_, name) || std::filesystem::equivalent(folder_ / name, model_, error)) continue;
+    std::filesystem::remove(folder_ / name, error);
+  }
+}
+
+}  // namespace incite

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace incite {
+
+/// The document's name in a result's folder.
+inline constexpr const char* document_name = "decomposition.json";
+
+/// A module's file in a result's folder.
+std::string module_file(int64_t output);
+
+/// The folder that modules for `outputs` are to be written to, which may hold an earlier result.
+class ResultFolder {
+ public:
+  ResultFolder(std::filesystem::path folder, std::filesystem::path model, const std::vector<int64_t>& outputs);
+
+  /// Refuses (output) to write over the model itself or what is no file, and, without `force`, over a file that is no
+  /// earlier result's.
+  void check_targets(bool force) const;
+  /// Removes module files of the earlier result that the new one does not have.
+  void remove_stale() const;
+
+ private:
+  std::filesystem::path folder_;
+  std::filesystem::path model_;
+  std::vector<std::string> modules_;  // to be written
+  std::vector<std::string> earlier_;  // of the earlier result
+};
+
+}  // namespace incite
