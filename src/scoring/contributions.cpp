@@ -110,8 +110,8 @@ class Scorer {
     const int64_t base_bytes = std::max<int64_t>(two.activation_bytes / 2, 1);
     if (const int64_t least = std::max(base_bytes, largest); budget < least) {
       fail(ExitCode::device,
-           "a memory budget of {:.1f} KiB is too small to score one sample: it takes {:.1f} KiB; raise --memory",
-           static_cast<double>(2 * budget) / 1024, static_cast<double>(2 * least) / 1024);
+           "a memory budget of {} bytes is too small to score one sample: it takes {}; raise --memory", 2 * budget,
+           2 * least);
     }
     chunk_ = std::clamp<int64_t>(std::min(budget / base_bytes, budget / largest), 1, params_.most_samples);
     for (GroupPlan& group : groups_) {

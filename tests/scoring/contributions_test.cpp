@@ -91,7 +91,7 @@ TEST(Contributions, RefuseABudgetThatHoldsNotOneSample) {
   });
   EXPECT_EQ(error.code(), ExitCode::device);
   EXPECT_STREQ(error.what(),
-               "a memory budget of 0.0 KiB is too small to score one sample: it takes 0.1 KiB; raise --memory");
+               "a memory budget of 8 bytes is too small to score one sample: it takes 48; raise --memory");
 }
 
 TEST(Contributions, NameASampleForWhichTheModelGivesNaN) {
