@@ -39,9 +39,10 @@ Task choose_task(const std::optional<Task>& asked, const Dataset& data, OutputKi
 
 Metric choose_metric(const DecomposeOptions& options, Task task) {
   if (!options.metric) return task == Task::classification ? options.classification_metric : Metric::absolute;
+  if (*options.metric == Metric::random) return Metric::random;
   if ((task == Task::regression) != (*options.metric == Metric::absolute)) {
     fail(ExitCode::usage, "--metric {} is not for {}; expected {}", to_string(*options.metric), to_string(task),
-         task == Task::regression ? "absolute" : "probability or flips");
+         task == Task::regression ? "absolute or random" : "probability, flips or random");
   }
   return *options.metric;
 }
@@ -216,6 +217,7 @@ class Decomposer {
     scoring.metric = metric_;
     scoring.factors = options_.factors;
     scoring.memory = memory();
+    scoring.seed = derive_seed(options_.seed, "scoring");
     const int64_t count =
         options_.samples > 0 ? std::min(options_.samples, fit_.samples.size(0)) : fit_.samples.size(0);
     contributions_ =
@@ -375,13 +377,14 @@ class Decomposer {
     const at::NoGradGuard no_grad;
     const Executor executor(body);
     std::vector<bool> keep(body.values.size(), false);
-    const ValueId read = body.node(head.node).inputs[0];
+    const NodeId node = body.maker(head.output);
+    const ValueId read = body.node(node).inputs[0];
     keep[static_cast<size_t>(read)] = true;
     std::vector<at::Tensor> features;
     for (int64_t first = 0; first < samples.size(0); first += batch) {
       Environment environment =
           executor.start(data_.batch(samples.narrow(0, first, std::min(batch, samples.size(0) - first)), device_));
-      executor.run(environment, 0, head.node, keep);
+      executor.run(environment, 0, node, keep);
       features.push_back(environment[static_cast<size_t>(read)].toTensor());
     }
     return at::cat(features);

@@ -21,9 +21,8 @@ Inspection inspect(const ModelOptions& options) {
   Selection least;
   for (const Unit& unit : inspection.map.units)
     least.push_back(unit.pinned);
-  for (const int32_t layer : empty_layers(inspection.map, least)) {
-    least[static_cast<size_t>(inspection.map.layers[static_cast<size_t>(layer)].units[0])] = true;
-  }
+  for (const size_t span : empty_spans(inspection.map, least))
+    least[static_cast<size_t>(inspection.map.spans[span][0])] = true;
   const int64_t all = inspection.program.parameter_count();
   inspection.removable_parameters = all - slice(inspection.program, inspection.map, least).parameter_count();
   return inspection;

@@ -76,7 +76,7 @@ void add_method_options(CLI::App& verb, Arguments& a) {
          "options given "
          "beside it win",
          "Method");
-  choice(verb, "--metric", a.metric, {"auto", "probability", "flips", "absolute"},
+  choice(verb, "--metric", a.metric, {"auto", "probability", "flips", "absolute", "random"},
          "What a mutant's effect is measured by; auto: probability, absolute for regression", "Method");
   verb.add_option("--factors", a.options.factors, "Factors that mutants multiply weights and biases by")
       ->check(in_range(-1e6, 1e6, true, "numbers from -1e6 to 1e6"))
@@ -156,7 +156,7 @@ void finish(const CLI::App& verb, Arguments& a) {
   }
   if (a.task != "auto") options.task = named<Task>(a.task, {Task::classification, Task::regression});
   if (a.metric != "auto") {
-    options.metric = named<Metric>(a.metric, {Metric::probability, Metric::flips, Metric::absolute});
+    options.metric = named<Metric>(a.metric, {Metric::probability, Metric::flips, Metric::absolute, Metric::random});
   }
   options.clustering = named<ClusteringMethod>(
       a.clustering, {ClusteringMethod::kmeans, ClusteringMethod::agglomerative, ClusteringMethod::none});

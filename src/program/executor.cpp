@@ -57,9 +57,13 @@ void Executor::run_node(Environment& environment, NodeId id) const {
 void Executor::run(Environment& environment, NodeId first, NodeId last, const std::vector<bool>& keep) const {
   for (NodeId id = first; id < last; ++id) {
     run_node(environment, id);
-    for (const ValueId dead : dies_after_[static_cast<size_t>(id)]) {
-      if (keep.empty() || !keep[static_cast<size_t>(dead)]) environment[static_cast<size_t>(dead)] = c10::IValue();
-    }
+    free_after(environment, id, keep);
+  }
+}
+
+void Executor::free_after(Environment& environment, NodeId id, const std::vector<bool>& keep) const {
+  for (const ValueId dead : dies_after_[static_cast<size_t>(id)]) {
+    if (keep.empty() || !keep[static_cast<size_t>(dead)]) environment[static_cast<size_t>(dead)] = c10::IValue();
   }
 }
 
@@ -69,36 +73,57 @@ at::Tensor Executor::operator()(const at::Tensor& input) const {
   return environment[static_cast<size_t>(program_.output)].toTensor();
 }
 
-Sample sample_values(const Program& program, const at::Tensor& input) {
-  const at::NoGradGuard no_grad;
+namespace {
+
+/// Runs the program on `input` and hands each value that is there to `note` as soon as it is made.
+template <typename Note>
+void run_and_note(const Program& program, const at::Tensor& input, Note&& note) {
   const Executor executor(program);
   Environment environment = executor.start(input);
-  Sample sample;
-  sample.shapes.resize(program.values.size());
-  sample.others.resize(program.values.size());
-  const auto note = [&](ValueId id) {
-    const auto i = static_cast<size_t>(id);
-    if (environment[i].isTensor() && environment[i].toTensor().defined()) {
-      sample.shapes[i] = environment[i].toTensor().sizes().vec();
-    } else {
-      sample.others[i] = environment[i];
-    }
-  };
   for (size_t i = 0; i < program.values.size(); ++i) {
-    if (program.values[i].kind != Value::Kind::computed) note(static_cast<ValueId>(i));
-    if (program.values[i].kind == Value::Kind::constant) sample.others[i] = program.values[i].content;
+    if (program.values[i].kind != Value::Kind::computed) note(i, environment[i]);
   }
   for (size_t n = 0; n < program.nodes.size(); ++n) {
     const auto id = static_cast<NodeId>(n);
-    executor.run(environment, id, id + 1);
-    for (const ValueId output : program.node(id).outputs) {
-      note(output);
-      const c10::IValue& made = environment[static_cast<size_t>(output)];
-      if (made.isTensor()) sample.activation_bytes += static_cast<int64_t>(made.toTensor().nbytes());
-      // A list of tensors lives on in its elements.
-      if (made.isTensorList()) sample.others[static_cast<size_t>(output)] = c10::IValue();
-    }
+    executor.run_node(environment, id);
+    for (const ValueId output : program.node(id).outputs)
+      note(static_cast<size_t>(output), environment[static_cast<size_t>(output)]);
+    executor.free_after(environment, id);
   }
+}
+
+/// The first axis in which two shapes of the same value differ.
+int64_t differing_axis(at::IntArrayRef a, at::IntArrayRef b) {
+  for (size_t axis = 0; axis < std::min(a.size(), b.size()); ++axis) {
+    if (a[axis] != b[axis]) return static_cast<int64_t>(axis);
+  }
+  return -1;
+}
+
+}  // namespace
+
+Sample sample_values(const Program& program, const at::Tensor& input) {
+  const at::NoGradGuard no_grad;
+  Sample sample;
+  sample.shapes.resize(program.values.size());
+  sample.others.resize(program.values.size());
+  sample.batch_axes.assign(program.values.size(), -1);
+  run_and_note(program, input, [&](size_t i, const c10::IValue& value) {
+    const bool constant = program.values[i].kind == Value::Kind::constant;
+    if (value.isTensor() && value.toTensor().defined()) {
+      sample.shapes[i] = value.toTensor().sizes().vec();
+      if (constant) sample.others[i] = value;
+      if (program.values[i].kind == Value::Kind::computed)
+        sample.activation_bytes += static_cast<int64_t>(value.toTensor().nbytes());
+    } else if (!value.isTensorList() || constant) {  // a list of tensors lives on in its elements
+      sample.others[i] = value;
+    }
+  });
+  const at::Tensor more = at::cat({input, input.narrow(0, 0, 1)});
+  run_and_note(program, more, [&](size_t i, const c10::IValue& value) {
+    if (value.isTensor() && value.toTensor().defined())
+      sample.batch_axes[i] = differing_axis(sample.shapes[i], value.toTensor().sizes());
+  });
   return sample;
 }
 

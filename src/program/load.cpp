@@ -14,6 +14,7 @@
 #include "first_line.hpp"
 #include "incite/base/error.hpp"
 #include "incite/program/executor.hpp"
+#include "lower.hpp"
 #include "specialise.hpp"
 
 namespace incite {
@@ -211,7 +212,8 @@ Program load_program(const std::filesystem::path& path, const at::Tensor& input)
   try {
     // With gradients on, scripted attention takes its plain path: the fused one can be neither cut nor trained.
     const at::AutoGradMode gradients(true);
-    program = specialise(frozen, {samples(input, 2), samples(input, 3)}, file);
+    program = specialise(module, frozen, {samples(input, 2), samples(input, 3)}, file);
+    lower(program);
   } catch (const Error&) {
     throw;
   } catch (const c10::Error& error) {

@@ -9,6 +9,14 @@
 
 namespace incite {
 
+NodeId Program::maker(ValueId id) const {
+  for (size_t n = 0; n < nodes.size(); ++n) {
+    if (std::find(nodes[n].outputs.begin(), nodes[n].outputs.end(), id) != nodes[n].outputs.end())
+      return static_cast<NodeId>(n);
+  }
+  throw std::logic_error("a value that no node makes");
+}
+
 ValueId Program::add(Value value) {
   values.push_back(std::move(value));
   return static_cast<ValueId>(values.size() - 1);
@@ -64,6 +72,24 @@ Operation find_operation(const std::string& op, const std::string& overload) {
     }
   }
   throw std::logic_error(fmt::format("LibTorch has no operator {}.{}", op, overload));
+}
+
+Operation construct(const c10::TypePtr& type, size_t size) {
+  if (type->kind() != c10::TypeKind::ListType) {
+    return [size](std::vector<c10::IValue>& stack) {
+      std::vector<c10::IValue> items(stack.end() - static_cast<std::ptrdiff_t>(size), stack.end());
+      stack.resize(stack.size() - size);
+      stack.emplace_back(c10::ivalue::Tuple::create(std::move(items)));
+    };
+  }
+  return [size, element = type->expectRef<c10::ListType>().getElementType()](std::vector<c10::IValue>& stack) {
+    c10::impl::GenericList list(element);
+    list.reserve(size);
+    for (auto item = stack.end() - static_cast<std::ptrdiff_t>(size); item != stack.end(); ++item)
+      list.push_back(*item);
+    stack.resize(stack.size() - size);
+    stack.emplace_back(std::move(list));
+  };
 }
 
 }  // namespace incite

@@ -120,16 +120,19 @@ bool may_be_identity(const std::string& op) {
 
 class Specialiser {
  public:
-  Specialiser(const jit::Module& frozen, const std::array<at::Tensor, 2>& inputs, const std::string& file)
-      : module_(frozen), file_(file), graph_(frozen.get_method("forward").graph()->copy()) {
+  Specialiser(const jit::Module& original, const jit::Module& frozen, const std::array<at::Tensor, 2>& inputs,
+              const std::string& file)
+      : file_(file), graph_(frozen.get_method("forward").graph()->copy()) {
     jit::Inline(*graph_);
     program_.device = inputs[0].device();
     if (graph_->inputs().size() != 2) {
       fail(ExitCode::unsupported, "{}: forward takes {} inputs; incite decomposes models that take one tensor", file_,
            graph_->inputs().size() - 1);
     }
-    for (const auto& parameter : frozen.named_parameters())
+    for (const auto& parameter : original.named_parameters()) {
       trained_.insert(parameter.name);
+      if (parameter.value.numel() > 0) names_.emplace(place_in_memory(parameter.value), parameter.name);
+    }
 
     Known self;
     self.type = graph_->inputs()[0]->type();
@@ -171,11 +174,7 @@ class Specialiser {
 
   Known& use(const jit::Value* value, const jit::Node* reader) {
     Known& known = known_.at(value);
-    if (!known.stale.empty()) {
-      refuse(reader,
-             fmt::format("a value is read after {} wrote to part of it in place; write it without in-place operations",
-                         known.stale));
-    }
+    if (!known.stale.empty()) known = current(known, reader);
     return known;
   }
 
@@ -210,27 +209,9 @@ class Specialiser {
     for (Known& element : *known.elements)
       node.inputs.push_back(operand(element));
     node.outputs = {add_computed(known.type)};
-    node.run = container_operation(known.type, known.elements->size());
+    node.run = construct(known.type, known.elements->size());
     program_.nodes.push_back(std::move(node));
     return program_.nodes.back().outputs[0];
-  }
-
-  static Operation container_operation(const c10::TypePtr& type, size_t size) {
-    if (type->kind() != c10::TypeKind::ListType) {
-      return [size](std::vector<c10::IValue>& stack) {
-        std::vector<c10::IValue> items(stack.end() - static_cast<std::ptrdiff_t>(size), stack.end());
-        stack.resize(stack.size() - size);
-        stack.emplace_back(c10::ivalue::Tuple::create(std::move(items)));
-      };
-    }
-    return [size, element = type->expectRef<c10::ListType>().getElementType()](std::vector<c10::IValue>& stack) {
-      c10::impl::GenericList list(element);
-      list.reserve(size);
-      for (auto item = stack.end() - static_cast<std::ptrdiff_t>(size); item != stack.end(); ++item)
-        list.push_back(*item);
-      stack.resize(stack.size() - size);
-      stack.emplace_back(std::move(list));
-    };
   }
 
   ValueId add_computed(const c10::TypePtr& type) {
@@ -245,7 +226,7 @@ class Specialiser {
     std::vector<c10::IValue> items;
     for (const Known& element : *known.elements)
       items.push_back(materialise(element, s));
-    container_operation(known.type, items.size())(items);
+    construct(known.type, items.size())(items);
     return items[0];
   }
 
@@ -293,6 +274,8 @@ class Specialiser {
       // Each run has its own copy: it may be written to in place.
       at = content->isTensor() && content->toTensor().defined() ? c10::IValue(content->toTensor().clone()) : *content;
     }
+    known.type = node->output()->type();
+    name_parameters(known);
     set(node->output(), std::move(known));
   }
 
@@ -309,12 +292,33 @@ class Specialiser {
       known.parameter = true;
       known.emitted = parameter(path, attribute.toTensor());
     }
+    known.type = node->output()->type();
+    name_parameters(known);
     set(node->output(), std::move(known));
+  }
+
+  using PlaceInMemory = std::tuple<void*, std::vector<int64_t>, std::vector<int64_t>>;
+  static PlaceInMemory place_in_memory(const at::Tensor& tensor) {
+    return {tensor.data_ptr(), tensor.sizes().vec(), tensor.strides().vec()};
+  }
+
+  /// A list of tensors that freezing took for a constant, as nn.LSTM keeps its weights: those that are parameters of
+  /// the model are parameters again.
+  void name_parameters(Known& list) {
+    if (!list.at[0].isTensorList()) return;
+    elements_of(list);
+    for (Known& element : *list.elements) {
+      const at::Tensor& tensor = element.at[0].toTensor();
+      const auto name = tensor.defined() ? names_.find(place_in_memory(tensor)) : names_.end();
+      if (name == names_.end()) continue;
+      element.parameter = true;
+      element.emitted = parameter(name->second, tensor);
+    }
   }
 
   /// A parameter's value in the program; one that shares its memory with an earlier one is that one.
   ValueId parameter(const std::string& path, const at::Tensor& tensor) {
-    const auto storage = std::make_tuple(tensor.data_ptr(), tensor.sizes().vec(), tensor.strides().vec());
+    const PlaceInMemory storage = place_in_memory(tensor);
     if (const auto found = parameters_.find(storage); found != parameters_.end() && tensor.numel() > 0)
       return found->second;
     Value value;
@@ -542,7 +546,7 @@ class Specialiser {
     }
     const auto* schema = node->maybeSchema();
     if (schema == nullptr) refuse(node, fmt::format("operation {} is not known to incite", op));
-    if (node->isNondeterministic()) {
+    if (node->isNondeterministic() && !is_still(node, op)) {
       refuse(node,
              fmt::format("{} uses random numbers; incite decomposes models that give the same output every time", op));
     }
@@ -565,6 +569,15 @@ class Specialiser {
       return set(node->output(), use(node->input(0), node));
     }
     emit(node, op, schema->overload_name(), operation, outputs, content, parameter);
+  }
+
+  /// Whether a recurrent network, which drops out between its layers when it is trained, is not.
+  bool is_still(const jit::Node* node, const std::string& op) {
+    static const std::set<std::string> ops = {"aten::lstm", "aten::gru", "aten::rnn_tanh", "aten::rnn_relu"};
+    if (!ops.contains(op) || node->inputs().size() != 9) return false;
+    const c10::IValue dropout = materialise(use(node->input(5), node), 0);
+    const c10::IValue training = materialise(use(node->input(6), node), 0);
+    return (dropout.isDouble() && dropout.toDouble() == 0) || (training.isBool() && !training.toBool());
   }
 
   static bool depends(const Known& known, bool Known::*flag) {
@@ -630,6 +643,7 @@ class Specialiser {
     }
     for (size_t i = 0; i < made.size(); ++i) {
       if (made[i].emitted >= 0 && made[i].at[0].isTensorList()) made[i] = unpack(node, made[i]);
+      note_view(node, op, overload, made[i]);
       set(node->output(i), std::move(made[i]));
     }
   }
@@ -668,12 +682,155 @@ class Specialiser {
     return container(list.type, std::move(elements));
   }
 
-  // ---- In-place writes --------------------------------------------------------------------------------------------
+  // ---- Views and in-place writes ----------------------------------------------------------------------------------
 
-  /// A write in place: done for real in both runs, and a pure operation in the program, whose output is what every name
-  /// of the tensor means from now.
+  /// How a tensor came to share the memory of another.
+  struct View {
+    Known base;
+    std::string op, overload;
+    std::vector<Known> arguments;  // after the base
+  };
+
+  static const void* identity(const Known& known) { return known.at[0].toTensor().unsafeGetTensorImpl(); }
+
+  /// Notes that an output shares its first operand's memory.
+  void note_view(const jit::Node* node, const std::string& op, const std::string& overload, const Known& made) {
+    if (!made.is_tensor() || !made.at[0].toTensor().defined() || node->inputs().empty()) return;
+    const Known& base = known_.at(node->input(0));
+    if (!base.is_tensor() || !base.at[0].toTensor().defined()) return;
+    if (!made.at[0].toTensor().is_alias_of(base.at[0].toTensor()) || identity(made) == identity(base)) return;
+    View view{base, op, overload, {}};
+    for (size_t i = 1; i < node->inputs().size(); ++i)
+      view.arguments.push_back(known_.at(node->input(i)));
+    remember(made, std::move(view));
+  }
+
+  void remember(const Known& made, View view) {
+    alive_.push_back(made);
+    views_.insert_or_assign(identity(made), std::move(view));
+  }
+
+  void supersede(const Known& before, const Known& after) {
+    alive_.push_back(before);
+    newest_.insert_or_assign(identity(before), after);
+  }
+
+  /// Runs an operation on what is known in both runs, and puts it into the program unless its result is a constant.
+  Known apply(const jit::Node* node, const std::string& op, const std::string& overload, std::vector<Known> inputs) {
+    const Operation operation = find_operation(op, overload);
+    Known made;
+    made.type = c10::TensorType::get();
+    for (size_t s = 0; s < 2; ++s) {
+      std::vector<c10::IValue> stack;
+      for (const Known& input : inputs)
+        stack.push_back(materialise(input, static_cast<int>(s)));
+      operation(stack);
+      made.at[s] = stack[0];
+    }
+    for (const Known& input : inputs) {
+      made.content = made.content || depends(input, &Known::content);
+      made.parameter = made.parameter || depends(input, &Known::parameter);
+    }
+    if (!made.content && !made.parameter && same(made.at[0], made.at[1])) return made;
+    Node emitted;
+    emitted.op = op;
+    emitted.overload = overload;
+    for (Known& input : inputs)
+      emitted.inputs.push_back(operand(input));
+    emitted.outputs = {made.emitted = add_computed(made.type)};
+    emitted.source = source_of(node);
+    emitted.run = operation;
+    program_.nodes.push_back(std::move(emitted));
+    return made;
+  }
+
+  static Known integer(int64_t value) {
+    Known known;
+    known.type = c10::IntType::get();
+    known.at = {value, value};
+    return known;
+  }
+
+  /// The base of a view once the view has been written to: `written` in the view's place.
+  Known write_back(const jit::Node* node, const View& view, const Known& written) {
+    if (view.op == "aten::slice" || view.op == "aten::select") {
+      std::vector<Known> inputs = {view.base, written};
+      inputs.insert(inputs.end(), view.arguments.begin(), view.arguments.end());
+      return apply(node, view.op + "_scatter", "", std::move(inputs));
+    }
+    if (view.op == "aten::transpose") {
+      return apply(node, view.op, view.overload, {written, view.arguments[0], view.arguments[1]});
+    }
+    if (view.op == "aten::unsqueeze") return apply(node, "aten::squeeze", "dim", {written, view.arguments[0]});
+    if (view.op == "aten::permute") {
+      const std::vector<int64_t> order = materialise(view.arguments[0], 0).toIntVector();
+      const auto rank = static_cast<int64_t>(order.size());
+      std::vector<Known> inverse(order.size());
+      for (int64_t axis = 0; axis < rank; ++axis)
+        inverse[static_cast<size_t>((order[static_cast<size_t>(axis)] + rank) % rank)] = integer(axis);
+      return apply(node, view.op, "", {written, container(c10::ListType::ofInts(), std::move(inverse))});
+    }
+    if (view.op == "aten::view" || view.op == "aten::reshape" || view.op == "aten::flatten") {
+      return apply(node, "aten::reshape_as", "", {written, view.base});
+    }
+    if (view.op == "aten::detach" || view.op == "aten::alias") return written;
+    refuse(node, fmt::format("a write in place into what {} gives can't be made pure; write it without in-place "
+                             "operations",
+                             view.op));
+  }
+
+  /// After a write: every name of the tensor `before` means `after`, the tensors of which it is a view are made anew,
+  /// and other views of the same memory are stale.
+  void replace(const jit::Node* node, const Known& before, Known& after) {
+    std::set<const void*> done;
+    const at::Tensor written = before.at[0].toTensor();
+    for (auto& [value, known] : known_)
+      rebind(known, written, after, source_of(node), done);
+    supersede(before, after);
+    const auto found = views_.find(identity(before));
+    if (found == views_.end()) return;
+    View view = found->second;
+    view.base = current(view.base, node);
+    Known base = write_back(node, view, after);
+    replace(node, view.base, base);
+    view.base = base;
+    remember(after, std::move(view));
+  }
+
+  /// What a tensor is after the writes so far: a stale view is taken anew of its base.
+  Known current(Known known, const jit::Node* reader) {
+    for (auto newer = newest_.find(identity(known)); newer != newest_.end(); newer = newest_.find(identity(known)))
+      known = newer->second;
+    if (known.stale.empty()) {
+      const auto view = views_.find(identity(known));
+      if (view == views_.end() || !is_outdated(view->second.base)) return known;
+    }
+    const auto view = views_.find(identity(known));
+    if (view == views_.end()) {
+      refuse(reader,
+             fmt::format("a value is read after {} wrote to part of it in place; write it without in-place operations",
+                         known.stale));
+    }
+    View again = view->second;
+    again.base = current(again.base, reader);
+    std::vector<Known> inputs = {again.base};
+    inputs.insert(inputs.end(), again.arguments.begin(), again.arguments.end());
+    Known made = apply(reader, again.op, again.overload, std::move(inputs));
+    supersede(known, made);
+    remember(made, std::move(again));
+    return made;
+  }
+
+  bool is_outdated(const Known& known) const {
+    if (newest_.contains(identity(known))) return true;
+    const auto view = views_.find(identity(known));
+    return view != views_.end() && is_outdated(view->second.base);
+  }
+
+  /// A write in place: done for real in both runs where it concerns constants alone; else a pure operation in the
+  /// program, whose output is what every name of the tensor means from now.
   void run_in_place(const jit::Node* node, const std::string& op, const c10::FunctionSchema& schema) {
-    Known& target = use(node->input(0), node);
+    const Known target = use(node->input(0), node);
     const bool only_first =
         schema.arguments()[0].alias_info() != nullptr && schema.arguments()[0].alias_info()->isWrite();
     if (!target.is_tensor() || !only_first || node->outputs().size() != 1) {
@@ -685,10 +842,7 @@ class Specialiser {
       content = content || depends(known_.at(input), &Known::content);
       parameter = parameter || depends(known_.at(input), &Known::parameter);
     }
-    if (target.emitted >= 0 && program_.is_parameter(target.emitted)) {
-      refuse(node, fmt::format("{} writes to the parameter '{}'; a model to decompose must not change itself", op,
-                               program_.value(target.emitted).name));
-    }
+    check_not_parameter(node, op, target);
     if (target.emitted < 0 && !content && !parameter) {  // a constant stays one
       const auto outputs = execute(node, operation_of(node));
       Known result = target;
@@ -711,12 +865,21 @@ class Specialiser {
         refuse(node, fmt::format("{} writes in place into a tensor of another type or shape", op));
       }
     }
-    const at::Tensor written = target.at[0].toTensor();
     emit(node, pure, schema.overload_name(), operation, outputs, content, parameter);
-    const Known result = known_.at(node->output());
-    std::set<const void*> done;
-    for (auto& [value, known] : known_) {
-      if (value != node->output()) rebind(known, written, result, source_of(node), done);
+    Known result = known_.at(node->output());
+    replace(node, target, result);
+    set(node->output(), std::move(result));
+  }
+
+  /// Neither a parameter nor a view of one may be written to.
+  void check_not_parameter(const jit::Node* node, const std::string& op, const Known& target) const {
+    for (const Known* known = &target; known != nullptr;) {
+      if (known->emitted >= 0 && program_.is_parameter(known->emitted)) {
+        refuse(node, fmt::format("{} writes to the parameter '{}'; a model to decompose must not change itself", op,
+                                 program_.value(known->emitted).name));
+      }
+      const auto view = views_.find(identity(*known));
+      known = view == views_.end() ? nullptr : &view->second.base;
     }
   }
 
@@ -741,19 +904,23 @@ class Specialiser {
     }
   }
 
-  const jit::Module& module_;
+  std::vector<Known> alive_;             // whose tensors the next two have for keys
+  std::map<const void*, View> views_;    // by the tensor that is a view
+  std::map<const void*, Known> newest_;  // by a tensor that was written to: what it is now
   const std::string& file_;
   std::shared_ptr<jit::Graph> graph_;
   Program program_;
   std::unordered_map<const jit::Value*, Known> known_;
-  std::map<std::tuple<void*, std::vector<int64_t>, std::vector<int64_t>>, ValueId> parameters_;
+  std::map<PlaceInMemory, ValueId> parameters_;
+  std::map<PlaceInMemory, std::string> names_;  // of all parameters of the model
   std::set<std::string> trained_;
 };
 
 }  // namespace
 
-Program specialise(const torch::jit::Module& frozen, const std::array<at::Tensor, 2>& inputs, const std::string& file) {
-  return Specialiser(frozen, inputs, file).run();
+Program specialise(const torch::jit::Module& original, const torch::jit::Module& frozen,
+                   const std::array<at::Tensor, 2>& inputs, const std::string& file) {
+  return Specialiser(original, frozen, inputs, file).run();
 }
 
 }  // namespace incite

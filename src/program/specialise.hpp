@@ -10,12 +10,14 @@
 
 namespace incite {
 
-/// Turns a frozen module's `forward` into straight-line code by interpreting it on two inputs that differ in batch size
-/// alone: branches are decided, constant loops unrolled, what is the same in both runs and does not come from the
-/// input's content becomes a constant, in-place writes become pure operations. See design §3.
+/// Turns a frozen module's `forward` (`original` is the module before freezing, whose parameters have names) into
+/// straight-line code by interpreting it on two inputs that differ in batch size alone: branches are decided, constant
+/// loops unrolled, what is the same in both runs and does not come from the input's content becomes a constant,
+/// in-place writes become pure operations. See design §3.
 ///
 /// `file` starts every message. Throws Error (unsupported) where that is not possible; lets exceptions of operations
 /// through.
-Program specialise(const torch::jit::Module& frozen, const std::array<at::Tensor, 2>& inputs, const std::string& file);
+Program specialise(const torch::jit::Module& original, const torch::jit::Module& frozen,
+                   const std::array<at::Tensor, 2>& inputs, const std::string& file);
 
 }  // namespace incite

@@ -11,33 +11,45 @@
 namespace incite {
 namespace {
 
-/// What a layer's channels read: incoming weights and bias, float32 [channels, features] on the CPU.
-at::Tensor incoming(const Program& program, const Layer& layer) {
+/// What a layer's units read: incoming weights and bias, float32 [rows, features] on the CPU, and the unit of each row.
+struct Incoming {
+  at::Tensor rows;
+  std::vector<int32_t> units;
+};
+
+Incoming incoming(const Program& program, const UnitMap& map, const Layer& layer) {
   at::Tensor weight = program.value(layer.weight).content.toTensor().movedim(layer.weight_axis, 0).flatten(1);
-  // A grouped transposed convolution would have fewer rows than channels; it is pinned before it comes here.
-  INCITE_ASSERT(weight.size(0) == static_cast<int64_t>(layer.units.size()));
-  if (layer.bias >= 0) weight = at::cat({weight, program.value(layer.bias).content.toTensor().unsqueeze(1)}, 1);
-  return weight.to(at::kCPU, at::kFloat);
+  const auto& units = map.parameters[static_cast<size_t>(layer.weight)][static_cast<size_t>(layer.weight_axis)];
+  if (layer.bias >= 0) {
+    const at::Tensor bias = program.value(layer.bias).content.toTensor();
+    if (bias.size(0) == weight.size(0)) weight = at::cat({weight, bias.unsqueeze(1)}, 1);
+  }
+  weight = weight.to(at::kCPU, at::kFloat);
+  // The gates of a recurrent unit lie side by side.
+  const int64_t rows = weight.size(0) / layer.gates;
+  return {at::cat(weight.split(rows), 1), {units.begin(), units.begin() + rows}};
 }
 
-/// [units, features], each feature scaled to [0, 1]. A unit with several channels in a layer has their mean.
+/// [units, features], each feature scaled to [0, 1]. A unit with several rows in a layer has their mean.
 at::Tensor features(const Program& program, const UnitMap& map, const Group& group, const std::vector<int32_t>& units) {
   std::vector<at::Tensor> columns;
+  std::vector<int64_t> row_of(map.units.size(), -1);
+  for (size_t u = 0; u < units.size(); ++u)
+    row_of[static_cast<size_t>(units[u])] = static_cast<int64_t>(u);
   for (const int32_t l : group.layers) {
-    const at::Tensor channels = incoming(program, map.layers[static_cast<size_t>(l)]);
+    const Incoming layer = incoming(program, map, map.layers[static_cast<size_t>(l)]);
     std::vector<int64_t> rows;
     std::vector<int64_t> read;
-    for (size_t u = 0; u < units.size(); ++u) {
-      for (const Unit::Member& member : map.units[static_cast<size_t>(units[u])].members) {
-        if (member.layer != l) continue;
-        rows.push_back(static_cast<int64_t>(u));
-        read.push_back(member.channel);
-      }
+    for (size_t i = 0; i < layer.units.size(); ++i) {
+      const int64_t row = layer.units[i] == no_unit ? -1 : row_of[static_cast<size_t>(layer.units[i])];
+      if (row < 0) continue;
+      rows.push_back(row);
+      read.push_back(static_cast<int64_t>(i));
     }
     const at::Tensor index = at::tensor(rows, at::kLong);
     const auto size = static_cast<int64_t>(units.size());
-    at::Tensor sums =
-        at::zeros({size, channels.size(1)}).index_add_(0, index, channels.index_select(0, at::tensor(read, at::kLong)));
+    at::Tensor sums = at::zeros({size, layer.rows.size(1)})
+                          .index_add_(0, index, layer.rows.index_select(0, at::tensor(read, at::kLong)));
     const at::Tensor counts = at::zeros({size, 1}).index_add_(0, index, at::ones({index.size(0), 1}));
     columns.push_back(sums.div_(counts.clamp_min(1)));
   }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "incite/base/error.hpp"
+#include "incite/base/random.hpp"
 #include "suffix.hpp"
 
 namespace incite {
@@ -84,9 +85,12 @@ class Scorer {
 
  private:
   void plan(const Dataset& data) {
-    const at::Tensor few = at::zeros({3}, at::kLong);
-    const Sample two = sample_values(program_, data.batch(few.narrow(0, 0, 2), program_.device));
-    const Sample three = sample_values(program_, data.batch(few, program_.device));
+    cluster_of_unit_.assign(map_.units.size(), -1);
+    for (size_t c = 0; c < clusters_.size(); ++c) {
+      for (const int32_t unit : clusters_[c].units)
+        cluster_of_unit_[static_cast<size_t>(unit)] = static_cast<int64_t>(c);
+    }
+    const Sample two = sample_values(program_, data.batch(at::zeros({2}, at::kLong), program_.device));
     for (size_t g = 0; g < map_.groups.size(); ++g) {
       std::vector<Mutant> mutants;
       for (size_t c = 0; c < clusters_.size(); ++c) {
@@ -96,7 +100,7 @@ class Scorer {
       }
       if (mutants.empty()) continue;
       groups_.push_back(
-          {static_cast<int32_t>(g), std::move(mutants), Suffix(program_, map_, static_cast<int32_t>(g), two, three)});
+          {static_cast<int32_t>(g), std::move(mutants), Suffix(program_, map_, static_cast<int32_t>(g), two)});
     }
     keep_.assign(program_.values.size(), false);
     int64_t largest = 1;
@@ -124,16 +128,14 @@ class Scorer {
                  size_t count) {
     const auto mutants = static_cast<int64_t>(count);
     std::vector<at::Tensor> scales;
-    for (const int32_t l : map_.groups[static_cast<size_t>(group.group)].layers) {
-      const Layer& layer = map_.layers[static_cast<size_t>(l)];
-      at::Tensor scale = at::ones({mutants, static_cast<int64_t>(layer.units.size())});
+    for (const Suffix::Scaled& scaled : group.suffix.scaled()) {
+      at::Tensor scale = at::ones({mutants, static_cast<int64_t>(scaled.units.size())});
       for (int64_t m = 0; m < mutants; ++m) {
         const Mutant& mutant = group.mutants[first + static_cast<size_t>(m)];
         float* row = scale.data_ptr<float>() + m * scale.size(1);
-        for (const int32_t unit : clusters_[static_cast<size_t>(mutant.cluster)].units) {
-          for (const Unit::Member& member : map_.units[static_cast<size_t>(unit)].members) {
-            if (member.layer == l) row[member.channel] = static_cast<float>(mutant.factor);
-          }
+        for (size_t position = 0; position < scaled.units.size(); ++position) {
+          const int64_t cluster = cluster_of_unit_[static_cast<size_t>(scaled.units[position])];
+          if (cluster == mutant.cluster) row[position] = static_cast<float>(mutant.factor);
         }
       }
       scales.push_back(scale.to(program_.device));
@@ -162,10 +164,24 @@ class Scorer {
   const ScoringParams& params_;
   const Executor executor_;
   std::vector<GroupPlan> groups_;
-  std::vector<bool> keep_;  // by value: saved from the run without mutants
+  std::vector<bool> keep_;                // by value: saved from the run without mutants
+  std::vector<int64_t> cluster_of_unit_;  // -1: in none
   int64_t chunk_ = 1;
   at::Tensor scores_;
 };
+
+/// Scores that say nothing of the clusters.
+Contributions random_scores(const Program& program, const std::vector<Cluster>& clusters, const Dataset& data,
+                            const ScoringParams& params) {
+  const at::NoGradGuard no_grad;
+  const int64_t outputs = Executor(program)(data.batch(0, 1, program.device)).size(1);
+  Contributions result;
+  result.scores = at::empty({static_cast<int64_t>(clusters.size()), outputs}, at::kDouble);
+  Random random(params.seed);
+  for (int64_t i = 0; i < result.scores.numel(); ++i)
+    result.scores.data_ptr<double>()[i] = random.uniform();
+  return result;
+}
 
 }  // namespace
 
@@ -177,6 +193,8 @@ const char* to_string(Metric metric) {
       return "flips";
     case Metric::absolute:
       return "absolute";
+    case Metric::random:
+      return "random";
   }
   throw std::logic_error("a metric without a name");
 }
@@ -184,6 +202,7 @@ const char* to_string(Metric metric) {
 Contributions score(const Program& program, const UnitMap& map, const std::vector<Cluster>& clusters, OutputKind kind,
                     const Dataset& data, const at::Tensor& order, const ScoringParams& params,
                     const Progress& progress) {
+  if (params.metric == Metric::random) return random_scores(program, clusters, data, params);
   return Scorer(program, map, clusters, kind, params).run(data, order, progress);
 }
 

@@ -15,36 +15,42 @@ namespace incite {
 /// them.
 class Suffix {
  public:
-  /// `two` and `three` are what the values are for two and three samples: where their shapes differ is the batch.
-  Suffix(const Program& program, const UnitMap& map, int32_t group, const Sample& two, const Sample& three);
+  /// A value of which mutants scale positions.
+  struct Scaled {
+    NodeId node;
+    ValueId value;
+    int64_t batch_axis;
+    int64_t channel_axis;
+    std::vector<int32_t> units;  ///< by position along channel_axis
+    bool seed;
+  };
+
+  Suffix(const Program& program, const UnitMap& map, int32_t group, const Sample& sample);
+
+  /// What the group's layers make.
+  const std::vector<Scaled>& scaled() const { return scaled_; }
 
   /// Values to save from the run without mutants.
   const std::vector<ValueId>& saved() const { return saved_; }
 
   /// The program's outputs for `mutants` stacked mutants: [mutants * samples, outputs]. `base` holds the saved values
-  /// for a chunk of samples; `scales[l]` is [mutants, channels] for the group's layer l: each channel's factor.
+  /// for a chunk of samples; `scales[i]` is [mutants, positions] for the scaled value i: each position's factor.
   at::Tensor run(const Executor& executor, const Environment& base, const std::vector<at::Tensor>& scales) const;
 
   /// Bytes that one sample of one mutant takes at most, counting all that the suffix makes.
   int64_t bytes_per_sample() const { return bytes_per_sample_; }
 
  private:
-  at::Tensor stack(const at::Tensor& value, int64_t batch_axis, int64_t mutants) const;
-  at::Tensor scale(const at::Tensor& value, size_t layer, const at::Tensor& scales) const;
+  static at::Tensor stack(const at::Tensor& value, int64_t batch_axis, int64_t mutants);
+  static at::Tensor scale(const at::Tensor& value, const Scaled& scaled, const at::Tensor& scales);
+  static at::Tensor stack_and_scale(const at::Tensor& value, const Scaled& scaled, const at::Tensor& scales);
 
   struct Live {
     ValueId value;
     int64_t batch_axis;  // -1: the same for every batch
   };
-  struct LayerOutput {
-    NodeId node;
-    ValueId value;
-    int64_t batch_axis;
-    int64_t channel_axis;
-    bool seed;
-  };
   const Program& program_;
-  std::vector<LayerOutput> layers_;               // of the group, in its order
+  std::vector<Scaled> scaled_;                    // layer by layer of the group
   std::vector<Live> live_;                        // read by the suffix, made before it, not mutated
   std::vector<NodeId> nodes_;                     // ascending
   std::vector<std::vector<ValueId>> dies_after_;  // by position in nodes_

@@ -11,17 +11,17 @@ namespace incite {
 
 namespace {
 
-/// A layer that shares only some of its group's units may be left with none: it keeps its best cluster.
-void fill_empty_layers(const UnitMap& map, const std::vector<Cluster>& clusters, const double* worth, Selection& kept) {
-  for (const int32_t layer : empty_layers(map, kept)) {
+/// Keeps the best cluster of each span that would be left without a unit.
+void fill_empty_spans(const UnitMap& map, const std::vector<Cluster>& clusters, const double* worth, Selection& kept) {
+  for (const size_t span : empty_spans(map, kept)) {
+    const auto& units = map.spans[span];
+    const auto is_kept = [&](int32_t unit) { return kept[static_cast<size_t>(unit)]; };
+    if (std::any_of(units.begin(), units.end(), is_kept)) continue;  // filled with a span before it
     const Cluster* best = nullptr;
     double most = 0;
     for (size_t c = 0; c < clusters.size(); ++c) {
-      const bool has = std::any_of(clusters[c].units.begin(), clusters[c].units.end(), [&](int32_t unit) {
-        const auto& members = map.units[static_cast<size_t>(unit)].members;
-        return std::any_of(members.begin(), members.end(),
-                           [&](const Unit::Member& member) { return member.layer == layer; });
-      });
+      const bool has = std::any_of(clusters[c].units.begin(), clusters[c].units.end(),
+                                   [&](int32_t unit) { return std::binary_search(units.begin(), units.end(), unit); });
       if (has && (best == nullptr || worth[c] > most)) {
         best = &clusters[c];
         most = worth[c];
@@ -54,7 +54,7 @@ Selection select(const UnitMap& map, const std::vector<Cluster>& clusters, const
         kept[static_cast<size_t>(unit)] = false;
     }
   }
-  fill_empty_layers(map, clusters, worth, kept);
+  fill_empty_spans(map, clusters, worth, kept);
   return kept;
 }
 

@@ -133,7 +133,7 @@ class Repairer {
   }
 
   bool repair_layer(const Layer& layer, LayerRepair& repaired) {
-    const Node& node = program_.node(layer.node);
+    const Node& node = module_.node(module_.maker(layer.output));
     Walk walk;
     const bool convolution = find_walk(module_, node, walk);
     if (!convolution && node.op != "aten::linear") return false;
@@ -171,8 +171,9 @@ class Repairer {
 
   Moments collect(const Layer& layer, const Walk* walk) {
     const Executor module(module_);
-    const ValueId read = program_.node(layer.node).inputs[0];
-    std::vector<bool> keep(program_.values.size(), false);
+    const NodeId cut_node = module_.maker(layer.output);
+    const ValueId read = module_.node(cut_node).inputs[0];
+    std::vector<bool> keep(module_.values.size(), false);
     keep[static_cast<size_t>(read)] = keep[static_cast<size_t>(layer.output)] = true;
     std::vector<int64_t> kept;
     for (size_t channel = 0; channel < layer.units.size(); ++channel) {
@@ -184,7 +185,7 @@ class Repairer {
       const at::Tensor input =
           data_.batch(samples_.narrow(0, first, std::min(batch_size, samples_.size(0) - first)), program_.device);
       Environment environment = module.start(input);
-      module.run(environment, 0, layer.node, keep);
+      module.run(environment, 0, cut_node, keep);
       const at::Tensor x = environment[static_cast<size_t>(read)].toTensor();
       environment = original_.start(input);
       original_.run(environment, 0, layer.node + 1, keep);

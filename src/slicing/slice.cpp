@@ -22,32 +22,6 @@ at::Tensor kept_positions(const std::vector<int32_t>& units, const Selection& ke
   return at::tensor(kept, at::kLong);
 }
 
-void check_selection(const UnitMap& map, const Selection& keep) {
-  INCITE_ASSERT(keep.size() == map.units.size());
-  for (const Layer& layer : map.layers) {
-    const bool is_head = map.head >= 0 && &layer == &map.layers[static_cast<size_t>(map.head)];
-    bool any = false;
-    for (const int32_t unit : layer.units) {
-      INCITE_ASSERT(is_head || keep[static_cast<size_t>(unit)] || !map.units[static_cast<size_t>(unit)].pinned);
-      any = any || keep[static_cast<size_t>(unit)];
-    }
-    INCITE_ASSERT(any);
-  }
-}
-
-void cut_parameters(Program& program, const UnitMap& map, const Selection& keep) {
-  for (size_t value = 0; value < map.parameters.size(); ++value) {
-    at::Tensor tensor;
-    for (size_t dimension = 0; dimension < map.parameters[value].size(); ++dimension) {
-      const auto& units = map.parameters[value][dimension];
-      if (std::all_of(units.begin(), units.end(), [&](int32_t unit) { return stays(keep, unit); })) continue;
-      if (!tensor.defined()) tensor = program.values[value].content.toTensor();
-      tensor = tensor.index_select(static_cast<int64_t>(dimension), kept_positions(units, keep).to(tensor.device()));
-    }
-    if (tensor.defined()) program.values[value].content = tensor;
-  }
-}
-
 int64_t shrink(int64_t size, const std::vector<int32_t>& units, const Selection& keep) {
   const auto total = static_cast<int64_t>(units.size());
   const auto kept =
@@ -56,38 +30,172 @@ int64_t shrink(int64_t size, const std::vector<int32_t>& units, const Selection&
   return size * kept / total;
 }
 
-/// The node that makes a value.
-Node& maker(Program& program, ValueId value) {
-  for (Node& node : program.nodes) {
-    if (std::find(node.outputs.begin(), node.outputs.end(), value) != node.outputs.end()) return node;
+/// By position: 0 where its unit is removed, else 1.
+at::Tensor zeros_and_ones(const std::vector<int32_t>& units, const Selection& keep) {
+  at::Tensor ones = at::zeros({static_cast<int64_t>(units.size())});
+  ones.index_fill_(0, kept_positions(units, keep), 1.0);
+  return ones;
+}
+
+bool any_removed(const std::vector<int32_t>& units, const Selection& keep) {
+  return std::any_of(units.begin(), units.end(), [&](int32_t unit) { return !stays(keep, unit); });
+}
+
+void check_selection(const UnitMap& map, const Selection& keep) {
+  INCITE_ASSERT(keep.size() == map.units.size());
+  std::vector<bool> of_head(map.units.size(), false);
+  if (map.head >= 0) {
+    for (const int32_t unit : map.layers[static_cast<size_t>(map.head)].units)
+      of_head[static_cast<size_t>(unit)] = true;
   }
-  throw std::logic_error("a value that no node makes");
+  for (size_t unit = 0; unit < keep.size(); ++unit)
+    INCITE_ASSERT(keep[unit] || !map.units[unit].pinned || of_head[unit]);
+  INCITE_ASSERT(empty_spans(map, keep).empty());
 }
 
-/// Makes the integer that `input` names a constant of its own, shrunk.
-void shrink_integer(Program& program, ValueId& input, const std::vector<int32_t>& units, const Selection& keep) {
-  INCITE_ASSERT(program.is_constant(input));
-  input = program.add_constant(shrink(program.value(input).content.toInt(), units, keep));
-}
+/// Writes a program anew, node by node, with its units cut. Values keep their ids; nodes do not.
+class Slicer {
+ public:
+  Slicer(const Program& program, const UnitMap& map, const Selection& keep)
+      : map_(map), keep_(keep), sliced_(program), before_(program.nodes.size()), after_(program.nodes.size()) {}
 
-void shrink_sizes(Program& program, const UnitMap& map, const Selection& keep) {
-  for (const SizeArgument& size : map.sizes) {
-    const auto& units = map.activations[static_cast<size_t>(size.value)].units;
-    if (std::all_of(units.begin(), units.end(), [&](int32_t unit) { return stays(keep, unit); })) continue;
-    Node& node = program.nodes[static_cast<size_t>(size.node)];
-    ValueId& input = node.inputs[size.input];
-    if (size.element < 0) {
-      shrink_integer(program, input, units, keep);
-    } else if (program.is_constant(input)) {
-      std::vector<int64_t> sizes = program.value(input).content.toIntVector();
-      int64_t& element = sizes[static_cast<size_t>(size.element)];
-      element = shrink(element, units, keep);
-      input = program.add_constant(c10::List<int64_t>(sizes));
-    } else {
-      shrink_integer(program, maker(program, input).inputs[static_cast<size_t>(size.element)], units, keep);
+  Program run() {
+    cut_parameters();
+    shrink_sizes();
+    for (const Crop& crop : map_.crops)
+      make_crop(crop);
+    for (const Rearrangement& rearrangement : map_.rearrangements)
+      rearrange(rearrangement);
+    std::vector<Node> nodes;
+    for (size_t n = 0; n < sliced_.nodes.size(); ++n) {
+      for (Node& node : before_[n])
+        nodes.push_back(std::move(node));
+      nodes.push_back(std::move(sliced_.nodes[n]));
+      for (Node& node : after_[n])
+        nodes.push_back(std::move(node));
+    }
+    sliced_.nodes = std::move(nodes);
+    sliced_.remove_dead_nodes();
+    return std::move(sliced_);
+  }
+
+ private:
+  Node& node(NodeId id) { return sliced_.nodes[static_cast<size_t>(id)]; }
+
+  void cut_parameters() {
+    for (size_t value = 0; value < map_.parameters.size(); ++value) {
+      at::Tensor tensor;
+      for (size_t dimension = 0; dimension < map_.parameters[value].size(); ++dimension) {
+        const auto& units = map_.parameters[value][dimension];
+        if (!any_removed(units, keep_)) continue;
+        if (!tensor.defined()) tensor = sliced_.values[value].content.toTensor();
+        tensor = tensor.index_select(static_cast<int64_t>(dimension), kept_positions(units, keep_).to(tensor.device()));
+      }
+      if (tensor.defined()) sliced_.values[value].content = tensor;
     }
   }
-}
+
+  Node make(const std::string& op, const std::string& overload, std::vector<ValueId> inputs, c10::TypePtr type,
+            const std::string& source) {
+    Node made;
+    made.op = op;
+    made.overload = overload;
+    made.inputs = std::move(inputs);
+    Value output;
+    output.type = std::move(type);
+    made.outputs = {sliced_.add(std::move(output))};
+    made.source = source;
+    made.run = find_operation(op, overload);
+    return made;
+  }
+
+  void shrink_sizes() {
+    for (const SizeArgument& size : map_.sizes) {
+      const auto& units = map_.activations[static_cast<size_t>(size.value)].units;
+      if (!any_removed(units, keep_)) continue;
+      const ValueId input = node(size.node).inputs[size.input];
+      if (size.element < 0) {
+        shrink_integer(size.node, size.input, units);
+      } else if (sliced_.is_constant(input)) {
+        std::vector<int64_t> sizes = sliced_.value(input).content.toIntVector();
+        int64_t& element = sizes[static_cast<size_t>(size.element)];
+        element = shrink(element, units, keep_);
+        node(size.node).inputs[size.input] = sliced_.add_constant(c10::List<int64_t>(sizes));
+      } else {
+        shrink_integer(sliced_.maker(input), static_cast<size_t>(size.element), units);
+      }
+    }
+  }
+
+  /// Puts a smaller integer in the place of a node's input: a constant, or what is computed times kept over all.
+  void shrink_integer(NodeId id, size_t input, const std::vector<int32_t>& units) {
+    const ValueId whole = node(id).inputs[input];
+    if (sliced_.is_constant(whole)) {
+      node(id).inputs[input] = sliced_.add_constant(shrink(sliced_.value(whole).content.toInt(), units, keep_));
+      return;
+    }
+    const auto all = static_cast<int64_t>(units.size());
+    const int64_t kept = kept_positions(units, keep_).numel();
+    const std::string source = node(id).source;
+    auto& nodes = before_[static_cast<size_t>(id)];
+    nodes.push_back(make("aten::mul", "int", {whole, sliced_.add_constant(kept)}, c10::IntType::get(), source));
+    const ValueId product = nodes.back().outputs[0];
+    nodes.push_back(make("aten::floordiv", "int", {product, sliced_.add_constant(all)}, c10::IntType::get(), source));
+    node(id).inputs[input] = nodes.back().outputs[0];
+  }
+
+  /// Selects positions of a value along an axis: a slice where they follow one another.
+  Node selection(ValueId value, int64_t axis, const std::vector<int64_t>& positions, const std::string& source) {
+    bool consecutive = !positions.empty();
+    for (size_t i = 1; i < positions.size(); ++i)
+      consecutive = consecutive && positions[i] == positions[i - 1] + 1;
+    const ValueId dimension = sliced_.add_constant(axis);
+    if (consecutive) {
+      return make("aten::slice", "Tensor",
+                  {value, dimension, sliced_.add_constant(positions.front()),
+                   sliced_.add_constant(positions.back() + 1), sliced_.add_constant(int64_t{1})},
+                  c10::TensorType::get(), source);
+    }
+    const at::Tensor index = at::tensor(positions, at::kLong).to(sliced_.device);
+    return make("aten::index_select", "", {value, dimension, sliced_.add_constant(index)}, c10::TensorType::get(),
+                source);
+  }
+
+  void make_crop(const Crop& crop) {
+    if (!any_removed(crop.units, keep_)) return;
+    const at::Tensor kept = kept_positions(crop.units, keep_);
+    const std::vector<int64_t> positions(kept.data_ptr<int64_t>(), kept.data_ptr<int64_t>() + kept.numel());
+    ValueId& input = node(crop.node).inputs[crop.input];
+    auto& nodes = before_[static_cast<size_t>(crop.node)];
+    nodes.push_back(selection(input, crop.dimension, positions, node(crop.node).source));
+    input = nodes.back().outputs[0];
+  }
+
+  void rearrange(const Rearrangement& rearrangement) {
+    const auto& source = map_.activations[static_cast<size_t>(rearrangement.source)].units;
+    if (!any_removed(source, keep_)) return;
+    std::vector<int64_t> place_of(source.size(), -1);  // where a position of the source stands once it is cut
+    int64_t next = 0;
+    for (size_t i = 0; i < source.size(); ++i) {
+      if (stays(keep_, source[i])) place_of[i] = next++;
+    }
+    std::vector<int64_t> positions;
+    for (const int64_t position : rearrangement.positions) {
+      if (place_of[static_cast<size_t>(position)] >= 0) positions.push_back(place_of[static_cast<size_t>(position)]);
+    }
+    const NodeId id = sliced_.maker(rearrangement.value);
+    Node made = selection(rearrangement.source, rearrangement.axis, positions, node(id).source);
+    // The new node makes the value; the old one's output is read by nobody, and the node dies with it.
+    auto& outputs = node(id).outputs;
+    std::swap(*std::find(outputs.begin(), outputs.end(), rearrangement.value), made.outputs[0]);
+    after_[static_cast<size_t>(id)].push_back(std::move(made));
+  }
+
+  const UnitMap& map_;
+  const Selection& keep_;
+  Program sliced_;
+  std::vector<std::vector<Node>> before_, after_;  // nodes to put before and after each
+};
 
 double largest(const at::Tensor& tensor) {
   return tensor.abs().max().item<double>();
@@ -97,24 +205,22 @@ double largest(const at::Tensor& tensor) {
 
 Program slice(const Program& program, const UnitMap& map, const Selection& keep) {
   check_selection(map, keep);
-  Program sliced = program;
-  cut_parameters(sliced, map, keep);
-  shrink_sizes(sliced, map, keep);
-  return sliced;
+  return Slicer(program, map, keep).run();
 }
 
 Program mask(const Program& program, const UnitMap& map, const Selection& keep) {
   Program masked = program;
   std::vector<std::vector<Node>> before(program.nodes.size());
   const Operation multiply = find_operation("aten::mul", "Tensor");
+  for (const Feedback& feedback : map.feedbacks) {
+    c10::IValue& weight = masked.values[static_cast<size_t>(feedback.weight)].content;
+    weight = weight.toTensor() * zeros_and_ones(feedback.units, keep).to(program.device);
+  }
   for (const Reader& reader : map.readers) {
     Node& node = masked.nodes[static_cast<size_t>(reader.node)];
     const Labels& labels = map.activations[static_cast<size_t>(node.inputs[reader.input])];
-    if (labels.empty() ||
-        std::all_of(labels.units.begin(), labels.units.end(), [&](int32_t u) { return stays(keep, u); }))
-      continue;
-    at::Tensor ones = at::zeros({static_cast<int64_t>(labels.units.size())}, program.device);
-    ones.index_fill_(0, kept_positions(labels.units, keep).to(program.device), 1.0);
+    if (labels.empty() || !any_removed(labels.units, keep)) continue;
+    const at::Tensor ones = zeros_and_ones(labels.units, keep).to(program.device);
     Node multiplication;
     multiplication.op = "aten::mul";
     multiplication.overload = "Tensor";

@@ -3,71 +3,130 @@
 #include <ATen/core/Tensor.h>
 
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 
+#include "flow.hpp"
 #include "incite/units/unit_map.hpp"
 
 namespace incite {
 
+/// An input of a node.
+struct Place {
+  NodeId node = -1;
+  size_t input = 0;
+
+  auto operator<=>(const Place&) const = default;
+};
+
 /// The state of the label analysis while it walks the nodes; the rules (rules.cpp) work on it. Here a label is a
 /// channel of one layer; labels that belong to one unit are joined in a union-find forest.
+///
+/// Labels may vary along several axes only while nothing but layout and element-wise operations touch them. What needs
+/// them along one axis ties them (`settle`); what still varies along several when all nodes are walked is resolved by
+/// `resolve_layouts` (layouts.cpp).
 class Analysis {
  public:
   Analysis(const Program& program, const Sample& sample);
 
   UnitMap run();
 
-  // ---- For the rules ------------------------------------------------------------------------------------------
+  // ---- What the current node reads ------------------------------------------------------------------------------
 
   const Node& node() const { return *node_; }
   /// Whether input `i` is there and not None.
   bool has_input(size_t i) const;
   const std::vector<int64_t>& shape(ValueId value) const { return sample_.shapes[static_cast<size_t>(value)]; }
+  const std::vector<int64_t>& input_shape(size_t i) const { return shape(node_->inputs[i]); }
   int64_t rank(ValueId value) const { return static_cast<int64_t>(shape(value).size()); }
+  int64_t input_rank(size_t i) const { return rank(node_->inputs[i]); }
   /// Whether input `i` is a tensor.
   bool is_tensor(size_t i) const;
   /// The sample's value of an input that is no tensor, None for tensors.
   const c10::IValue& constant(size_t i) const;
   int64_t integer(size_t i) const { return constant(i).toInt(); }
+  /// Whether a value depends on parameters, constants and shapes alone.
+  bool is_fixed(ValueId value) const { return fixed_[static_cast<size_t>(value)]; }
+  bool is_parameter(ValueId value) const { return program_.is_parameter(value); }
+  /// The places of a list's elements, made by prim::ListConstruct; none where the list was made otherwise.
+  std::vector<Place> list_elements(size_t i) const;
+  ValueId value_at(const Place& place) const { return program_.node(place.node).inputs[place.input]; }
+  Place place(size_t i) const { return {id_, i}; }
 
-  const Labels& labels(ValueId value) const { return labels_[static_cast<size_t>(value)]; }
-  const Labels& input_labels(size_t i) const { return labels(node_->inputs[i]); }
-  void set_labels(ValueId value, Labels labels);
-  void set_output(Labels labels) { set_labels(node_->outputs[0], std::move(labels)); }
-  /// The values that a list, made by prim::ListConstruct, holds.
-  const std::vector<ValueId>& list_elements(ValueId list) const;
-  void set_list_labels(ValueId list, std::vector<Labels> labels);
-  const std::vector<Labels>* list_labels(ValueId list) const;
+  // ---- Labels -----------------------------------------------------------------------------------------------------
 
-  /// Makes two labels one unit; with no_unit, the other can't be removed.
+  const Flow& flow(ValueId value) const { return flows_[static_cast<size_t>(value)]; }
+  const Flow& input_flow(size_t i) const { return flow(node_->inputs[i]); }
+  /// Gives a value labels. One label for all of it can't be removed with it, so it is pinned.
+  void set_flow(ValueId value, const Flow& flow);
+  void set_output(const Flow& flow) { set_flow(node_->outputs[0], flow); }
+  /// The same for each output that is a tensor of the first one's shape.
+  void set_outputs(const Flow& flow);
+
+  /// Makes labels one unit where they stand at the same place, with broadcasting; with -1, the other can't be removed.
+  void tie(const Flow& a, const Flow& b, const char* reason);
   void tie(int32_t a, int32_t b, const char* reason);
-  void pin(const Labels& labels, const char* reason);
+  /// Ties the labels of a value so that they vary along `axis` alone.
+  void settle(ValueId value, int64_t axis);
+  /// The same, along the axis that leaves most units, but none of `avoid`. False if there is no other.
+  bool settle_beside(ValueId value, const std::vector<int64_t>& avoid);
+  void pin(const Flow& flow, const char* reason);
   /// Pins whatever this node reads, and leaves its outputs without labels.
   void pin_inputs(const char* reason);
 
-  /// Says that dimension `dimension` of input `i`, a parameter or constant, is cut as `units` says. Pins them when it
-  /// can't be.
-  void bind(size_t i, int64_t dimension, const std::vector<int32_t>& units);
-  /// Whether input `i` is a parameter or a constant tensor, which can be cut.
-  bool can_bind(size_t i) const;
+  // ---- What is cut --------------------------------------------------------------------------------------------------
 
-  /// A new layer made by this node; returns its labels.
-  Labels add_layer(size_t weight_input, int64_t weight_axis, size_t bias_input, int64_t output_axis);
-  void add_reader(size_t input) { map_.readers.push_back({id_, input}); }
-  void add_size(size_t input, int64_t element, ValueId value) { map_.sizes.push_back({id_, input, element, value}); }
+  /// Says that dimension `dimension` of what stands at `place`, a fixed tensor, is cut as `labels` say.
+  void bind(const Place& place, int64_t dimension, const std::vector<int32_t>& labels);
+  /// Whether a place holds a fixed tensor, which can be cut.
+  bool can_bind(const Place& place) const;
+  /// Whether a place holds a parameter or constant itself.
+  bool is_stored(const Place& place) const;
 
-  /// Runs this node on tensors that hold positions along the labelled axis of input 0. One entry for each output (or
-  /// for each element of its list); no labels where the result varies along several axes or none.
-  std::vector<Labels> move_positions();
+  /// A new layer made by this node, of so many channels; returns their labels.
+  std::vector<int32_t> add_layer(ValueId weight, int64_t weight_axis, ValueId bias, int64_t output_axis,
+                                 int64_t channels);
+  Layer& last_layer() { return map_.layers.back(); }
+  void add_reader(const Place& place) { map_.readers.push_back({place.node, place.input}); }
+  void add_size(size_t input, int64_t element, ValueId value) { sizes_.push_back({id_, input, element, value}); }
+  void add_feedback(ValueId weight, const std::vector<int32_t>& labels) { map_.feedbacks.push_back({weight, labels}); }
+
+  /// This node moves elements about and changes none: runs it on positions. Along the axes `sensitive` of input 0 it
+  /// does not do on a cut value what it does on a whole one.
+  void move(const std::vector<int64_t>& sensitive);
+  /// The outputs of prim::ListUnpack, whose list `move` has made.
+  void unpack();
 
  private:
+  struct Layout {
+    ValueId input;
+    std::vector<int64_t> sensitive;
+  };
+
   int32_t find(int32_t label);
+  Flow rooted(const Flow& flow);
   void pin_label(int32_t label, const char* reason);
+  std::vector<at::Tensor> run_on_positions(const at::Tensor& positions, const Node& node) const;
+  void find_fixed();
+
+  // layouts.cpp
+  void resolve_layouts();
+  bool settle_what_is_touched();
+  bool resolve_layout(NodeId id, const Layout& layout);
+  std::optional<Rearrangement> rearrangement(ValueId value);
+  const Layout* layout_of(NodeId id) const;
+  Flow final_flow(ValueId value);
+
+  // unit_map.cpp
+  void resolve_sizes();
   void check_parameters();
+  void check_parameter(ValueId value);
   void finish_outputs();
   void build_units();
+  void build_labels(const std::vector<int32_t>& unit_of);
   void build_groups();
+  void build_spans();
   void build_pins();
 
   const Program& program_;
@@ -76,22 +135,24 @@ class Analysis {
   NodeId id_ = -1;
   const Node* node_ = nullptr;
 
-  std::vector<Labels> labels_;                          // by value
-  std::map<ValueId, std::vector<Labels>> list_labels_;  // labels of lists that a node made
+  std::vector<Flow> flows_;                          // by value
+  std::map<ValueId, std::vector<Flow>> list_flows_;  // of the lists that layout operations make
+  std::map<NodeId, Layout> layouts_;
+  std::vector<SizeArgument> sizes_;
+  std::vector<bool> fixed_;  // by value
   std::map<ValueId, NodeId> makers_;
   std::vector<int32_t> parent_;                      // union-find, by label
   std::vector<std::pair<int32_t, int32_t>> origin_;  // by label: layer and channel
   struct Binding {
-    NodeId node;
-    size_t input;
+    Place place;
     int64_t dimension;
-    std::vector<int32_t> units;
+    std::vector<int32_t> labels;
   };
   std::map<ValueId, std::vector<Binding>> bindings_;
-  std::map<ValueId, std::set<std::pair<NodeId, size_t>>> reads_;  // of parameters
+  std::map<ValueId, std::set<Place>> reads_;  // of parameters and constants
   struct PinEvent {
     NodeId node;
-    std::string reason;
+    const char* reason;
     int32_t label;
   };
   std::vector<PinEvent> pin_events_;

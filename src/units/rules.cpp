@@ -1,127 +1,73 @@
 // What each operation does to labels: one row of the table below an operation.
 // An operation without a row pins what it reads: never a wrong module, at worst a larger one.
 
+#include "rules.hpp"
+
+#include <ATen/ATen.h>
+
 #include <algorithm>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
 
-#include "analysis.hpp"
 #include "incite/base/error.hpp"
 
 namespace incite {
-namespace {
+namespace rules {
 
-using Rule = void (*)(Analysis&);
-
-int64_t from_end(int64_t axis, int64_t rank) {
-  return axis < 0 ? axis + rank : axis;
-}
-
-/// Dimensions that an argument names (an integer or a list of them), counted from the front.
 std::vector<int64_t> dimensions(const c10::IValue& argument, int64_t rank) {
   std::vector<int64_t> named;
   if (argument.isInt()) named = {argument.toInt()};
   if (argument.isIntList()) named = argument.toIntVector();
   for (int64_t& dimension : named)
-    dimension = from_end(dimension, rank);
+    dimension = from_front(dimension, rank);
   return named;
 }
 
-// ---- Producers ----------------------------------------------------------------------------------------------------
-
-/// Binds what a producer's weight reads to its input's labels; pins labels that lie along another axis.
-void read(Analysis& a, int64_t channel_axis, size_t weight_input, int64_t weight_dimension) {
-  const Labels& x = a.input_labels(0);
-  if (x.empty()) return;
-  if (x.axis != channel_axis) return a.pin(x, "axis");
-  a.add_reader(0);
-  a.bind(weight_input, weight_dimension, x.units);
-}
-
-/// The channels that a producer makes: a layer's where its weight is trained, else none.
-Labels produce(Analysis& a, size_t weight_input, int64_t weight_dimension, size_t bias_input, int64_t axis) {
-  Labels made = a.add_layer(weight_input, weight_dimension, bias_input, axis);
-  a.bind(weight_input, weight_dimension, made.units);
-  if (a.has_input(bias_input)) {
-    if (a.can_bind(bias_input)) {
-      a.bind(bias_input, 0, made.units);
-    } else {
-      a.pin(made, "computed");
-    }
+bool labelled_along(Analysis& a, ValueId value, int64_t axis, const char* reason) {
+  if (!a.flow(value).defined()) return true;
+  const std::vector<int64_t> axes = axes_of(a.flow(value));
+  if (std::find(axes.begin(), axes.end(), axis) == axes.end()) {
+    a.pin(a.flow(value), reason);
+    return false;
   }
-  return made;
+  if (axes.size() > 1) a.settle(value, axis);
+  return true;
 }
 
-void linear(Analysis& a) {
-  if (!a.can_bind(1) || a.rank(a.node().inputs[1]) != 2) return a.pin_inputs("computed");
-  const int64_t axis = a.rank(a.node().inputs[0]) - 1;
-  read(a, axis, 1, 1);
-  a.set_output(produce(a, 1, 0, 2, axis));
+bool labelled_beside(Analysis& a, ValueId value, const std::vector<int64_t>& axes) {
+  const auto mixed = [&] {
+    const std::vector<int64_t> varies = axes_of(a.flow(value));
+    return std::any_of(varies.begin(), varies.end(),
+                       [&](int64_t axis) { return std::find(axes.begin(), axes.end(), axis) != axes.end(); });
+  };
+  if (!mixed()) return true;
+  if (a.settle_beside(value, axes) && !mixed()) return true;
+  a.pin(a.flow(value), "reduced");
+  return false;
 }
 
-/// A convolution in groups: all channels that one group reads and all that it makes are one unit, but each channel of a
-/// depthwise one.
-void grouped_convolution(Analysis& a, int64_t groups, size_t groups_input) {
-  Labels made = produce(a, 1, 0, 2, 1);
-  const Labels& x = a.input_labels(0);
-  const auto reads = a.shape(a.node().inputs[0])[1] / groups;
-  const auto makes = static_cast<int64_t>(made.units.size()) / groups;
-  const bool labelled = !x.empty() && x.axis == 1;
-  if (!labelled) a.pin(x, "axis");
-  for (int64_t g = 0; g < groups; ++g) {
-    const int32_t first = made.units[static_cast<size_t>(g * makes)];
-    for (int64_t i = 1; i < makes; ++i)
-      a.tie(first, made.units[static_cast<size_t>(g * makes + i)], "grouped");
-    for (int64_t i = 0; i < reads; ++i) {
-      a.tie(first, labelled ? x.units[static_cast<size_t>(g * reads + i)] : no_unit, "grouped");
-    }
-  }
-  a.add_reader(0);
-  a.set_output(std::move(made));
-  a.add_size(groups_input, -1, a.node().outputs[0]);
-}
-
-void convolve(Analysis& a, int64_t groups, size_t groups_input, bool transposed) {
-  const ValueId weight = a.node().inputs[1];
-  if (!a.can_bind(1)) return a.pin_inputs("computed");
-  if (a.rank(a.node().inputs[0]) != a.rank(weight)) return a.pin_inputs("unbatched");
-  if (groups == 1) {
-    read(a, 1, 1, transposed ? 0 : 1);
-    return a.set_output(produce(a, 1, transposed ? 1 : 0, 2, 1));
-  }
-  if (transposed) return a.pin_inputs("grouped");
-  grouped_convolution(a, groups, groups_input);
-}
-
-void convolution(Analysis& a) {
-  convolve(a, a.integer(6), 6, false);
-}
-void transposed_convolution(Analysis& a) {
-  convolve(a, a.integer(6), 6, true);
-}
-void general_convolution(Analysis& a) {
-  convolve(a, a.integer(8), 8, a.constant(6).toBool());
-}
+namespace {
 
 // ---- Element-wise -------------------------------------------------------------------------------------------------
 
+void nothing(Analysis& /*a*/) {}
+
 void pass(Analysis& a) {
-  a.set_output(a.input_labels(0));
+  a.set_outputs(a.input_flow(0));
 }
 
 /// Per-channel parameters: inputs 1 to `count`, one element a channel.
 void per_channel(Analysis& a, size_t count) {
-  const Labels& x = a.input_labels(0);
-  if (x.empty()) return;
-  if (x.axis != 1) return a.pin_inputs("axis");
+  const ValueId x = a.node().inputs[0];
+  if (!a.flow(x).defined()) return;
+  if (!labelled_along(a, x, 1, "axis")) return;
+  const std::vector<int32_t> labels = labels_of(a.flow(x));
   for (size_t i = 1; i <= count; ++i) {
-    if (!a.has_input(i)) continue;
-    if (!a.can_bind(i)) return a.pin_inputs("computed");
+    if (a.has_input(i) && !a.can_bind(a.place(i))) return a.pin_inputs("computed");
   }
   for (size_t i = 1; i <= count; ++i) {
-    if (a.has_input(i) && a.shape(a.node().inputs[i]) == std::vector<int64_t>{static_cast<int64_t>(x.units.size())}) {
-      a.bind(i, 0, x.units);
+    if (a.has_input(i) && a.input_shape(i) == std::vector<int64_t>{static_cast<int64_t>(labels.size())}) {
+      a.bind(a.place(i), 0, labels);
     }
   }
   pass(a);
@@ -130,256 +76,327 @@ void per_channel(Analysis& a, size_t count) {
 void batch_norm(Analysis& a) {
   per_channel(a, 4);
 }
+
 void prelu(Analysis& a) {
-  if (a.can_bind(1) && a.shape(a.node().inputs[1]) == std::vector<int64_t>{1}) return pass(a);
+  if (a.can_bind(a.place(1)) && a.input_shape(1) == std::vector<int64_t>{1}) return pass(a);
   per_channel(a, 1);
 }
 
-/// Labels of one operand against the other's: what a binary operation's output carries.
-void broadcast(Analysis& a) {
-  const ValueId output = a.node().outputs[0];
-  const int64_t rank = a.rank(output);
-  Labels made;
-  size_t owner = 0;
-  for (size_t i = 0; i < 2; ++i) {
-    if (!a.is_tensor(i) || a.input_labels(i).empty()) continue;
-    Labels labels = a.input_labels(i);
-    labels.axis += rank - a.rank(a.node().inputs[i]);
-    const bool stretched =
-        static_cast<int64_t>(labels.units.size()) != a.shape(output)[static_cast<size_t>(labels.axis)];
-    if (stretched) {  // one unit over many positions: tied to none of them
-      a.pin(labels, "broadcast");
-    } else if (made.empty()) {
-      made = std::move(labels);
-      owner = i;
-    } else if (made.axis != labels.axis) {
-      return a.pin_inputs("axes");
-    } else {
-      for (size_t j = 0; j < labels.units.size(); ++j)
-        a.tie(made.units[j], labels.units[j], "none");
-    }
+/// All channels of a group are one unit, and the number of groups shrinks with them.
+void group_norm(Analysis& a) {
+  const ValueId x = a.node().inputs[0];
+  if (!a.flow(x).defined()) return;
+  if (!labelled_along(a, x, 1, "axis")) return;
+  const std::vector<int32_t> labels = labels_of(a.flow(x));
+  const auto channels = static_cast<int64_t>(labels.size());
+  const int64_t groups = a.integer(1);
+  if (groups == 1) return a.pin_inputs("reduced");
+  for (int64_t i = 0; i < channels; ++i) {
+    const int64_t first = i / (channels / groups) * (channels / groups);
+    a.tie(labels[static_cast<size_t>(first)], labels[static_cast<size_t>(i)], "grouped");
   }
-  if (made.empty()) return;
-  const size_t other = 1 - owner;
-  if (a.is_tensor(other) && a.input_labels(other).empty()) {
-    const ValueId value = a.node().inputs[other];
-    const int64_t dimension = made.axis - (rank - a.rank(value));
-    const bool spans = dimension >= 0 && a.shape(value)[static_cast<size_t>(dimension)] > 1;
-    if (spans && a.can_bind(other)) {
-      a.bind(other, dimension, made.units);
-    } else if (spans) {
-      a.pin(made, "none");  // what comes from no unit can't be removed with one
-    }
+  for (const size_t i : {2, 3}) {
+    if (!a.has_input(i)) continue;
+    if (!a.can_bind(a.place(i))) return a.pin_inputs("computed");
+    a.bind(a.place(i), 0, labels);
   }
-  a.set_output(std::move(made));
+  pass(a);
+  a.add_size(1, -1, a.node().outputs[0]);
+}
+
+/// Normalises over the last dimensions: labels beside them pass.
+void layer_norm(Analysis& a) {
+  const int64_t rank = a.input_rank(0);
+  const auto count = static_cast<int64_t>(a.constant(1).toIntVector().size());
+  std::vector<int64_t> over;
+  for (int64_t axis = rank - count; axis < rank; ++axis)
+    over.push_back(axis);
+  if (labelled_beside(a, a.node().inputs[0], over)) pass(a);
+}
+
+/// The inputs that are tensors, tied.
+void elementwise(Analysis& a) {
+  std::vector<Place> places;
+  for (size_t i = 0; i < a.node().inputs.size(); ++i) {
+    if (a.is_tensor(i)) places.push_back(a.place(i));
+  }
+  a.set_output(tie_elementwise(a, places, a.shape(a.node().outputs[0])));
+}
+
+/// Gated linear unit: the second half of a dimension gates the first.
+void glu(Analysis& a) {
+  const Flow x = a.input_flow(0);
+  if (!x.defined()) return;
+  const int64_t dimension = from_front(a.integer(1), a.input_rank(0));
+  if (x.size(dimension) == 1) return pass(a);
+  const int64_t half = x.size(dimension) / 2;
+  a.tie(x.narrow(dimension, 0, half), x.narrow(dimension, half, half), "gate");
+  a.set_output(x.narrow(dimension, 0, half));
 }
 
 // ---- Reductions ---------------------------------------------------------------------------------------------------
 
-/// Pooling over the last `spatial` dimensions.
+/// Pooling, interpolation and the like over the last `spatial` dimensions.
 template <int64_t spatial>
 void pool(Analysis& a) {
-  const Labels& x = a.input_labels(0);
-  if (x.empty()) return;
-  if (x.axis >= a.rank(a.node().inputs[0]) - spatial) return a.pin_inputs("reduced");
-  pass(a);
+  std::vector<int64_t> over;
+  for (int64_t axis = a.input_rank(0) - spatial; axis < a.input_rank(0); ++axis)
+    over.push_back(axis);
+  if (labelled_beside(a, a.node().inputs[0], over)) pass(a);
 }
 
-/// mean, sum, amax, … over the dimensions that input 1 names, which input 2 keeps or not.
+/// Reduces over the dimensions that input `argument` names; all where it names none.
+template <size_t argument>
 void reduce(Analysis& a) {
-  Labels x = a.input_labels(0);
-  if (x.empty()) return;
-  const int64_t rank = a.rank(a.node().inputs[0]);
-  const auto over = a.node().inputs.size() < 3 ? std::vector<int64_t>{} : dimensions(a.constant(1), rank);
-  if (over.empty() || std::find(over.begin(), over.end(), x.axis) != over.end()) return a.pin_inputs("reduced");
-  if (!a.constant(2).isBool()) return a.pin_inputs("unknown");
-  if (!a.constant(2).toBool()) {
-    x.axis -= std::count_if(over.begin(), over.end(), [&](int64_t dimension) { return dimension < x.axis; });
+  const ValueId x = a.node().inputs[0];
+  if (!a.flow(x).defined()) return;
+  const int64_t rank = a.input_rank(0);
+  const ValueId output = a.node().outputs[0];
+  std::vector<int64_t> over;
+  if (a.node().inputs.size() > argument) over = dimensions(a.constant(argument), rank);
+  if (over.empty() || (a.rank(output) != rank && a.rank(output) != rank - static_cast<int64_t>(over.size()))) {
+    return a.pin_inputs("reduced");
   }
-  a.set_output(std::move(x));
+  if (!labelled_beside(a, x, over)) return;
+  Flow flow = a.flow(x);
+  if (a.rank(output) != rank) {
+    std::sort(over.rbegin(), over.rend());
+    for (const int64_t axis : over)
+      flow = flow.select(axis, 0);
+  }
+  a.set_outputs(flow);
 }
 
-/// Softmax: mixes along the dimension that input 1 names. Labels pass, so that the output's are known, but are pinned.
-void softmax(Analysis& a) {
-  const Labels& x = a.input_labels(0);
-  if (!x.empty() && from_end(a.integer(1), a.rank(a.node().inputs[0])) == x.axis) a.pin(x, "reduced");
+/// Mixes along the dimension that input 1 names and keeps the shape: labels pass, but those along it are pinned. So a
+/// head's labels come through a softmax.
+void mix(Analysis& a) {
+  labelled_beside(a, a.node().inputs[0], {from_front(a.integer(1), a.input_rank(0))});
   pass(a);
 }
 
-// ---- Layout -------------------------------------------------------------------------------------------------------
-
-/// Runs the operation on positions. `whole`: the labelled axis must come through as it is, since a part of it can't be
-/// taken once it is cut.
-std::vector<Labels> moved(Analysis& a, bool whole) {
-  const Labels& x = a.input_labels(0);
-  std::vector<Labels> outputs = a.move_positions();
-  bool sound = true;
-  for (Labels& labels : outputs) {
-    sound = sound && !labels.empty();
-    if (whole) {
-      sound =
-          sound && labels.units.size() == x.units.size() && std::is_sorted(labels.units.begin(), labels.units.end());
-    }
-    for (int32_t& unit : labels.units)
-      unit = x.units[static_cast<size_t>(unit)];
-  }
-  if (sound) return outputs;
-  a.pin(x, "layout");
-  for (Labels& labels : outputs)
-    labels = {};
-  return outputs;
+/// Mixes along the dimension that input 1 names, each position in its own way.
+void accumulate(Analysis& a) {
+  if (labelled_beside(a, a.node().inputs[0], {from_front(a.integer(1), a.input_rank(0))})) pass(a);
 }
 
-template <bool whole>
-void layout(Analysis& a) {
-  if (a.input_labels(0).empty()) return;
-  a.set_output(moved(a, whole)[0]);
+/// A size that is computed when the program runs: of an axis that is cut it would be another one.
+void size(Analysis& a) {
+  const Flow& x = a.input_flow(0);
+  if (!x.defined()) return;
+  const bool one = a.node().inputs.size() > 1 && a.constant(1).isInt();
+  if (one && x.size(from_front(a.integer(1), a.input_rank(0))) == 1) return;
+  a.pin(x, "size");
 }
 
-/// squeeze of a named dimension other than the labelled one, which may shrink to size 1 when it is cut.
-void squeeze(Analysis& a) {
-  const Labels& x = a.input_labels(0);
-  if (x.empty()) return;
-  const int64_t rank = a.rank(a.node().inputs[0]);
-  const auto over = a.node().inputs.size() < 2 ? std::vector<int64_t>{} : dimensions(a.constant(1), rank);
-  if (over.empty() || std::find(over.begin(), over.end(), x.axis) != over.end()) return a.pin_inputs("layout");
-  layout<false>(a);
-}
-
-/// chunk, split, unbind: a list of parts.
-void parts(Analysis& a) {
-  if (!a.input_labels(0).empty()) a.set_list_labels(a.node().outputs[0], moved(a, true));
-}
-
-void unpack(Analysis& a) {
-  const auto* labels = a.list_labels(a.node().inputs[0]);
-  if (labels == nullptr) return;
-  for (size_t i = 0; i < a.node().outputs.size(); ++i)
-    a.set_labels(a.node().outputs[i], (*labels)[i]);
-}
-
-/// view, reshape, expand: the size of the labelled axis shrinks with it.
-void resize(Analysis& a) {
-  if (!a.constant(1).isIntList()) return a.pin_inputs("unknown");
-  layout<false>(a);
-  const ValueId output = a.node().outputs[0];
-  const Labels& labels = a.labels(output);
-  if (labels.empty()) return;
-  const auto sizes = a.constant(1).toIntVector();
-  if (sizes[static_cast<size_t>(labels.axis)] >= 0) a.add_size(1, labels.axis, output);
-}
-
-void concatenate(Analysis& a) {
-  const auto& elements = a.list_elements(a.node().inputs[0]);
-  if (elements.empty()) return a.pin_inputs("unknown");
-  const ValueId output = a.node().outputs[0];
-  const int64_t along = from_end(a.integer(1), a.rank(output));
-  int64_t axis = -1;
-  for (const ValueId element : elements) {
-    const Labels& labels = a.labels(element);
-    if (labels.empty()) continue;
-    if (axis >= 0 && labels.axis != axis) return a.pin_inputs("axes");
-    axis = labels.axis;
-  }
-  if (axis < 0) return;
-  Labels made;
-  made.axis = axis;
-  for (const ValueId element : elements) {
-    std::vector<int32_t> units = a.labels(element).units;
-    if (units.empty()) units.assign(static_cast<size_t>(a.shape(element)[static_cast<size_t>(axis)]), no_unit);
-    if (axis == along) {
-      made.units.insert(made.units.end(), units.begin(), units.end());
-    } else if (made.units.empty()) {
-      made.units = std::move(units);
-    } else {
-      for (size_t i = 0; i < units.size(); ++i)
-        a.tie(made.units[i], units[i], "none");
-    }
-  }
-  a.set_output(std::move(made));
-}
-
-/// Shapes, lists and integers carry no labels.
-void nothing(Analysis& /*a*/) {}
-
-const std::unordered_map<std::string, Rule>& rules() {
-  static const std::unordered_map<std::string, Rule> table = [] {
-    std::unordered_map<std::string, Rule> rows = {
+const std::unordered_map<std::string, Rule>& table() {
+  static const std::unordered_map<std::string, Rule> rows = [] {
+    std::unordered_map<std::string, Rule> made = {
         {"aten::linear", linear},
+        {"aten::addmm", addmm},
         {"aten::conv1d", convolution},
         {"aten::conv2d", convolution},
         {"aten::conv3d", convolution},
+        {"aten::_convolution_mode", convolution},
         {"aten::_convolution", general_convolution},
+        {"aten::convolution", general_convolution},
         {"aten::conv_transpose1d", transposed_convolution},
         {"aten::conv_transpose2d", transposed_convolution},
         {"aten::conv_transpose3d", transposed_convolution},
+        {"aten::embedding", embedding},
+        {"aten::lstm", lstm},
+        {"aten::gru", gru},
+        {"aten::rnn_tanh", simple_recurrent},
+        {"aten::rnn_relu", simple_recurrent},
+        {"aten::matmul", matmul},
+        {"aten::mm", matmul},
+        {"aten::bmm", matmul},
+        {"aten::baddbmm", baddbmm},
+        {"aten::einsum", einsum},
+        {"aten::scaled_dot_product_attention", attention},
         {"aten::batch_norm", batch_norm},
         {"aten::instance_norm", batch_norm},
+        {"aten::group_norm", group_norm},
+        {"aten::layer_norm", layer_norm},
+        {"aten::rms_norm", layer_norm},
         {"aten::prelu", prelu},
-        {"aten::softmax", softmax},
-        {"aten::log_softmax", softmax},
-        {"aten::avg_pool1d", pool<1>},
-        {"aten::max_pool1d", pool<1>},
-        {"aten::adaptive_avg_pool1d", pool<1>},
-        {"aten::adaptive_max_pool1d", pool<1>},
-        {"aten::avg_pool2d", pool<2>},
-        {"aten::max_pool2d", pool<2>},
-        {"aten::adaptive_avg_pool2d", pool<2>},
-        {"aten::avg_pool3d", pool<3>},
-        {"aten::max_pool3d", pool<3>},
-        {"aten::adaptive_avg_pool3d", pool<3>},
-        {"aten::mean", reduce},
-        {"aten::sum", reduce},
-        {"aten::amax", reduce},
-        {"aten::amin", reduce},
+        {"aten::glu", glu},
+        {"aten::softmax", mix},
+        {"aten::log_softmax", mix},
+        {"aten::cumsum", accumulate},
+        {"aten::cumprod", accumulate},
+        {"aten::linalg_vector_norm", reduce<2>},
+        {"aten::norm", reduce<2>},
         {"aten::cat", concatenate},
         {"aten::concat", concatenate},
+        {"aten::concatenate", concatenate},
+        {"aten::stack", stack},
+        {"aten::pad", pad},
+        {"aten::constant_pad_nd", pad},
+        {"aten::slice_scatter", scatter},
+        {"aten::select_scatter", scatter},
+        {"aten::slice", slice},
+        {"aten::select", select},
+        {"aten::narrow", move_along_dimension},
+        {"aten::index_select", move_along_dimension},
+        {"aten::repeat_interleave", move_along_dimensions},
+        {"aten::flip", move_along_dimension},
+        {"aten::roll", move_along_dimensions},
+        {"aten::repeat", repeat},
+        {"aten::tile", repeat},
+        {"aten::channel_shuffle", channel_shuffle},
+        {"aten::native_channel_shuffle", channel_shuffle},
         {"aten::squeeze", squeeze},
         {"aten::view", resize},
         {"aten::reshape", resize},
         {"aten::expand", resize},
-        {"aten::chunk", parts},
-        {"aten::split", parts},
-        {"aten::split_with_sizes", parts},
-        {"aten::unbind", parts},
+        {"aten::unflatten", unflatten},
+        {"aten::expand_as", expand_as},
+        {"aten::chunk", split},
+        {"aten::split", split},
+        {"aten::split_with_sizes", split},
+        {"aten::tensor_split", split},
+        {"aten::unbind", unbind},
+        {"aten::size", size},
+        {"aten::numel", size},
         {"prim::ListUnpack", unpack},
         {"prim::ListConstruct", nothing},
-        {"prim::NumToTensor", nothing},
-        {"aten::size", nothing},
-        {"aten::Int", nothing},
+        {"prim::TupleConstruct", nothing},
     };
+    for (const char* op : {"aten::mean", "aten::sum", "aten::amax", "aten::amin", "aten::max", "aten::min", "aten::std",
+                           "aten::var", "aten::logsumexp", "aten::prod", "aten::median"}) {
+      made[op] = reduce<1>;
+    }
+    for (const char* op : {"aten::avg_pool1d", "aten::max_pool1d", "aten::adaptive_avg_pool1d",
+                           "aten::adaptive_max_pool1d", "aten::max_pool1d_with_indices", "aten::upsample_nearest1d",
+                           "aten::upsample_linear1d", "aten::reflection_pad1d", "aten::replication_pad1d"}) {
+      made[op] = pool<1>;
+    }
+    for (const char* op : {"aten::avg_pool2d", "aten::max_pool2d", "aten::adaptive_avg_pool2d",
+                           "aten::adaptive_max_pool2d", "aten::max_pool2d_with_indices", "aten::upsample_nearest2d",
+                           "aten::upsample_bilinear2d", "aten::upsample_bicubic2d", "aten::_upsample_bilinear2d_aa",
+                           "aten::reflection_pad2d", "aten::replication_pad2d"}) {
+      made[op] = pool<2>;
+    }
+    for (const char* op : {"aten::avg_pool3d", "aten::max_pool3d", "aten::adaptive_avg_pool3d",
+                           "aten::adaptive_max_pool3d", "aten::max_pool3d_with_indices", "aten::upsample_nearest3d",
+                           "aten::upsample_trilinear3d", "aten::reflection_pad3d", "aten::replication_pad3d"}) {
+      made[op] = pool<3>;
+    }
     for (const char* op : {"aten::permute", "aten::transpose", "aten::t", "aten::flatten", "aten::unsqueeze",
-                           "aten::contiguous", "aten::clone", "aten::movedim", "aten::numpy_T"}) {
-      rows[op] = layout<false>;
+                           "aten::contiguous", "aten::clone", "aten::movedim", "aten::moveaxis", "aten::swapaxes",
+                           "aten::swapdims", "aten::numpy_T", "aten::pixel_shuffle", "aten::pixel_unshuffle"}) {
+      made[op] = move_freely;
     }
-    for (const char* op : {"aten::slice", "aten::select", "aten::narrow", "aten::flip", "aten::roll"})
-      rows[op] = layout<true>;
     for (const char* op :
-         {"aten::relu",        "aten::relu6",    "aten::tanh",       "aten::sigmoid",     "aten::gelu",
-          "aten::silu",        "aten::mish",     "aten::elu",        "aten::selu",        "aten::celu",
-          "aten::leaky_relu",  "aten::hardtanh", "aten::hardswish",  "aten::hardsigmoid", "aten::softplus",
-          "aten::log_sigmoid", "aten::softsign", "aten::hardshrink", "aten::softshrink",  "aten::tanhshrink",
-          "aten::threshold",   "aten::clamp",    "aten::clamp_min",  "aten::clamp_max",   "aten::abs",
-          "aten::neg",         "aten::exp",      "aten::expm1",      "aten::log",         "aten::log1p",
-          "aten::sqrt",        "aten::rsqrt",    "aten::square",     "aten::reciprocal",  "aten::erf",
-          "aten::sin",         "aten::cos",      "aten::atan",       "aten::round",       "aten::floor",
-          "aten::ceil",        "aten::sign",     "aten::detach",     "aten::to",          "aten::alias"}) {
-      rows[op] = pass;
+         {"aten::relu",        "aten::relu6",      "aten::tanh",        "aten::sigmoid",     "aten::gelu",
+          "aten::silu",        "aten::mish",       "aten::elu",         "aten::selu",        "aten::celu",
+          "aten::leaky_relu",  "aten::hardtanh",   "aten::hardswish",   "aten::hardsigmoid", "aten::softplus",
+          "aten::log_sigmoid", "aten::softsign",   "aten::hardshrink",  "aten::softshrink",  "aten::tanhshrink",
+          "aten::threshold",   "aten::abs",        "aten::neg",         "aten::exp",         "aten::expm1",
+          "aten::log",         "aten::log1p",      "aten::sqrt",        "aten::rsqrt",       "aten::square",
+          "aten::reciprocal",  "aten::erf",        "aten::sin",         "aten::cos",         "aten::atan",
+          "aten::round",       "aten::floor",      "aten::ceil",        "aten::sign",        "aten::detach",
+          "aten::to",          "aten::alias",      "aten::type_as",     "aten::zeros_like",  "aten::ones_like",
+          "aten::full_like",   "aten::empty_like", "aten::logical_not", "aten::bitwise_not", "aten::exp2",
+          "aten::isnan",       "aten::nan_to_num", "aten::zero",        "aten::fill",        "aten::rrelu",
+          "aten::float",       "aten::contiguous_"}) {
+      made[op] = pass;
     }
-    for (const char* op : {"aten::add", "aten::sub", "aten::rsub", "aten::mul", "aten::div", "aten::pow",
-                           "aten::maximum", "aten::minimum", "aten::atan2"}) {
-      rows[op] = broadcast;
+    for (const char* op :
+         {"aten::add",         "aten::sub",        "aten::rsub",        "aten::mul",         "aten::div",
+          "aten::pow",         "aten::maximum",    "aten::minimum",     "aten::atan2",       "aten::where",
+          "aten::masked_fill", "aten::gt",         "aten::lt",          "aten::ge",          "aten::le",
+          "aten::eq",          "aten::ne",         "aten::clamp",       "aten::clamp_min",   "aten::clamp_max",
+          "aten::addcmul",     "aten::addcdiv",    "aten::lerp",        "aten::logical_and", "aten::logical_or",
+          "aten::fmod",        "aten::remainder",  "aten::hypot",       "aten::copy",        "aten::multiply",
+          "aten::divide",      "aten::subtract",   "aten::true_divide", "aten::__and__",     "aten::__or__",
+          "aten::bitwise_and", "aten::bitwise_or", "aten::floor_divide"}) {
+      made[op] = elementwise;
     }
-    return rows;
+    return made;
   }();
-  return table;
+  return rows;
+}
+
+/// One tensor on its way through an element-wise operation.
+struct Operand {
+  Place place;
+  Flow flow;  // aligned to the result's rank
+  std::vector<int64_t> shape;
+  bool fixed;
+};
+
+bool includes(const std::vector<int64_t>& all, const std::vector<int64_t>& some) {
+  return std::includes(all.begin(), all.end(), some.begin(), some.end());
+}
+
+/// Cuts a fixed operand along the one axis along which the result's labels vary, where it is not broadcast.
+void fit(Analysis& a, const Operand& operand, const Flow& flow, int64_t axis) {
+  if (operand.shape[static_cast<size_t>(axis)] == 1) return;
+  const auto missing = static_cast<int64_t>(operand.shape.size()) - a.rank(a.value_at(operand.place));
+  a.bind(operand.place, axis - missing, labels_of(flow));
 }
 
 }  // namespace
 
+Flow tie_elementwise(Analysis& a, const std::vector<Place>& places, const std::vector<int64_t>& shape) {
+  const auto rank = static_cast<int64_t>(shape.size());
+  std::vector<Operand> operands;
+  for (const Place& place : places) {
+    const ValueId value = a.value_at(place);
+    Operand operand{place, aligned(a.flow(value), rank), a.shape(value), a.is_fixed(value)};
+    operand.shape.insert(operand.shape.begin(), static_cast<size_t>(rank) - operand.shape.size(), 1);
+    if (is_single(operand.flow)) {  // one unit over many positions: tied to none of them
+      a.pin(operand.flow, "broadcast");
+      operand.flow = Flow();
+    }
+    operands.push_back(std::move(operand));
+  }
+  const auto owner = std::max_element(operands.begin(), operands.end(), [](const Operand& x, const Operand& y) {
+    return axes_of(x.flow).size() < axes_of(y.flow).size();
+  });
+  if (owner == operands.end() || !owner->flow.defined()) return {};
+  Flow flow = owner->flow;
+  for (const Operand& operand : operands) {
+    if (!includes(axes_of(flow), axes_of(operand.flow))) {
+      a.pin_inputs("axes");
+      return {};
+    }
+  }
+  for (const Operand& operand : operands)
+    a.tie(flow, operand.flow, "none");
+
+  for (const Operand& operand : operands) {
+    if (operand.flow.defined()) continue;
+    std::vector<int64_t> spanned;
+    for (const int64_t axis : axes_of(flow)) {
+      if (operand.shape[static_cast<size_t>(axis)] > 1) spanned.push_back(axis);
+    }
+    if (spanned.empty()) continue;
+    if (!operand.fixed) {  // what comes from no unit can't be removed with one
+      a.pin(flow, "none");
+      continue;
+    }
+    if (axes_of(flow).size() > 1) {
+      // The labels must vary along one axis before a fixed operand can be cut: best one that it does not span.
+      const ValueId value = a.value_at(owner->place);
+      const int64_t missing = rank - a.rank(value);
+      for (int64_t& axis : spanned)
+        axis -= missing;
+      if (!a.settle_beside(value, spanned)) a.settle_beside(value, {});
+      flow = aligned(a.flow(value), rank);
+    }
+    if (axes_of(flow).size() == 1) fit(a, operand, flow, axes_of(flow)[0]);
+  }
+  return flow;
+}
+
+}  // namespace rules
+
 bool apply_rule(Analysis& analysis) {
-  const auto row = rules().find(analysis.node().op);
-  if (row == rules().end()) return false;
+  const auto& rows = rules::table();
+  const auto row = rows.find(analysis.node().op);
+  if (row == rows.end()) return false;
   row->second(analysis);
   return true;
 }

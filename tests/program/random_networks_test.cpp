@@ -67,8 +67,8 @@ Selection random_selection(const UnitMap& map, uint64_t seed) {
   Selection keep;
   for (const Unit& unit : map.units)
     keep.push_back(unit.pinned || random.uniform() < 0.6);
-  for (const int32_t layer : empty_layers(map, keep)) {
-    const auto& units = map.layers[static_cast<size_t>(layer)].units;
+  for (const size_t span : empty_spans(map, keep)) {
+    const auto& units = map.spans[span];
     keep[static_cast<size_t>(units[random.below(units.size())])] = true;
   }
   return keep;

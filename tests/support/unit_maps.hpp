@@ -43,6 +43,11 @@ class UnitMapBuilder {
       group.pinned = std::all_of(group.units.begin(), group.units.end(),
                                  [&](int32_t unit) { return map_.units[static_cast<size_t>(unit)].pinned; });
     }
+    for (const Layer& layer : map_.layers) {
+      std::vector<int32_t> span = layer.units;
+      std::sort(span.begin(), span.end());
+      map_.spans.push_back(std::move(span));
+    }
     return map_;
   }
 

@@ -29,6 +29,9 @@ class Executor {
   /// Runs one node; frees nothing.
   void run_node(Environment& environment, NodeId node) const;
 
+  /// Frees what is read by `node` for the last time, unless `keep[value]`.
+  void free_after(Environment& environment, NodeId node, const std::vector<bool>& keep = {}) const;
+
   /// The program's output for `input`. [samples, outputs]
   at::Tensor operator()(const at::Tensor& input) const;
 
@@ -43,11 +46,12 @@ class Executor {
 /// What each value is on a sample: a tensor's shape, anything else itself.
 struct Sample {
   std::vector<std::vector<int64_t>> shapes;  ///< by value; empty for what is no tensor
+  std::vector<int64_t> batch_axes;           ///< by value: the axis that holds the samples; -1 where there is none
   Environment others;                        ///< by value; None for computed tensors
   int64_t activation_bytes = 0;              ///< of all computed tensors together
 };
 
-/// Runs the program on `input` and notes what each value is.
+/// Runs the program on `input`, and on one sample more, and notes what each value is.
 Sample sample_values(const Program& program, const at::Tensor& input);
 
 }  // namespace incite

@@ -57,6 +57,9 @@ struct Program {
   bool is_parameter(ValueId id) const { return value(id).kind == Value::Kind::parameter; }
   bool is_computed(ValueId id) const { return value(id).kind == Value::Kind::computed; }
 
+  /// The node that makes a computed value. Throws std::logic_error for any other value.
+  NodeId maker(ValueId id) const;
+
   ValueId add(Value value);
   ValueId add_constant(c10::IValue content);
 
@@ -70,5 +73,8 @@ struct Program {
 
 /// The operation of an `aten` operator for `Node::run`. Throws std::logic_error if LibTorch has no such operator.
 Operation find_operation(const std::string& op, const std::string& overload);
+
+/// The operation that makes a list or tuple of a type from `size` values.
+Operation construct(const c10::TypePtr& type, size_t size);
 
 }  // namespace incite

@@ -17,6 +17,7 @@ enum class Metric {
   probability,  ///< |p - p'|, of the outputs' probabilities
   flips,        ///< |onehot(argmax y) - onehot(argmax y')|: the paper's (Algorithm 1)
   absolute,     ///< |y - y'|: the paper's for regression
+  random,       ///< nothing: a seeded random number, the baseline that a metric must beat
 };
 const char* to_string(Metric metric);
 
@@ -25,6 +26,7 @@ struct ScoringParams {
   std::vector<double> factors = {1.1, 0.9,
                                  0.0};  ///< a mutant multiplies its cluster's weights and biases by one of these
   int64_t memory = 0;                   ///< bytes that activations may take; 0: 1 GiB
+  uint64_t seed = 0;                    ///< of Metric::random
   // Larger batches gain nothing more from the arithmetic and fall out of the caches.
   int64_t most_samples = 256;  ///< samples in one chunk
   int64_t most_rows = 4096;    ///< samples times mutants in one batch

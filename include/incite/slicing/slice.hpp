@@ -5,9 +5,10 @@
 namespace incite {
 
 /// The program with the units that are not in `keep` taken out: parameters cut along the dimensions that belong to
-/// them, and the constants that count them made smaller. Keeping all gives the same program.
+/// them, sizes that count them made smaller, and positions selected anew where a cut would break what moves them.
+/// Values keep their ids; nodes may be added, replaced or gone. Keeping all gives the same program.
 ///
-/// Throws std::logic_error when a unit that is pinned is taken out, other than the head's channels, or a layer would be
+/// Throws std::logic_error when a unit that is pinned is taken out, other than the head's channels, or a span would be
 /// left empty.
 Program slice(const Program& program, const UnitMap& map, const Selection& keep);
 

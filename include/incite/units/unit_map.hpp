@@ -30,7 +30,9 @@ struct Layer {
   int64_t weight_axis = 0;  ///< dimension of the weight that counts output channels
   ValueId bias = -1;        ///< -1: none
   ValueId output = -1;
-  int64_t output_axis = 1;  ///< axis of the output that counts channels
+  int64_t output_axis = 1;      ///< axis of the output that counts channels
+  int64_t gates = 1;            ///< rows of the weight that make one channel: 4 in an LSTM, 3 in a GRU
+  std::vector<ValueId> states;  ///< a recurrent layer's last states, which hold its units too
 };
 
 /// One output channel of a layer, or several, of one or more layers, that must live or die together.
@@ -66,13 +68,37 @@ struct Reader {
   size_t input = 0;
 };
 
-/// A constant that counts positions along the labelled axis of `value`: a size in a view, the groups of a convolution.
+/// An integer that counts positions along the labelled axis of `value`: a size in a view, the groups of a convolution.
 /// It shrinks in proportion.
 struct SizeArgument {
   NodeId node = -1;
   size_t input = 0;
   int64_t element = -1;  ///< of a list; -1: the input is the integer itself
   ValueId value = -1;
+};
+
+/// A tensor made from parameters alone that meets units where a node reads it: it is made whole, and those of its
+/// positions whose units stay are selected for the node.
+struct Crop {
+  NodeId node = -1;
+  size_t input = 0;
+  int64_t dimension = 0;
+  std::vector<int32_t> units;  ///< by position along `dimension`
+};
+
+/// A value that is a selection of positions of another along one axis, made by operations that a cut would break: a
+/// channel shuffle, a chunk, a slice. When it is cut, it is selected anew.
+struct Rearrangement {
+  ValueId value = -1;
+  ValueId source = -1;
+  int64_t axis = 0;                ///< of both
+  std::vector<int64_t> positions;  ///< by position of the value: its position in the source
+};
+
+/// A recurrent weight: it reads the units of its own layer, along its dimension 1. A masked original has zeros there.
+struct Feedback {
+  ValueId weight = -1;
+  std::vector<int32_t> units;
 };
 
 /// What of a program can be removed, and what goes with it. Made by analyse.
@@ -85,7 +111,13 @@ struct UnitMap {
       parameters;  ///< by value, by dimension: the unit of each position; empty: not cut
   std::vector<Reader> readers;
   std::vector<SizeArgument> sizes;
+  std::vector<Crop> crops;
+  std::vector<Rearrangement> rearrangements;
+  std::vector<Feedback> feedbacks;
   std::vector<Pin> pins;
+  /// Sets of units (ascending) of which one must stay: those of a layer, or of a value or a parameter's dimension. None
+  /// has a pinned unit.
+  std::vector<std::vector<int32_t>> spans;
   int32_t head = -1;  ///< the layer whose channels are the model's outputs, in order; -1: there is none
 
   /// Units that can be removed.
@@ -97,14 +129,15 @@ struct UnitMap {
 /// Which units stay: one entry for each of UnitMap::units.
 using Selection = std::vector<bool>;
 
-/// Layers of which `keep` leaves no channel: a program can't be cut like that.
-std::vector<int32_t> empty_layers(const UnitMap& map, const Selection& keep);
+/// Indices of the spans of which `keep` leaves no unit: a program can't be cut like that.
+std::vector<size_t> empty_spans(const UnitMap& map, const Selection& keep);
 
 /// Finds units by labels that flow through the program (design §4, §9): producers make labels, element-wise operations
 /// tie their operands' labels, layout operations are run on labels, and what is not known pins the labels that reach
 /// it.
 ///
-/// `sample` is what the values are on some input. Throws nothing for a model that it does not understand: it pins.
+/// `sample` is what the values are on some input of two samples or more. Throws nothing for a model that it does not
+/// understand: it pins.
 UnitMap analyse(const Program& program, const Sample& sample);
 
 }  // namespace incite
