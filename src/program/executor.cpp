@@ -30,9 +30,11 @@ Executor::Executor(const Program& program)
   }
 }
 
-Environment Executor::start(const at::Tensor& input) const {
+Environment Executor::start(const Batch& batch) const {
+  INCITE_ASSERT(batch.inputs.size() == program_.inputs.size());
   Environment environment = fixed_;
-  environment[static_cast<size_t>(program_.input)] = input;
+  for (size_t i = 0; i < batch.inputs.size(); ++i)
+    environment[static_cast<size_t>(program_.inputs[i])] = batch[i];
   return environment;
 }
 
@@ -63,16 +65,16 @@ void Executor::run(Environment& environment, NodeId first, NodeId last, const st
   }
 }
 
-at::Tensor Executor::operator()(const at::Tensor& input) const {
-  Environment environment = start(input);
+at::Tensor Executor::operator()(const Batch& batch) const {
+  Environment environment = start(batch);
   run(environment, 0, static_cast<NodeId>(program_.nodes.size()));
   return environment[static_cast<size_t>(program_.output)].toTensor();
 }
 
-Sample sample_values(const Program& program, const at::Tensor& input) {
+Sample sample_values(const Program& program, const Batch& batch) {
   const at::NoGradGuard no_grad;
   const Executor executor(program);
-  Environment environment = executor.start(input);
+  Environment environment = executor.start(batch);
   Sample sample;
   sample.shapes.resize(program.values.size());
   sample.others.resize(program.values.size());

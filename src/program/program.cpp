@@ -40,7 +40,8 @@ int64_t Program::parameter_count() const {
 void Program::remove_dead_nodes() {
   std::vector<bool> needed(values.size(), false);
   needed[static_cast<size_t>(output)] = true;
-  needed[static_cast<size_t>(input)] = true;
+  for (const ValueId input : inputs)
+    needed[static_cast<size_t>(input)] = true;
   std::vector<Node> alive;
   for (auto node = nodes.rbegin(); node != nodes.rend(); ++node) {
     const bool used = std::any_of(node->outputs.begin(), node->outputs.end(),
