@@ -19,14 +19,19 @@ TOKENS = 11
 LENGTH = 5
 
 
-class WithMask(TwoLayers):
-    """Two inputs, of which one need not be given."""
+class Scaled(TwoLayers):
+    """Three inputs, of which one need not be given."""
 
     def forward(self, x: Tensor, scale: Tensor, bias: Optional[Tensor] = None) -> Tensor:
-        hidden = torch.relu(self.first(x * scale))
+        x = x * scale
         if bias is not None:
-            hidden = hidden + bias
-        return self.second(hidden)
+            x = x + bias
+        return self.second(torch.relu(self.first(x)))
+
+
+class Masked(TwoLayers):
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        return self.second(torch.relu(self.first(x.masked_fill(mask, 0.0))))
 
 
 class Text(TwoLayers):
@@ -160,7 +165,7 @@ def scale_array(width: int = FEATURES) -> np.ndarray:
 
 def test_a_model_of_two_inputs(made: Made) -> None:
     data = arrays(scale=scale_array())
-    cli = made(WithMask(), data)
+    cli = made(Scaled(), data)
     cli.done(*DECOMPOSE, "--input-key", "x,scale", "--quiet")
     assert settings(cli.folder)["input_key"] == "x,scale"
     part = module(cli)
@@ -171,20 +176,20 @@ def test_a_model_of_two_inputs(made: Made) -> None:
 
 def test_a_module_that_keeps_all_gives_what_the_model_gives(made: Made) -> None:
     data = arrays(scale=scale_array())
-    cli = made(WithMask(), data)
+    cli = made(Scaled(), data)
     cli.done(*DECOMPOSE, "--input-key", "x,scale", "--keep", "1", "--head", "original", "--quiet")
     inputs = torch.tensor(data["x"]), torch.tensor(data["scale"])
-    assert torch.allclose(module(cli)(*inputs), WithMask().eval()(*inputs), atol=1e-6)
+    assert torch.allclose(module(cli)(*inputs), Scaled().eval()(*inputs), atol=1e-6)
 
 
 def test_an_optional_input_may_be_given(made: Made) -> None:
-    cli = made(WithMask(), arrays(scale=scale_array(), bias=scale_array(HIDDEN)))
+    cli = made(Scaled(), arrays(scale=scale_array(), bias=scale_array()))
     cli.done(*DECOMPOSE, "--input-key", "x,scale,bias", "--quiet")
     assert argument_names(module(cli)) == ["x", "scale", "bias"]
 
 
 def test_a_test_archive_names_its_own_inputs(made: Made) -> None:
-    cli = made(WithMask(), arrays(scale=scale_array()))
+    cli = made(Scaled(), arrays(scale=scale_array()))
     x, y = networks.samples(45)
     np.savez(cli.folder / "test.npz", a=x, b=scale_array()[:45], y=y)
     test = ("--test", "test.npz", "--test-input-key")
@@ -201,7 +206,7 @@ def test_another_number_of_inputs(made: Made, keys: str, given: str) -> None:
         f"model.pt: forward takes 3 tensors: x, scale, bias (optional); {given} given. Pass --input-key with the name "
         "of an array for each, in this order"
     )
-    made(WithMask(), arrays(scale=scale_array())).refused(5, message, *INSPECT, "--input-key", keys)
+    made(Scaled(), arrays(scale=scale_array())).refused(5, message, *INSPECT, "--input-key", keys)
 
 
 def test_an_argument_that_is_no_tensor(made: Made) -> None:
@@ -211,17 +216,17 @@ def test_an_argument_that_is_no_tensor(made: Made) -> None:
 
 def test_inputs_of_different_lengths(made: Made) -> None:
     message = "data.npz: array 'scale': 80 samples; expected 90, as array 'x' has. Give each input as many."
-    made(WithMask(), arrays(scale=scale_array()[:80])).refused(5, message, *INSPECT, "--input-key", "x,scale")
+    made(Scaled(), arrays(scale=scale_array()[:80])).refused(5, message, *INSPECT, "--input-key", "x,scale")
 
 
 def test_an_input_shape_is_for_one_input(made: Made) -> None:
     message = "--input-shape is for one input; --input-key x,scale names 2. Leave it out."
     shape = ("--input-key", "x,scale", "--input-shape", "6")
-    made(WithMask(), arrays(scale=scale_array())).refused(2, message, *INSPECT, *shape)
+    made(Scaled(), arrays(scale=scale_array())).refused(2, message, *INSPECT, *shape)
 
 
 def test_inputs_that_do_not_fit_each_other(made: Made) -> None:
-    cli = made(WithMask(), arrays(scale=scale_array(4)))
+    cli = made(Scaled(), arrays(scale=scale_array(4)))
     message = (
         "model.pt: does not take inputs of shapes [N, 6] and [N, 4]: The size of tensor a (6) must match the size of "
         "tensor b (4) at non-singleton dimension 1. Name the arrays of its inputs in forward's order with --input-key"
@@ -261,6 +266,12 @@ def test_each_input_is_decided_alone(made: Made) -> None:
     tokens = torch.zeros(4, LENGTH, dtype=torch.int64)
     assert module(cli)(tokens, torch.zeros(4, FEATURES)).shape == (4, 2)
     assert evaluated(cli)["evaluation"]["samples"] == 90
+
+
+def test_a_mask_is_given_as_bool(made: Made) -> None:
+    cli = made(Masked(), arrays(mask=np.random.default_rng(4).random((90, FEATURES)) < 0.1))
+    cli.done(*DECOMPOSE, "--input-key", "x,mask", "--quiet")
+    assert module(cli)(torch.zeros(4, FEATURES), torch.ones(4, FEATURES, dtype=torch.bool)).shape == (4, 2)
 
 
 def test_a_token_outside_the_vocabulary(made: Made) -> None:

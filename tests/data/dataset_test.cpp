@@ -38,6 +38,53 @@ class ReadDataset : public testing::Test {
   const std::string three_ = npy_of("<f4", "(3, 2)", bytes_of<float>({1, 2, 3, 4, 5, 6}));
 };
 
+/// Two inputs: tokens of int32 [2, 2] and pixels of uint8 [2, 1].
+class ReadSeveralInputs : public ReadDataset {
+ protected:
+  ReadSeveralInputs() {
+    options_.input_key = "tokens,pixels";
+    test::write_zip(options_.file, {{"tokens.npy", npy_of("<i4", "(2, 2)", bytes_of<int32_t>({7, 8, 9, 10}))},
+                                    {"pixels.npy", npy_of("|u1", "(2, 1)", bytes_of<uint8_t>({0, 255}))}});
+  }
+};
+
+TEST_F(ReadSeveralInputs, KeepsTheirOrder) {
+  const Dataset dataset = read_dataset(options_);
+  EXPECT_EQ(dataset.input_keys, (std::vector<std::string>{"tokens", "pixels"}));
+  EXPECT_EQ(dataset.input[0].scalar_type(), at::kInt);
+  EXPECT_EQ(dataset.input[1].scalar_type(), at::kByte);
+}
+
+TEST_F(ReadSeveralInputs, ScalesEachByItsType) {
+  const Dataset dataset = read_dataset(options_);
+  EXPECT_FALSE(dataset.input_scale.has_value());
+  const Batch batch = dataset.batch(1, 1, at::kCPU);
+  EXPECT_TRUE(at::equal(batch[0], at::tensor({9.0F, 10.0F}).view({1, 2})));
+  EXPECT_TRUE(at::allclose(batch[1], at::ones({1, 1})));
+}
+
+TEST_F(ReadSeveralInputs, GivesIntegersUnscaledWhereTheModelTakesThem) {
+  options_.input_scale = 0.5;
+  Dataset dataset = read_dataset(options_);
+  dataset.as_integers = {true, false};
+  const Batch batch = dataset.batch(1, 1, at::kCPU);
+  EXPECT_TRUE(at::equal(batch[0], at::tensor({9, 10}, at::kLong).view({1, 2})));
+  EXPECT_TRUE(at::equal(batch[1], at::full({1, 1}, 127.5F)));
+}
+
+TEST_F(ReadSeveralInputs, OffersReadingsWithTheFewestIntegersFirst) {
+  EXPECT_EQ(readings_of(read_dataset(options_)),
+            (std::vector<std::vector<bool>>{{false, false}, {true, false}, {false, true}, {true, true}}));
+  options_.input_key = "pixels";
+  EXPECT_EQ(readings_of(read_dataset(options_)), (std::vector<std::vector<bool>>{{false}, {true}}));
+}
+
+TEST_F(ReadSeveralInputs, RefusesAShapeForThem) {
+  options_.input_shape = {2};
+  expect_error([&] { read_dataset(options_); }, ExitCode::usage,
+               "--input-shape is for one input; --input-key tokens,pixels names 2. Leave it out.");
+}
+
 Dataset with_target(const at::Tensor& target) {
   Dataset dataset;
   dataset.file = "a.npz";
