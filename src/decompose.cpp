@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
 #include "incite/base/error.hpp"
@@ -100,7 +101,11 @@ class Decomposer {
     device_ = parse_device(options_.device);
     data_ = read_dataset(options_.data);
     if (options_.test) read_test_data();
-    program_ = load_program(options_.model, first_samples(data_, device_));
+    program_ = load_model(options_.model, data_, options_.output, device_);
+    if (options_.test) {
+      read_like(test_, data_);
+      check_integers(program_, test_);
+    }
     result_.model = {options_.model.string(), sha256_of_file(options_.model)};
     result_.data = {options_.data.file.string(), sha256_of_file(options_.data.file)};
     if (options_.test) result_.test = SourceFile{options_.test->file.string(), sha256_of_file(options_.test->file)};
@@ -110,12 +115,7 @@ class Decomposer {
     DatasetOptions options = *options_.test;
     options.target_required = data_.target.defined();
     test_ = read_dataset(options);
-    const auto expected = data_.input.sizes().slice(1);
-    const auto found = test_.input.sizes().slice(1);
-    if (found != expected) {
-      fail(ExitCode::data_mismatch, "{}: samples of shape [{}]; expected [{}], as in {}", test_.file,
-           fmt::join(found, ", "), fmt::join(expected, ", "), data_.file);
-    }
+    read_like(test_, data_);  // before the model is read; again when the types are settled
   }
 
   void analyse_model() {
@@ -152,7 +152,7 @@ class Decomposer {
     if (options_.head != HeadMethod::original) fittable_head(program_, map_, task_);
   }
 
-  at::Tensor samples_of_size(int64_t count) const {
+  Batch samples_of_size(int64_t count) const {
     return data_.batch(at::arange(count, at::kLong).remainder(data_.size()), device_);
   }
 
@@ -184,6 +184,7 @@ class Decomposer {
     result_.target_key = options_.data.target_key;
     result_.input_scale = data_.input_scale;
     result_.input_shape = options_.data.input_shape;
+    result_.output = options_.output;
   }
 
   /// Every module asked for needs samples of its class, and of others.
@@ -293,10 +294,10 @@ class Decomposer {
   /// What was written is read back and compared: it must be loadable, and the same function.
   void check_file(const std::filesystem::path& file, const Program& module) const {
     const at::NoGradGuard no_grad;
-    const at::Tensor input = first_samples(data_, device_);
-    const Program read = load_program(file, input);
-    const at::Tensor expected = Executor(module)(input);
-    const at::Tensor found = Executor(read)(input);
+    const Batch batch = first_samples(data_, device_);
+    const Program read = load_program(file, batch);
+    const at::Tensor expected = Executor(module)(batch);
+    const at::Tensor found = Executor(read)(batch);
     const double scale = std::max(expected.abs().max().item<double>(), 1e-30);
     if ((found - expected).abs().max().item<double>() <= 1e-5 * scale) return;
     fail(ExitCode::internal,
@@ -413,8 +414,9 @@ class Decomposer {
         {"task", name(task_)},
         {"input_key", options_.data.input_key},
         {"target_key", options_.data.target_key},
-        {"input_scale", data_.input_scale},
+        {"input_scale", data_.input_scale.value_or(std::numeric_limits<double>::quiet_NaN())},
         {"input_shape", options_.data.input_shape},
+        {"output", options_.output},
         {"metric", name(metric_)},
         {"factors", options_.factors},
         {"clustering", name(options_.clustering)},

@@ -21,10 +21,9 @@ ModulesEvaluation evaluate_modules(const EvaluateOptions& options, const Progres
   data_options.input_key = options.input_key.value_or(made.input_key);
   data_options.target_key = options.target_key.value_or(made.target_key);
   data_options.target_required = true;
-  data_options.input_scale = options.input_scale.value_or(made.input_scale);
+  data_options.input_scale = options.input_scale ? options.input_scale : made.input_scale;
   data_options.input_shape = options.input_shape.empty() ? made.input_shape : options.input_shape;
-  const Dataset data = read_dataset(data_options);
-  const at::Tensor input = first_samples(data, device);
+  Dataset data = read_dataset(data_options);
 
   const std::filesystem::path file = options.model.empty() ? std::filesystem::path(made.model.file) : options.model;
   if (!std::filesystem::exists(file)) {
@@ -35,10 +34,11 @@ ModulesEvaluation evaluate_modules(const EvaluateOptions& options, const Progres
          "{}: not the model that {} was decomposed from (its SHA-256 differs); pass that one with --model",
          file.string(), options.folder.string());
   }
-  const Program original = load_program(file, input);
+  const Program original = load_model(file, data, made.output, device);
+  const Batch batch = first_samples(data, device);
   std::vector<Program> programs;
   for (const ModuleResult& module : made.modules)
-    programs.push_back(load_program(options.folder / module.file, input));
+    programs.push_back(load_program(options.folder / module.file, batch));
   std::vector<ModuleToTest> modules;
   for (size_t i = 0; i < programs.size(); ++i)
     modules.push_back({made.modules[i].output, &programs[i], made.own_heads});

@@ -3,7 +3,6 @@
 #include "incite/decompose.hpp"
 #include "incite/program/device.hpp"
 #include "incite/program/executor.hpp"
-#include "incite/program/load.hpp"
 #include "incite/slicing/slice.hpp"
 #include "samples.hpp"
 
@@ -11,10 +10,10 @@ namespace incite {
 
 Inspection inspect(const ModelOptions& options) {
   const at::Device device = parse_device(options.device);
-  const Dataset data = read_dataset(options.data);
+  Dataset data = read_dataset(options.data);
   Inspection inspection;
-  inspection.program = load_program(options.model, first_samples(data, device));
-  const at::Tensor two = data.batch(at::arange(2, at::kLong).remainder(data.size()), device);
+  inspection.program = load_model(options.model, data, options.output, device);
+  const Batch two = data.batch(at::arange(2, at::kLong).remainder(data.size()), device);
   inspection.map = analyse(inspection.program, sample_values(inspection.program, two));
   inspection.kind = output_kind(inspection.program, inspection.map);
   inspection.outputs = output_count(inspection.program, two);

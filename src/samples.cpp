@@ -3,20 +3,74 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <stdexcept>
 
+#include "incite/base/error.hpp"
 #include "incite/program/executor.hpp"
+#include "incite/program/load.hpp"
 
 namespace incite {
 
 constexpr int64_t check_samples = 8;
 
-at::Tensor first_samples(const Dataset& data, at::Device device) {
+Batch first_samples(const Dataset& data, at::Device device) {
   return data.batch(0, std::min(check_samples, data.size()), device);
 }
 
-int64_t output_count(const Program& program, const at::Tensor& input) {
+Program load_model(const std::filesystem::path& file, Dataset& data, const std::string& output, at::Device device) {
+  const std::vector<std::vector<bool>> readings = readings_of(data);
+  if (readings.size() > 1) {
+    std::vector<Batch> batches;
+    for (const std::vector<bool>& reading : readings) {
+      data.as_integers = reading;
+      batches.push_back(first_samples(data, device));
+    }
+    data.as_integers = readings[first_accepted(file, batches)];
+  }
+  Program program = load_program(file, first_samples(data, device), output);
+  check_integers(program, data);
+  return program;
+}
+
+void read_like(Dataset& data, const Dataset& other) {
+  if (data.input.inputs.size() != other.input.inputs.size()) {
+    fail(ExitCode::data_mismatch, "{}: {} inputs ({}); expected {} ({}), as in {}", data.file, data.input_keys.size(),
+         fmt::join(data.input_keys, ", "), other.input_keys.size(), fmt::join(other.input_keys, ", "), other.file);
+  }
+  data.as_integers = other.as_integers;
+  for (size_t i = 0; i < data.input.inputs.size(); ++i) {
+    const auto found = data.input[i].sizes().slice(1);
+    const auto expected = other.input[i].sizes().slice(1);
+    if (found != expected) {
+      fail(ExitCode::data_mismatch, "{}: samples of shape [{}]; expected [{}], as in {}", data.file,
+           fmt::join(found, ", "), fmt::join(expected, ", "), other.file);
+    }
+    if (!data.as_integers.empty() && data.as_integers[i] && data.input[i].is_floating_point()) {
+      fail(ExitCode::data_mismatch, "{}: array '{}' is of a floating-point type; expected whole numbers, as in {}",
+           data.file, data.input_keys[i], other.file);
+    }
+  }
+}
+
+void check_integers(const Program& program, const Dataset& data) {
   const at::NoGradGuard no_grad;
-  return Executor(program)(input).size(1);
+  const Executor executor(program);
+  for (size_t i = 0; i < data.as_integers.size(); ++i) {
+    if (!data.as_integers[i] || data.input[i].scalar_type() == at::kBool) continue;
+    const at::Tensor rows = data.input[i].reshape({data.size(), -1});
+    const at::Tensor extremes = at::stack({rows.amin(1).argmin(), rows.amax(1).argmax()});
+    try {
+      executor(data.batch(extremes, program.device));
+    } catch (const std::runtime_error& error) {
+      fail(ExitCode::data_mismatch, "{}: array '{}' holds whole numbers from {} to {}, on which the model fails: {}",
+           data.file, data.input_keys[i], rows.min().item<int64_t>(), rows.max().item<int64_t>(), error.what());
+    }
+  }
+}
+
+int64_t output_count(const Program& program, const Batch& batch) {
+  const at::NoGradGuard no_grad;
+  return Executor(program)(batch).size(1);
 }
 
 TestSet truth(const Program& program, const Dataset& data, Task task, int64_t outputs) {

@@ -20,6 +20,7 @@ namespace incite {
 struct ModelOptions {
   std::filesystem::path model;
   DatasetOptions data;
+  std::string output;          ///< which of several outputs, see load_program; empty: the only one
   std::string device = "cpu";  ///< cpu, cuda or cuda:<index>
 };
 

@@ -56,12 +56,13 @@ struct Decomposition {
   int64_t fit_samples = 0;  ///< of those, what scoring and heads may use
   int64_t scored_samples = 0;
   int64_t test_samples = 0;
-  bool own_targets = false;  ///< no target was given: the model's own outputs stood in for it
-  std::string input_key, target_key;
-  double input_scale = 1;
+  bool own_targets = false;           ///< no target was given: the model's own outputs stood in for it
+  std::string input_key, target_key;  ///< as DatasetOptions has them
+  std::optional<double> input_scale;  ///< unset: 1/255 for inputs of uint8, 1 for the others
   std::vector<int64_t> input_shape;
+  std::string output;  ///< which of several outputs, see load_program; empty: the only one
 
-  std::vector<Setting> settings;  ///< every option in force
+  std::vector<Setting> settings;  ///< every option in force; NaN: null
   bool own_heads = true;          ///< modules have heads of their own, not the original's output layer
   std::vector<GroupResult> groups;
   std::vector<ModuleResult> modules;

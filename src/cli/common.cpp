@@ -27,9 +27,11 @@ void add_model_options(CLI::App& verb, ModelOptions& options, DataArguments& arg
       ->required()
       ->type_name("FILE.npz")
       ->group("Data");
-  verb.add_option("--input-key", options.data.input_key, "Array of samples in the archive")
+  verb.add_option("--input-key", options.data.input_key,
+                  "Array of samples in the archive; for a model of several inputs their arrays, in the order of "
+                  "forward's arguments, such as image,mask")
       ->capture_default_str()
-      ->type_name("NAME")
+      ->type_name("NAMES")
       ->group("Data");
   verb.add_option("--target-key", options.data.target_key,
                   "Array of targets: class labels [N], one-hot [N, K], or values [N, K]; without it the model's own "
@@ -37,14 +39,21 @@ void add_model_options(CLI::App& verb, ModelOptions& options, DataArguments& arg
       ->capture_default_str()
       ->type_name("NAME")
       ->group("Data");
-  verb.add_option("--input-scale", arguments.input_scale, "Factor on inputs; auto: 1/255 for uint8, 1 for other types")
+  verb.add_option("--input-scale", arguments.input_scale,
+                  "Factor on inputs that are given as float32; auto: 1/255 for uint8, 1 for other types")
       ->capture_default_str()
       ->type_name("NUMBER|auto")
       ->group("Data");
   verb.add_option("--input-shape", arguments.input_shape,
-                  "Shape of one sample, such as 1,28,28; default: as in the archive")
+                  "Shape of one sample, such as 1,28,28, for a model of one input; default: as in the archive")
       ->delimiter(',')
       ->type_name("SIZES")
+      ->group("Data");
+  verb.add_option(
+          "--output", options.output,
+          "Which tensor of a tuple, list or dict that the model returns, such as logits, 0 or 0.logits; default: "
+          "the only one of shape [N, K]")
+      ->type_name("NAME|INDEX")
       ->group("Data");
   verb.add_option("--device", options.device, "cpu, cuda or cuda:INDEX")
       ->capture_default_str()

@@ -50,8 +50,8 @@ void add_data_options(CLI::App& verb, Arguments& a) {
   verb.add_option("--test", a.test_file, "Data to evaluate on; default: a held-out part of --data")
       ->type_name("FILE.npz")
       ->group("Data");
-  verb.add_option("--test-input-key", a.test_input_key, "Array of samples in the test data; default: as --input-key")
-      ->type_name("NAME")
+  verb.add_option("--test-input-key", a.test_input_key, "Arrays of samples in the test data; default: as --input-key")
+      ->type_name("NAMES")
       ->group("Data");
   verb.add_option("--test-target-key", a.test_target_key, "Array of targets in the test data; default: as --target-key")
       ->type_name("NAME")

@@ -24,8 +24,8 @@ void add_evaluate(CLI::App& app, CommonOptions& common) {
   verb->add_option("--model", options.model, "The original, if it is no longer where it was")
       ->type_name("MODEL.pt")
       ->group("Data");
-  verb->add_option("--input-key", options.input_key, "Array of samples; default: as decomposed")
-      ->type_name("NAME")
+  verb->add_option("--input-key", options.input_key, "Arrays of samples; default: as decomposed")
+      ->type_name("NAMES")
       ->group("Data");
   verb->add_option("--target-key", options.target_key, "Array of targets; default: as decomposed")
       ->type_name("NAME")

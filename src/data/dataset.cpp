@@ -27,13 +27,19 @@ std::string array_name(const std::string& file, const std::string& key) {
   return fmt::format("{}: array '{}'", file, key);
 }
 
-/// As the model takes them. Always new memory: a model with in-place operations must not change the data set.
-at::Tensor to_model(const at::Tensor& samples, double scale, at::Device device) {
+/// As a model of float32 takes them. Always new memory: a model with in-place operations must not change the data set.
+at::Tensor to_float(const at::Tensor& samples, double scale, at::Device device) {
   // What is wider than float32 shrinks here and what is narrower grows there, so that as few bytes as possible are
   // sent.
   const at::Tensor sent = samples.element_size() > 4 ? samples.to(at::kFloat) : samples;
   at::Tensor result = sent.to(at::TensorOptions(device).dtype(at::kFloat), /*non_blocking=*/false, /*copy=*/true);
   return scale == 1.0 ? result : result.mul_(scale);
+}
+
+/// As a model of integers takes them: token indices int64, masks bool.
+at::Tensor to_integers(const at::Tensor& samples, at::Device device) {
+  const at::ScalarType type = samples.scalar_type() == at::kBool ? at::kBool : at::kLong;
+  return samples.to(at::TensorOptions(device).dtype(type), /*non_blocking=*/false, /*copy=*/true);
 }
 
 /// Refuses NaN and infinite values, and those that become infinite in float32. Block by block: a check needs no copy of
@@ -43,7 +49,7 @@ void check_finite(const at::Tensor& values, double scale, const std::string& nam
   const int64_t rows = std::max<int64_t>(1, kBlockElements / std::max<int64_t>(1, values[0].numel()));
   for (int64_t first = 0; first < values.size(0); first += rows) {
     const at::Tensor block = values.narrow(0, first, std::min(rows, values.size(0) - first));
-    const at::Tensor finite = at::isfinite(to_model(block, scale, at::kCPU)).flatten();
+    const at::Tensor finite = at::isfinite(to_float(block, scale, at::kCPU)).flatten();
     if (finite.all().item<bool>()) continue;
     const int64_t element = finite.logical_not().nonzero()[0].item<int64_t>();
     fail(ExitCode::data_mismatch,
@@ -78,9 +84,20 @@ at::Tensor with_shape(const at::Tensor& input, const std::vector<int64_t>& shape
   return input.view(whole);
 }
 
-at::Tensor read_input(const NpzFile& file, const DatasetOptions& options) {
-  const at::Tensor input = read_array(file, options.input_key, "--input-key");
-  const std::string name = array_name(file.path().string(), options.input_key);
+std::vector<std::string> split_keys(const std::string& text) {
+  std::vector<std::string> keys;
+  size_t first = 0;
+  for (size_t comma = text.find(','); comma != std::string::npos; comma = text.find(',', first)) {
+    keys.push_back(text.substr(first, comma - first));
+    first = comma + 1;
+  }
+  keys.push_back(text.substr(first));
+  return keys;
+}
+
+at::Tensor read_input(const NpzFile& file, const std::string& key, const DatasetOptions& options) {
+  const at::Tensor input = read_array(file, key, "--input-key");
+  const std::string name = array_name(file.path().string(), key);
   if (input.dim() == 0 || input.numel() == 0) {
     fail(ExitCode::data_mismatch,
          "{}: shape [{}] holds no samples; expected [N, ...] with N at least 1. Fill the array.", name,
@@ -89,16 +106,44 @@ at::Tensor read_input(const NpzFile& file, const DatasetOptions& options) {
   return with_shape(input, options.input_shape, name);
 }
 
-double scale_of(const at::Tensor& input, const std::optional<double>& wanted) {
-  const double scale = wanted.value_or(input.scalar_type() == at::kByte ? 1.0 / 255.0 : 1.0);
-  if (!std::isfinite(scale) || scale == 0.0) {
-    fail(ExitCode::usage, "input scale {}: expected a finite number other than 0. Pass another --input-scale.", scale);
+/// All inputs, which have as many samples each.
+Batch read_inputs(const NpzFile& file, const std::vector<std::string>& keys, const DatasetOptions& options) {
+  if (keys.size() > 1 && !options.input_shape.empty()) {
+    fail(ExitCode::usage, "--input-shape is for one input; --input-key {} names {}. Leave it out.", options.input_key,
+         keys.size());
   }
-  return scale;
+  Batch inputs;
+  for (const std::string& key : keys) {
+    inputs.inputs.push_back(read_input(file, key, options));
+    const int64_t samples = inputs.inputs.back().size(0);
+    if (samples != inputs.samples()) {
+      fail(ExitCode::data_mismatch, "{}: {} samples; expected {}, as array '{}' has. Give each input as many.",
+           array_name(file.path().string(), key), samples, inputs.samples(), keys[0]);
+    }
+  }
+  return inputs;
+}
+
+double scale_of(const at::Tensor& input, const std::optional<double>& wanted) {
+  return wanted.value_or(input.scalar_type() == at::kByte ? 1.0 / 255.0 : 1.0);
+}
+
+void check_scale(const std::optional<double>& scale) {
+  if (!scale || (std::isfinite(*scale) && *scale != 0.0)) return;
+  fail(ExitCode::usage, "input scale {}: expected a finite number other than 0. Pass another --input-scale.", *scale);
+}
+
+/// The one scale of all inputs, where they have one.
+std::optional<double> common_scale(const Batch& inputs, const std::optional<double>& wanted) {
+  const double first = scale_of(inputs[0], wanted);
+  const bool all = std::all_of(inputs.inputs.begin(), inputs.inputs.end(),
+                               [&](const at::Tensor& input) { return scale_of(input, wanted) == first; });
+  return all ? std::optional(first) : std::nullopt;
 }
 
 /// Whole numbers [N] become int64, as classes are everywhere else.
-at::Tensor read_target(const NpzFile& file, const DatasetOptions& options, int64_t samples) {
+at::Tensor read_target(const NpzFile& file, const DatasetOptions& options, const std::string& first_input,
+                       int64_t samples) {
   if (!options.target_required && !file.contains(options.target_key)) return {};
   at::Tensor target = read_array(file, options.target_key, "--target-key");
   const std::string name = array_name(file.path().string(), options.target_key);
@@ -108,7 +153,7 @@ at::Tensor read_target(const NpzFile& file, const DatasetOptions& options, int64
   }
   if (target.size(0) != samples) {
     fail(ExitCode::data_mismatch, "{}: {} samples; expected {}, as array '{}' has. Give each input its target.", name,
-         target.size(0), samples, options.input_key);
+         target.size(0), samples, first_input);
   }
   check_finite(target, 1.0, name);
   return target.dim() == 1 && is_whole(target) ? target.to(at::kLong) : target;
@@ -171,24 +216,69 @@ const char* to_string(Task task) {
   return task == Task::classification ? "classification" : "regression";
 }
 
-at::Tensor Dataset::batch(const at::Tensor& indices, at::Device device) const {
-  return to_model(input.index_select(0, indices), input_scale, device);
+Batch Dataset::converted(const Batch& stored, at::Device device) const {
+  Batch batch;
+  for (size_t i = 0; i < stored.inputs.size(); ++i) {
+    const bool integers = !as_integers.empty() && as_integers[i];
+    batch.inputs.push_back(integers ? to_integers(stored[i], device)
+                                    : to_float(stored[i], scale_of(stored[i], input_scale), device));
+  }
+  return batch;
 }
 
-at::Tensor Dataset::batch(int64_t first, int64_t count, at::Device device) const {
-  return to_model(input.narrow(0, first, count), input_scale, device);
+Batch Dataset::batch(const at::Tensor& indices, at::Device device) const {
+  return converted(input.index_select(indices), device);
+}
+
+Batch Dataset::batch(int64_t first, int64_t count, at::Device device) const {
+  return converted(input.narrow(first, count), device);
+}
+
+std::vector<std::vector<bool>> readings_of(const Dataset& dataset) {
+  constexpr size_t most = 6;  // inputs to choose for one by one: 64 readings
+  const size_t inputs = dataset.input.inputs.size();
+  std::vector<size_t> whole;
+  for (size_t i = 0; i < inputs; ++i) {
+    if (is_whole(dataset.input[i])) whole.push_back(i);
+  }
+  std::vector<std::vector<bool>> readings;
+  const auto add = [&](const std::vector<size_t>& chosen) {
+    readings.emplace_back(inputs, false);
+    for (const size_t input : chosen)
+      readings.back()[input] = true;
+  };
+  if (whole.size() > most) {
+    add({});
+    add(whole);
+    return readings;
+  }
+  for (size_t bits = 0; bits < (size_t{1} << whole.size()); ++bits) {
+    std::vector<size_t> chosen;
+    for (size_t w = 0; w < whole.size(); ++w) {
+      if ((bits >> w & 1U) != 0) chosen.push_back(whole[w]);
+    }
+    add(chosen);
+  }
+  std::stable_sort(readings.begin(), readings.end(), [](const auto& a, const auto& b) {
+    return std::count(a.begin(), a.end(), true) < std::count(b.begin(), b.end(), true);
+  });
+  return readings;
 }
 
 Dataset read_dataset(const DatasetOptions& options) {
   const NpzFile file(options.file);
   Dataset dataset;
   dataset.file = options.file.string();
-  dataset.input_key = options.input_key;
+  dataset.input_keys = split_keys(options.input_key);
   dataset.target_key = options.target_key;
-  dataset.input = read_input(file, options);
-  dataset.input_scale = scale_of(dataset.input, options.input_scale);
-  dataset.target = read_target(file, options, dataset.size());
-  check_finite(dataset.input, dataset.input_scale, array_name(dataset.file, dataset.input_key));
+  dataset.input = read_inputs(file, dataset.input_keys, options);
+  check_scale(options.input_scale);
+  dataset.input_scale = common_scale(dataset.input, options.input_scale);
+  dataset.target = read_target(file, options, dataset.input_keys[0], dataset.size());
+  for (size_t i = 0; i < dataset.input_keys.size(); ++i) {
+    const at::Tensor& input = dataset.input[i];
+    check_finite(input, scale_of(input, options.input_scale), array_name(dataset.file, dataset.input_keys[i]));
+  }
   return dataset;
 }
 

@@ -30,7 +30,7 @@ class Evaluator {
     sums_ = at::zeros({static_cast<int64_t>(modules_.size())}, at::kDouble);
     for (int64_t first = 0; first < samples.size(0); first += batch_size) {
       const at::Tensor batch = samples.narrow(0, first, std::min(batch_size, samples.size(0) - first));
-      const at::Tensor input = test.data->batch(batch, original_.program().device);
+      const Batch input = test.data->batch(batch, original_.program().device);
       if (task_ == Task::classification) {
         classify(input, test.classes.index_select(0, batch));
       } else {
@@ -47,7 +47,7 @@ class Evaluator {
 
  private:
   /// A module is measured on every sample; modules together, and the original, on those whose class has a module.
-  void classify(const at::Tensor& input, const at::Tensor& classes) {
+  void classify(const Batch& input, const at::Tensor& classes) {
     const at::Tensor covered = at::isin(classes, outputs_);
     covered_ += covered.sum().item<int64_t>();
     const at::Tensor own = original_(input).to(at::kCPU).index_select(1, outputs_);
@@ -61,7 +61,7 @@ class Evaluator {
     combined_sum_ += count((together == classes).logical_and(covered));
   }
 
-  void regress(const at::Tensor& input, const at::Tensor& values) {
+  void regress(const Batch& input, const at::Tensor& values) {
     const at::Tensor own = original_(input).to(at::kCPU, at::kDouble);
     const at::Tensor truth = values.to(at::kDouble);
     for (size_t m = 0; m < modules_.size(); ++m) {

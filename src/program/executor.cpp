@@ -30,9 +30,11 @@ Executor::Executor(const Program& program)
   }
 }
 
-Environment Executor::start(const at::Tensor& input) const {
+Environment Executor::start(const Batch& batch) const {
+  INCITE_ASSERT(batch.inputs.size() == program_.inputs.size());
   Environment environment = fixed_;
-  environment[static_cast<size_t>(program_.input)] = input;
+  for (size_t i = 0; i < batch.inputs.size(); ++i)
+    environment[static_cast<size_t>(program_.inputs[i])] = batch[i];
   return environment;
 }
 
@@ -67,19 +69,19 @@ void Executor::free_after(Environment& environment, NodeId id, const std::vector
   }
 }
 
-at::Tensor Executor::operator()(const at::Tensor& input) const {
-  Environment environment = start(input);
+at::Tensor Executor::operator()(const Batch& batch) const {
+  Environment environment = start(batch);
   run(environment, 0, static_cast<NodeId>(program_.nodes.size()));
   return environment[static_cast<size_t>(program_.output)].toTensor();
 }
 
 namespace {
 
-/// Runs the program on `input` and hands each value that is there to `note` as soon as it is made.
+/// Runs the program on `batch` and hands each value that is there to `note` as soon as it is made.
 template <typename Note>
-void run_and_note(const Program& program, const at::Tensor& input, Note&& note) {
+void run_and_note(const Program& program, const Batch& batch, Note&& note) {
   const Executor executor(program);
-  Environment environment = executor.start(input);
+  Environment environment = executor.start(batch);
   for (size_t i = 0; i < program.values.size(); ++i) {
     if (program.values[i].kind != Value::Kind::computed) note(i, environment[i]);
   }
@@ -102,13 +104,13 @@ int64_t differing_axis(at::IntArrayRef a, at::IntArrayRef b) {
 
 }  // namespace
 
-Sample sample_values(const Program& program, const at::Tensor& input) {
+Sample sample_values(const Program& program, const Batch& batch) {
   const at::NoGradGuard no_grad;
   Sample sample;
   sample.shapes.resize(program.values.size());
   sample.others.resize(program.values.size());
   sample.batch_axes.assign(program.values.size(), -1);
-  run_and_note(program, input, [&](size_t i, const c10::IValue& value) {
+  run_and_note(program, batch, [&](size_t i, const c10::IValue& value) {
     const bool constant = program.values[i].kind == Value::Kind::constant;
     if (value.isTensor() && value.toTensor().defined()) {
       sample.shapes[i] = value.toTensor().sizes().vec();
@@ -119,7 +121,7 @@ Sample sample_values(const Program& program, const at::Tensor& input) {
       sample.others[i] = value;
     }
   });
-  const at::Tensor more = at::cat({input, input.narrow(0, 0, 1)});
+  const Batch more = batch.each([](const at::Tensor& input) { return at::cat({input, input.narrow(0, 0, 1)}); });
   run_and_note(program, more, [&](size_t i, const c10::IValue& value) {
     if (value.isTensor() && value.toTensor().defined())
       sample.batch_axes[i] = differing_axis(sample.shapes[i], value.toTensor().sizes());

@@ -11,10 +11,12 @@
 #include <optional>
 #include <set>
 
+#include "arguments.hpp"
 #include "first_line.hpp"
 #include "incite/base/error.hpp"
 #include "incite/program/executor.hpp"
 #include "lower.hpp"
+#include "outputs.hpp"
 #include "specialise.hpp"
 
 namespace incite {
@@ -73,42 +75,19 @@ jit::Module read_module(const std::filesystem::path& file, at::Device device) {
   }
 }
 
-/// `count` samples, those of `input` over and over.
-at::Tensor samples(const at::Tensor& input, int64_t count) {
-  const at::Tensor index = at::arange(count, at::TensorOptions().dtype(at::kLong).device(input.device()));
-  return input.index_select(0, index.remainder(input.size(0)));
+/// `count` samples, those of `batch` over and over.
+Batch samples(const Batch& batch, int64_t count) {
+  const at::Tensor index = at::arange(count, at::TensorOptions().dtype(at::kLong).device(batch.device()));
+  return batch.index_select(index.remainder(batch.samples()));
 }
 
-/// The original's output, without the JIT's profiling and fusing, which would change it from run to run.
-c10::IValue run_plainly(jit::Module& module, const at::Tensor& input) {
-  const jit::GraphOptimizerEnabledGuard off(false);
-  return module.forward({input});
-}
-
-/// The model's output for `count` samples; nothing when it does not take them, with PyTorch's reason in `why`.
-std::optional<at::Tensor> try_run(jit::Module& module, const at::Tensor& input, int64_t count, std::string& why) {
-  try {
-    const c10::IValue output = run_plainly(module, samples(input, count));
-    if (!output.isTensor()) return at::Tensor();
-    if (output.toTensor().dim() >= 1 && output.toTensor().size(0) == count) return output.toTensor();
-    why = fmt::format("its output has shape {} for {} samples", fmt::join(output.toTensor().sizes(), "x"), count);
-  } catch (const std::exception& error) {
-    // The interpreter puts a stack of TorchScript lines before PyTorch's own message.
-    const std::string text = error.what();
-    const std::string marker = "RuntimeError: ";
-    const size_t found = text.rfind(marker);
-    why = found == std::string::npos ? first_line(error) : text.substr(found + marker.size());
-    why = why.substr(0, why.find('\n'));
-  }
-  return std::nullopt;
-}
-
-/// "[N, 1, 28, 28]", for any number of samples.
-std::string shape_text(const at::Tensor& tensor) {
-  std::string text = "[N";
-  for (const int64_t extent : tensor.sizes().slice(1))
-    text += fmt::format(", {}", extent);
-  return text + "]";
+/// PyTorch's own message, without the stack of TorchScript lines that the interpreter puts before it.
+std::string reason_of(const std::exception& error) {
+  const std::string text = error.what();
+  const std::string marker = "RuntimeError: ";
+  const size_t found = text.rfind(marker);
+  const std::string why = found == std::string::npos ? first_line(error) : text.substr(found + marker.size());
+  return why.substr(0, why.find('\n'));
 }
 
 /// Integers that stand first in a size list: a batch size fixed in a trace is one of them.
@@ -128,28 +107,6 @@ std::set<int64_t> leading_sizes(const jit::Module& module) {
   return sizes;
 }
 
-/// Refuses a model that does not take batches of any size, or not such samples.
-void check_batch_sizes(jit::Module& module, const at::Tensor& input, const std::string& file) {
-  constexpr std::array<int64_t, 3> counts = {2, 3, 5};
-  std::string why;
-  bool fits = true;
-  for (const int64_t count : counts)
-    fits = fits && try_run(module, input, count, why).has_value();
-  if (fits) return;
-  for (const int64_t size : leading_sizes(module)) {
-    std::string ignored;
-    if (size <= 0 || size > 4096 || !try_run(module, input, size, ignored)) continue;
-    fail(ExitCode::unsupported,
-         "{}: the batch size {} is fixed in the model, as in a trace of x.view({}, -1): it takes {} samples at a time "
-         "and no other "
-         "number. Export it with torch.jit.script, or trace code that says x.flatten(1) or x.view(x.size(0), -1)",
-         file, size, size, size);
-  }
-  fail(ExitCode::data_mismatch,
-       "{}: does not take inputs of shape {}: {}. Give the shape of one sample with --input-shape", file,
-       shape_text(input), why);
-}
-
 double largest_relative_difference(const at::Tensor& a, const at::Tensor& b) {
   const at::Tensor x = a.to(at::kDouble);
   const at::Tensor y = b.to(at::kDouble);
@@ -157,70 +114,181 @@ double largest_relative_difference(const at::Tensor& a, const at::Tensor& b) {
   return (x - y).abs().max().item<double>() / std::max(scale, 1e-30);
 }
 
-void check_same_function(const Program& program, jit::Module& module, const at::Tensor& input,
-                         const std::string& file) {
-  const at::NoGradGuard no_grad;
-  const Executor executor(program);
-  for (const int64_t count : {2, 3, 5}) {
-    const at::Tensor batch = samples(input, count);
-    const at::Tensor expected = run_plainly(module, batch).toTensor();
-    const at::Tensor found = executor(batch);
-    if (found.sizes() != expected.sizes() ||
-        (!found.equal(expected) && !(largest_relative_difference(found, expected) <= 1e-5))) {
-      fail(ExitCode::unsupported,
-           "{}: as straight-line code it does not give what the model gives for {} samples; please report this model",
-           file, count);
-    }
+/// "[N, 1, 28, 28]", the type beside it where it is not the usual one; all inputs of a batch.
+std::string shapes_text(const Batch& batch) {
+  std::vector<std::string> shapes;
+  for (const at::Tensor& input : batch.inputs) {
+    shapes.push_back(shape_text(input, batch.samples()));
+    if (input.scalar_type() != at::kFloat) shapes.back() += fmt::format(" ({})", c10::toString(input.scalar_type()));
   }
+  return fmt::format("{}", fmt::join(shapes, " and "));
 }
 
-void check_output(const at::Tensor& output, const std::string& file) {
-  if (!output.defined() || output.dim() != 2 || !output.is_floating_point()) {
-    fail(ExitCode::unsupported, "{}: its output is {}; expected one floating-point tensor [samples, outputs]", file,
-         output.defined() ? "a tensor of shape " + shape_text(output) : "no tensor");
+/// A model as it came from its file, and what is to be made of it.
+class Original {
+ public:
+  Original(const std::filesystem::path& file, const Batch& batch, std::string asked)
+      : file_(file.string()), batch_(batch), asked_(std::move(asked)), module_(read_module(file, batch.device())) {
+    if (!module_.find_method("forward"))
+      fail(ExitCode::model_file, "{}: has no method forward; export a model, not a part of one", file_);
+    arguments_ = arguments_of(module_, batch.inputs.size(), file_);
   }
-  if (!output.isfinite().all().item<bool>()) {
+
+  /// Why forward does not run on the batch; nothing when it does.
+  std::optional<std::string> refusal() {
+    const at::NoGradGuard no_grad;
+    std::string why;
+    return run(2, why) ? std::nullopt : std::optional(why);
+  }
+
+  Program program() {
+    {
+      const at::NoGradGuard no_grad;
+      choose();
+      check_batch_sizes();
+      std::string why;
+      check_output(*try_run(2, why));
+    }
+    Program program = specialised();
+    check_same_function(program);
+    return program;
+  }
+
+ private:
+  /// The original's output, without the JIT's profiling and fusing, which would change it from run to run.
+  c10::IValue run_plainly(const Batch& batch) {
+    const jit::GraphOptimizerEnabledGuard off(false);
+    return module_.forward(values_of(arguments_, batch));
+  }
+
+  /// What forward returns for `count` samples; nothing when it does not take them, with PyTorch's reason in `why`.
+  std::optional<c10::IValue> run(int64_t count, std::string& why) {
+    try {
+      return run_plainly(samples(batch_, count));
+    } catch (const std::exception& error) {
+      why = reason_of(error);
+      return std::nullopt;
+    }
+  }
+
+  /// Settles which tensor of what forward returns is the output, where it runs on two samples.
+  void choose() {
+    std::string why;
+    if (const auto whole = run(2, why)) path_ = choose_output(*whole, 2, asked_, file_);
+  }
+
+  /// The output for `count` samples; nothing when the model does not take them, with the reason in `why`.
+  std::optional<at::Tensor> try_run(int64_t count, std::string& why) {
+    const auto whole = run(count, why);
+    if (!whole) return std::nullopt;
+    const c10::IValue output = at_path(*whole, path_);
+    if (!output.isTensor()) return at::Tensor();
+    if (output.toTensor().dim() >= 1 && output.toTensor().size(0) == count) return output.toTensor();
+    why = fmt::format("its output has shape {} for {} samples", fmt::join(output.toTensor().sizes(), "x"), count);
+    return std::nullopt;
+  }
+
+  /// Refuses a model that does not take batches of any size, or not such samples.
+  void check_batch_sizes() {
+    constexpr std::array<int64_t, 3> counts = {2, 3, 5};
+    std::string why;
+    bool fits = true;
+    for (const int64_t count : counts)
+      fits = fits && try_run(count, why).has_value();
+    if (fits) return;
+    for (const int64_t size : leading_sizes(module_)) {
+      std::string ignored;
+      if (size <= 0 || size > 4096 || !try_run(size, ignored)) continue;
+      fail(ExitCode::unsupported,
+           "{}: the batch size {} is fixed in the model, as in a trace of x.view({}, -1): it takes {} samples at a "
+           "time and no other "
+           "number. Export it with torch.jit.script, or trace code that says x.flatten(1) or x.view(x.size(0), -1)",
+           file_, size, size, size);
+    }
+    const std::string shapes = shapes_text(batch_);
+    if (batch_.inputs.size() > 1) {
+      fail(ExitCode::data_mismatch,
+           "{}: does not take inputs of shapes {}: {}. Name the arrays of its inputs in forward's order with "
+           "--input-key",
+           file_, shapes, why);
+    }
     fail(ExitCode::data_mismatch,
-         "{}: its output on the first samples has NaN or infinite values; check the model and --input-scale", file);
+         "{}: does not take inputs of shape {}: {}. Give the shape of one sample with --input-shape", file_, shapes,
+         why);
   }
-}
+
+  void check_output(const at::Tensor& output) const {
+    if (!output.defined() || output.dim() != 2 || !output.is_floating_point()) {
+      fail(ExitCode::unsupported, "{}: its output is {}; expected one floating-point tensor [samples, outputs]", file_,
+           output.defined() ? "a tensor of shape " + shape_text(output, output.size(0)) : "no tensor");
+    }
+    if (!output.isfinite().all().item<bool>()) {
+      fail(ExitCode::data_mismatch,
+           "{}: its output on the first samples has NaN or infinite values; check the model and --input-scale", file_);
+    }
+  }
+
+  Program specialised() {
+    jit::Module frozen;
+    try {
+      frozen = jit::freeze_module(module_, {}, /*freezeInterfaces=*/true, /*preserveParameters=*/true);
+    } catch (const std::exception& error) {
+      fail(ExitCode::unsupported, "{}: can't be made read-only: {}", file_, first_line(error));
+    }
+    try {
+      // With gradients on, scripted attention takes its plain path: the fused one can be neither cut nor trained.
+      const at::AutoGradMode gradients(true);
+      Program program =
+          specialise(module_, frozen, {samples(batch_, 2), samples(batch_, 3)}, arguments_, path_, file_);
+      lower(program);
+      return program;
+    } catch (const Error&) {
+      throw;
+    } catch (const c10::Error& error) {
+      fail(ExitCode::unsupported, "{}: {}", file_, first_line(error));
+    }
+  }
+
+  void check_same_function(const Program& program) {
+    const at::NoGradGuard no_grad;
+    const Executor executor(program);
+    for (const int64_t count : {2, 3, 5}) {
+      const Batch batch = samples(batch_, count);
+      const at::Tensor expected = at_path(run_plainly(batch), path_).toTensor();
+      const at::Tensor found = executor(batch);
+      if (found.sizes() != expected.sizes() ||
+          (!found.equal(expected) && !(largest_relative_difference(found, expected) <= 1e-5))) {
+        fail(ExitCode::unsupported,
+             "{}: as straight-line code it does not give what the model gives for {} samples; please report this model",
+             file_, count);
+      }
+    }
+  }
+
+  const std::string file_;
+  const Batch& batch_;
+  const std::string asked_;
+  jit::Module module_;
+  std::vector<Argument> arguments_;
+  OutputPath path_;
+};
 
 }  // namespace
 
-Program load_program(const std::filesystem::path& path, const at::Tensor& input) {
-  const std::string file = path.string();
-  jit::Module module = read_module(path, input.device());
-  if (!module.find_method("forward"))
-    fail(ExitCode::model_file, "{}: has no method forward; export a model, not a part of one", file);
-  if (module.get_method("forward").num_inputs() != 2) {
-    fail(ExitCode::unsupported, "{}: forward takes {} inputs; incite decomposes models that take one tensor", file,
-         module.get_method("forward").num_inputs() - 1);
+Program load_program(const std::filesystem::path& file, const Batch& batch, const std::string& output) {
+  return Original(file, batch, output).program();
+}
+
+size_t first_accepted(const std::filesystem::path& file, const std::vector<Batch>& batches) {
+  INCITE_ASSERT(!batches.empty());
+  std::optional<size_t> likely;
+  for (size_t i = 0; i < batches.size(); ++i) {
+    const auto why = Original(file, batches[i], "").refusal();
+    if (!why) return i;
+    const bool by_type = why->find("scalar type") != std::string::npos || why->find("dtype") != std::string::npos;
+    if (!by_type && !likely) likely = i;
   }
-  {
-    const at::NoGradGuard no_grad;
-    check_batch_sizes(module, input, file);
-    std::string why;
-    check_output(*try_run(module, input, 2, why), file);
-  }
-  jit::Module frozen;
-  try {
-    frozen = jit::freeze_module(module, {}, /*freezeInterfaces=*/true, /*preserveParameters=*/true);
-  } catch (const std::exception& error) {
-    fail(ExitCode::unsupported, "{}: can't be made read-only: {}", file, first_line(error));
-  }
-  Program program;
-  try {
-    // With gradients on, scripted attention takes its plain path: the fused one can be neither cut nor trained.
-    const at::AutoGradMode gradients(true);
-    program = specialise(module, frozen, {samples(input, 2), samples(input, 3)}, file);
-    lower(program);
-  } catch (const Error&) {
-    throw;
-  } catch (const c10::Error& error) {
-    fail(ExitCode::unsupported, "{}: {}", file, first_line(error));
-  }
-  check_same_function(program, module, input, file);
-  return program;
+  return likely.value_or(0);
 }
 
 }  // namespace incite

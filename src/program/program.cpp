@@ -48,7 +48,8 @@ int64_t Program::parameter_count() const {
 void Program::remove_dead_nodes() {
   std::vector<bool> needed(values.size(), false);
   needed[static_cast<size_t>(output)] = true;
-  needed[static_cast<size_t>(input)] = true;
+  for (const ValueId input : inputs)
+    needed[static_cast<size_t>(input)] = true;
   std::vector<Node> alive;
   for (auto node = nodes.rbegin(); node != nodes.rend(); ++node) {
     const bool used = std::any_of(node->outputs.begin(), node->outputs.end(),
@@ -75,6 +76,15 @@ Operation find_operation(const std::string& op, const std::string& overload) {
 }
 
 Operation construct(const c10::TypePtr& type, size_t size) {
+  if (type->kind() == c10::TypeKind::DictType) {
+    return [size, dict_type = type->expect<c10::DictType>()](std::vector<c10::IValue>& stack) {
+      c10::impl::GenericDict dict(dict_type->getKeyType(), dict_type->getValueType());
+      for (auto item = stack.end() - static_cast<std::ptrdiff_t>(size); item != stack.end(); item += 2)
+        dict.insert_or_assign(*item, *(item + 1));
+      stack.resize(stack.size() - size);
+      stack.emplace_back(std::move(dict));
+    };
+  }
   if (type->kind() != c10::TypeKind::ListType) {
     return [size](std::vector<c10::IValue>& stack) {
       std::vector<c10::IValue> items(stack.end() - static_cast<std::ptrdiff_t>(size), stack.end());

@@ -34,9 +34,11 @@ class Writer {
     jit::Value* self = graph_->addInput("self");
     self->setType(root.type());
     make_parameters(tree_, self);
-    jit::Value* input = graph_->addInput("input");
-    input->setType(c10::TensorType::get());
-    made_[program_.input] = input;
+    for (const ValueId id : program_.inputs) {
+      jit::Value* input = graph_->addInput(program_.value(id).name);
+      input->setType(c10::TensorType::get());
+      made_[id] = input;
+    }
     for (const Node& node : program_.nodes)
       make_node(node);
     graph_->registerOutput(made(program_.output));

@@ -27,12 +27,13 @@ constexpr int64_t longest_loop = 10'000;  // trips unrolled; more is surely not 
 struct Known {
   std::array<c10::IValue, 2> at;  // its value in each run; unset for containers
   c10::TypePtr type;
-  std::shared_ptr<std::vector<Known>> elements;  // of a list or tuple built in the code; shared, since lists are
-  std::string module_path;                       // of a submodule: "features.0", "" is the root
-  ValueId emitted = -1;                          // in the program; -1 for a constant
-  bool content = false;                          // depends on the content of the input, not just on its shape
-  bool parameter = false;                        // a tensor that depends on a parameter
-  std::string stale;                             // set when an in-place write to a view of it went by: where
+  std::shared_ptr<std::vector<Known>> elements;  // of a list, tuple or dict built in the code; shared, since lists are
+  std::shared_ptr<std::vector<c10::IValue>> keys;  // of a dict, beside its elements
+  std::string module_path;                         // of a submodule: "features.0", "" is the root
+  ValueId emitted = -1;                            // in the program; -1 for a constant
+  bool content = false;                            // depends on the content of the input, not just on its shape
+  bool parameter = false;                          // a tensor that depends on a parameter
+  std::string stale;                               // set when an in-place write to a view of it went by: where
 
   bool is_tensor() const { return !elements && at[0].isTensor(); }
 };
@@ -99,7 +100,8 @@ bool reads_shape_only(const std::string& op) {
       "aten::is_cuda",    "prim::is_cuda",    "prim::device",        "prim::dtype",     "prim::layout",
       "prim::shape",      "aten::zeros_like", "aten::ones_like",     "aten::full_like", "aten::new_zeros",
       "aten::new_ones",   "aten::new_full",   "aten::empty_like",    "aten::new_empty", "aten::is_floating_point",
-      "aten::is_complex", "aten::get_device", "aten::is_contiguous", "aten::sym_size",  "prim::requires_grad"};
+      "aten::is_complex", "aten::get_device", "aten::is_contiguous", "aten::sym_size",  "prim::requires_grad",
+      "aten::__is__",     "aten::__isnot__"};
   return ops.contains(op);
 }
 
@@ -120,15 +122,12 @@ bool may_be_identity(const std::string& op) {
 
 class Specialiser {
  public:
-  Specialiser(const jit::Module& original, const jit::Module& frozen, const std::array<at::Tensor, 2>& inputs,
-              const std::string& file)
+  Specialiser(const jit::Module& original, const jit::Module& frozen, const std::array<Batch, 2>& batches,
+              const std::vector<Argument>& arguments, const std::string& file)
       : file_(file), graph_(frozen.get_method("forward").graph()->copy()) {
     jit::Inline(*graph_);
-    program_.device = inputs[0].device();
-    if (graph_->inputs().size() != 2) {
-      fail(ExitCode::unsupported, "{}: forward takes {} inputs; incite decomposes models that take one tensor", file_,
-           graph_->inputs().size() - 1);
-    }
+    program_.device = batches[0].device();
+    INCITE_ASSERT(graph_->inputs().size() == arguments.size() + 1);
     for (const auto& parameter : original.named_parameters()) {
       trained_.insert(parameter.name);
       if (parameter.value.numel() > 0) names_.emplace(place_in_memory(parameter.value), parameter.name);
@@ -139,26 +138,15 @@ class Specialiser {
     self.at[0] = self.at[1] = c10::IValue(frozen._ivalue());
     known_[graph_->inputs()[0]] = self;
 
-    Known input;
-    input.type = c10::TensorType::get();
-    input.at = {inputs[0].clone(), inputs[1].clone()};
-    input.content = true;
-    Value value;
-    value.kind = Value::Kind::input;
-    value.name = "input";
-    value.type = input.type;
-    input.emitted = program_.input = program_.add(std::move(value));
-    known_[graph_->inputs()[1]] = input;
+    for (size_t i = 0; i < arguments.size(); ++i)
+      known_[graph_->inputs()[i + 1]] = argument(arguments[i], batches);
   }
 
-  Program run() {
+  Program run(const OutputPath& path) {
     run_block(graph_->block());
-    const jit::Value* result = graph_->outputs()[0];
-    Known& output = use(result, graph_->return_node());
-    if (!output.is_tensor()) {
-      fail(ExitCode::unsupported, "{}: forward returns {}; incite decomposes models that return one tensor", file_,
-           result->type()->str());
-    }
+    Known output = use(graph_->outputs()[0], graph_->return_node());
+    for (const std::string& step : path)
+      output = item(output, step);
     if (!output.content) {
       fail(ExitCode::unsupported, "{}: the output of forward does not depend on its input", file_);
     }
@@ -168,6 +156,38 @@ class Specialiser {
   }
 
  private:
+  Known argument(const Argument& argument, const std::array<Batch, 2>& batches) {
+    Known known;
+    if (!argument.input) {
+      known.at = {argument.otherwise, argument.otherwise};
+      known.type = argument.otherwise.type();
+      return known;
+    }
+    known.type = c10::TensorType::get();
+    for (size_t s = 0; s < 2; ++s)
+      known.at[s] = batches[s][*argument.input].clone();
+    known.content = true;
+    Value value;
+    value.kind = Value::Kind::input;
+    value.name = argument.name;
+    value.type = known.type;
+    known.emitted = program_.add(std::move(value));
+    program_.inputs.push_back(known.emitted);
+    return known;
+  }
+
+  /// One item of what forward returns.
+  Known item(Known& whole, const std::string& name) const {
+    const auto elements = elements_of(whole);
+    INCITE_ASSERT(elements != nullptr);
+    const auto names = whole.keys ? item_names(*whole.keys) : item_names(whole.type, elements->size());
+    const auto found = std::find(names.begin(), names.end(), name);
+    INCITE_ASSERT(found != names.end());
+    Known& chosen = (*elements)[static_cast<size_t>(found - names.begin())];
+    check_fresh(chosen, graph_->return_node());
+    return chosen;
+  }
+
   [[noreturn]] void refuse(const jit::Node* node, const std::string& why) const {
     fail(ExitCode::unsupported, "{}: {}: {}", file_, source_of(node), why);
   }
@@ -176,6 +196,13 @@ class Specialiser {
     Known& known = known_.at(value);
     if (!known.stale.empty()) known = current(known, reader);
     return known;
+  }
+
+  void check_fresh(const Known& known, const jit::Node* reader) const {
+    if (known.stale.empty()) return;
+    refuse(reader,
+           fmt::format("a value is read after {} wrote to part of it in place; write it without in-place operations",
+                       known.stale));
   }
 
   // ---- Emitting -------------------------------------------------------------------------------------------------
@@ -205,11 +232,13 @@ class Specialiser {
     }
     Node node;
     const bool is_list = known.type->kind() == c10::TypeKind::ListType;
-    node.op = is_list ? "prim::ListConstruct" : "prim::TupleConstruct";
-    for (Known& element : *known.elements)
-      node.inputs.push_back(operand(element));
+    node.op = known.keys ? "prim::DictConstruct" : is_list ? "prim::ListConstruct" : "prim::TupleConstruct";
+    for (size_t i = 0; i < known.elements->size(); ++i) {
+      if (known.keys) node.inputs.push_back(program_.add_constant((*known.keys)[i]));
+      node.inputs.push_back(operand((*known.elements)[i]));
+    }
     node.outputs = {add_computed(known.type)};
-    node.run = construct(known.type, known.elements->size());
+    node.run = construct(known.type, node.inputs.size());
     program_.nodes.push_back(std::move(node));
     return program_.nodes.back().outputs[0];
   }
@@ -224,8 +253,10 @@ class Specialiser {
   c10::IValue materialise(const Known& known, int s) const {
     if (!known.elements) return known.at[static_cast<size_t>(s)];
     std::vector<c10::IValue> items;
-    for (const Known& element : *known.elements)
-      items.push_back(materialise(element, s));
+    for (size_t i = 0; i < known.elements->size(); ++i) {
+      if (known.keys) items.push_back((*known.keys)[i]);
+      items.push_back(materialise((*known.elements)[i], s));
+    }
     construct(known.type, items.size())(items);
     return items[0];
   }
@@ -392,13 +423,25 @@ class Specialiser {
     return known;
   }
 
-  /// The elements of a container, also of one that came as a constant; nothing if `known` is no list or tuple.
+  /// The elements of a container, also of one that came as a constant; nothing if `known` is no list, tuple or dict.
   static std::shared_ptr<std::vector<Known>> elements_of(Known& known) {
     if (known.elements) return known.elements;
-    if (known.emitted >= 0 || (!known.at[0].isList() && !known.at[0].isTuple())) return nullptr;
+    const bool is_dict = known.at[0].isGenericDict();
+    if (known.emitted >= 0 || (!known.at[0].isList() && !known.at[0].isTuple() && !is_dict)) return nullptr;
+    if (is_dict) {
+      known.keys = std::make_shared<std::vector<c10::IValue>>();
+      for (const auto& entry : known.at[0].toGenericDict())
+        known.keys->push_back(entry.key());
+    }
     std::vector<Known> elements;
-    const auto split = [](const c10::IValue& whole) -> std::vector<c10::IValue> {
+    const auto split = [&known](const c10::IValue& whole) -> std::vector<c10::IValue> {
       if (whole.isList()) return whole.toListRef().vec();
+      if (whole.isGenericDict()) {
+        std::vector<c10::IValue> values;
+        for (const c10::IValue& key : *known.keys)
+          values.push_back(whole.toGenericDict().at(key));
+        return values;
+      }
       return whole.toTupleRef().elements();
     };
     const auto first = split(known.at[0]);
@@ -427,6 +470,10 @@ class Specialiser {
       set(node->output(), container(node->output()->type(), std::move(elements)));
       return true;
     }
+    if (op == "prim::DictConstruct") {
+      run_dict_construct(node);
+      return true;
+    }
     if (op == "aten::size" && node->inputs().size() == 1) {
       run_sizes(node);
       return true;
@@ -434,6 +481,7 @@ class Specialiser {
     if (node->inputs().empty()) return false;
     const auto elements = elements_of(use(node->input(0), node));
     if (!elements) return false;
+    if (use(node->input(0), node).keys) return run_dict(node, op, use(node->input(0), node));
 
     if (op == "prim::ListUnpack" || op == "prim::TupleUnpack") {
       INCITE_ASSERT(elements->size() == node->outputs().size());
@@ -483,6 +531,86 @@ class Specialiser {
       return true;
     }
     return false;
+  }
+
+  // ---- Dicts: as lists, with constant keys ------------------------------------------------------------------------
+
+  c10::IValue constant_key(const jit::Value* value, const jit::Node* node) {
+    const Known& key = use(value, node);
+    if (key.elements || key.content || key.at[0].isTensor() || !same(key.at[0], key.at[1]))
+      refuse(node, "a dict's key depends on the data or on the batch size");
+    return key.at[0];
+  }
+
+  static void put(const Known& dict, const c10::IValue& key, Known element) {
+    const auto found = std::find(dict.keys->begin(), dict.keys->end(), key);
+    if (found != dict.keys->end()) {
+      (*dict.elements)[static_cast<size_t>(found - dict.keys->begin())] = std::move(element);
+    } else {
+      dict.keys->push_back(key);
+      dict.elements->push_back(std::move(element));
+    }
+  }
+
+  void run_dict_construct(const jit::Node* node) {
+    Known dict = container(node->output()->type(), {});
+    dict.keys = std::make_shared<std::vector<c10::IValue>>();
+    for (size_t i = 0; i < node->inputs().size(); i += 2)
+      put(dict, constant_key(node->input(i), node), use(node->input(i + 1), node));
+    set(node->output(), std::move(dict));
+  }
+
+  static Known known_constant(const c10::IValue& content) {
+    Known known;
+    known.at = {content, content};
+    known.type = content.type();
+    return known;
+  }
+
+  /// An operator on a dict; false for one that is not known here.
+  bool run_dict(const jit::Node* node, const std::string& op, const Known& dict) {
+    if (op == "aten::_set_item") {
+      put(dict, constant_key(node->input(1), node), use(node->input(2), node));
+      return true;
+    }
+    if (op == "aten::__getitem__" || op == "aten::get" || op == "aten::__contains__") {
+      const c10::IValue key = constant_key(node->input(1), node);
+      const auto found = std::find(dict.keys->begin(), dict.keys->end(), key);
+      const bool there = found != dict.keys->end();
+      if (op == "aten::__contains__") {
+        set(node->output(), known_constant(there));
+      } else if (there) {
+        set(node->output(), (*dict.elements)[static_cast<size_t>(found - dict.keys->begin())]);
+      } else if (op == "aten::get") {
+        set(node->output(), node->inputs().size() > 2 ? use(node->input(2), node) : known_constant({}));
+      } else {
+        refuse(node, "a key that is not in the dict");
+      }
+      return true;
+    }
+    if (op == "aten::len") {
+      set(node->output(), known_constant(static_cast<int64_t>(dict.keys->size())));
+      return true;
+    }
+    if (op == "aten::keys" || op == "aten::values" || op == "aten::items") {
+      set(node->output(), list_of_dict(op, dict, node->output()->type()));
+      return true;
+    }
+    return false;
+  }
+
+  static Known list_of_dict(const std::string& op, const Known& dict, const c10::TypePtr& type) {
+    std::vector<Known> elements;
+    for (size_t i = 0; i < dict.keys->size(); ++i) {
+      const Known key = known_constant((*dict.keys)[i]);
+      const Known& value = (*dict.elements)[i];
+      if (op == "aten::items") {
+        elements.push_back(container(type->expectRef<c10::ListType>().getElementType(), {key, value}));
+      } else {
+        elements.push_back(op == "aten::keys" ? key : value);
+      }
+    }
+    return container(type, std::move(elements));
   }
 
   void run_list_slice(const jit::Node* node, const std::vector<Known>& elements) {
@@ -919,8 +1047,9 @@ class Specialiser {
 }  // namespace
 
 Program specialise(const torch::jit::Module& original, const torch::jit::Module& frozen,
-                   const std::array<at::Tensor, 2>& inputs, const std::string& file) {
-  return Specialiser(original, frozen, inputs, file).run();
+                   const std::array<Batch, 2>& batches, const std::vector<Argument>& arguments, const OutputPath& output,
+                   const std::string& file) {
+  return Specialiser(original, frozen, batches, arguments, file).run(output);
 }
 
 }  // namespace incite

@@ -5,19 +5,25 @@
 
 #include <array>
 #include <string>
+#include <vector>
 
+#include "arguments.hpp"
+#include "incite/base/batch.hpp"
 #include "incite/program/program.hpp"
+#include "outputs.hpp"
 
 namespace incite {
 
 /// Turns a frozen module's `forward` (`original` is the module before freezing, whose parameters have names) into
-/// straight-line code by interpreting it on two inputs that differ in batch size alone: branches are decided, constant
+/// straight-line code by interpreting it on two batches that differ in batch size alone: branches are decided, constant
 /// loops unrolled, what is the same in both runs and does not come from the input's content becomes a constant,
 /// in-place writes become pure operations. See design §3.
 ///
-/// `file` starts every message. Throws Error (unsupported) where that is not possible; lets exceptions of operations
-/// through.
+/// `arguments` says what forward is given, `output` which tensor of what it returns is the program's output: what only
+/// others need is dropped. `file` starts every message. Throws Error (unsupported) where that is not possible; lets
+/// exceptions of operations through.
 Program specialise(const torch::jit::Module& original, const torch::jit::Module& frozen,
-                   const std::array<at::Tensor, 2>& inputs, const std::string& file);
+                   const std::array<Batch, 2>& batches, const std::vector<Argument>& arguments, const OutputPath& output,
+                   const std::string& file);
 
 }  // namespace incite

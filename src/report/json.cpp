@@ -90,8 +90,9 @@ Decomposition parse(const nlohmann::json& json) {
   decomposition.own_heads = get<std::string>(settings, "head") != "original";
   decomposition.input_key = get<std::string>(settings, "input_key");
   decomposition.target_key = get<std::string>(settings, "target_key");
-  decomposition.input_scale = get<double>(settings, "input_scale");
+  if (!settings.at("input_scale").is_null()) decomposition.input_scale = get<double>(settings, "input_scale");
   decomposition.input_shape = get<std::vector<int64_t>>(settings, "input_shape");
+  decomposition.output = settings.value("output", "");  // documents older than the option lack it
   for (const auto& entry : json.at("modules")) {
     ModuleResult module;
     module.output = get<int64_t>(entry, "output");

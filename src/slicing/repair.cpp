@@ -182,7 +182,7 @@ class Repairer {
     const at::Tensor channels = at::tensor(kept, at::kLong).to(program_.device);
     Moments moments;
     for (int64_t first = 0; first < samples_.size(0); first += batch_size) {
-      const at::Tensor input =
+      const Batch input =
           data_.batch(samples_.narrow(0, first, std::min(batch_size, samples_.size(0) - first)), program_.device);
       Environment environment = module.start(input);
       module.run(environment, 0, cut_node, keep);

@@ -248,21 +248,21 @@ Program mask(const Program& program, const UnitMap& map, const Selection& keep) 
 }
 
 SliceCheck check_slice(const Program& program, const UnitMap& map, const Selection& keep, const Program& sliced,
-                       const at::Tensor& input) {
+                       const Batch& batch) {
   const at::NoGradGuard no_grad;
   const Program masked = mask(program, map, keep);
   const Executor original(program);
   const Executor with_mask(masked);
   const Executor with_slice(sliced);
   SliceCheck check;
-  for (const at::Tensor& batch : {input, input.narrow(0, 0, 1)}) {
-    const at::Tensor expected = with_mask(batch);
-    const at::Tensor found = with_slice(batch);
+  for (const Batch& part : {batch, batch.narrow(0, 1)}) {
+    const at::Tensor expected = with_mask(part);
+    const at::Tensor found = with_slice(part);
     INCITE_ASSERT(found.sizes() == expected.sizes());
     const double difference = largest(found - expected) / std::max(largest(expected), 1e-30);
     // A NaN must not pass for a small difference.
     if (!(difference <= check.difference)) check.difference = difference;
-    check.moved = check.moved || !expected.equal(original(batch));
+    check.moved = check.moved || !expected.equal(original(part));
   }
   return check;
 }

@@ -98,17 +98,6 @@ class RandomNumbers(TwoLayers):
         return self.second(torch.relu(self.first(x + noise)))
 
 
-class TwoInputs(TwoLayers):
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        return self.second(torch.relu(self.first(x + y)))
-
-
-class TwoOutputs(TwoLayers):
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        hidden = torch.relu(self.first(x))
-        return self.second(hidden), hidden
-
-
 class Sequence(TwoLayers):
     """Its output has three dimensions."""
 

@@ -78,6 +78,7 @@ def test_the_settings_are_all_options_in_force(document: dict[str, Any]) -> None
         "target_key": "y",
         "input_scale": 1.0,
         "input_shape": [],
+        "output": "",
         "metric": "probability",
         "factors": [1.1, 0.9, 0.0],
         "clustering": "kmeans",

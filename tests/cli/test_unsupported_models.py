@@ -46,16 +46,6 @@ def test_random_numbers(with_model: WithModel) -> None:
     with_model(networks.RandomNumbers()).refused(6, message, *DECOMPOSE)
 
 
-def test_two_inputs(with_model: WithModel) -> None:
-    message = "model.pt: forward takes 2 inputs; incite decomposes models that take one tensor"
-    with_model(networks.TwoInputs()).refused(6, message, *DECOMPOSE)
-
-
-def test_two_outputs(with_model: WithModel) -> None:
-    message = "model.pt: its output is no tensor; expected one floating-point tensor [samples, outputs]"
-    with_model(networks.TwoOutputs()).refused(6, message, *DECOMPOSE)
-
-
 def test_an_output_of_three_dimensions(with_model: WithModel) -> None:
     message = (
         "model.pt: its output is a tensor of shape [N, 3, 1]; expected one floating-point tensor [samples, outputs]"

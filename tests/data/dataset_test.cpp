@@ -38,6 +38,53 @@ class ReadDataset : public testing::Test {
   const std::string three_ = npy_of("<f4", "(3, 2)", bytes_of<float>({1, 2, 3, 4, 5, 6}));
 };
 
+/// Two inputs: tokens of int32 [2, 2] and pixels of uint8 [2, 1].
+class ReadSeveralInputs : public ReadDataset {
+ protected:
+  ReadSeveralInputs() {
+    options_.input_key = "tokens,pixels";
+    test::write_zip(options_.file, {{"tokens.npy", npy_of("<i4", "(2, 2)", bytes_of<int32_t>({7, 8, 9, 10}))},
+                                    {"pixels.npy", npy_of("|u1", "(2, 1)", bytes_of<uint8_t>({0, 255}))}});
+  }
+};
+
+TEST_F(ReadSeveralInputs, KeepsTheirOrder) {
+  const Dataset dataset = read_dataset(options_);
+  EXPECT_EQ(dataset.input_keys, (std::vector<std::string>{"tokens", "pixels"}));
+  EXPECT_EQ(dataset.input[0].scalar_type(), at::kInt);
+  EXPECT_EQ(dataset.input[1].scalar_type(), at::kByte);
+}
+
+TEST_F(ReadSeveralInputs, ScalesEachByItsType) {
+  const Dataset dataset = read_dataset(options_);
+  EXPECT_FALSE(dataset.input_scale.has_value());
+  const Batch batch = dataset.batch(1, 1, at::kCPU);
+  EXPECT_TRUE(at::equal(batch[0], at::tensor({9.0F, 10.0F}).view({1, 2})));
+  EXPECT_TRUE(at::allclose(batch[1], at::ones({1, 1})));
+}
+
+TEST_F(ReadSeveralInputs, GivesIntegersUnscaledWhereTheModelTakesThem) {
+  options_.input_scale = 0.5;
+  Dataset dataset = read_dataset(options_);
+  dataset.as_integers = {true, false};
+  const Batch batch = dataset.batch(1, 1, at::kCPU);
+  EXPECT_TRUE(at::equal(batch[0], at::tensor({9, 10}, at::kLong).view({1, 2})));
+  EXPECT_TRUE(at::equal(batch[1], at::full({1, 1}, 127.5F)));
+}
+
+TEST_F(ReadSeveralInputs, OffersReadingsWithTheFewestIntegersFirst) {
+  EXPECT_EQ(readings_of(read_dataset(options_)),
+            (std::vector<std::vector<bool>>{{false, false}, {true, false}, {false, true}, {true, true}}));
+  options_.input_key = "pixels";
+  EXPECT_EQ(readings_of(read_dataset(options_)), (std::vector<std::vector<bool>>{{false}, {true}}));
+}
+
+TEST_F(ReadSeveralInputs, RefusesAShapeForThem) {
+  options_.input_shape = {2};
+  expect_error([&] { read_dataset(options_); }, ExitCode::usage,
+               "--input-shape is for one input; --input-key tokens,pixels names 2. Leave it out.");
+}
+
 Dataset with_target(const at::Tensor& target) {
   Dataset dataset;
   dataset.file = "a.npz";
@@ -48,19 +95,19 @@ Dataset with_target(const at::Tensor& target) {
 
 TEST_F(ReadDataset, ScalesUint8By255thsUnlessToldOtherwise) {
   const std::string bytes = npy_of("|u1", "(2,)", bytes_of<uint8_t>({0, 255}));
-  EXPECT_TRUE(at::allclose(read(bytes).batch(0, 2, at::kCPU), at::tensor({0.0, 1.0}, at::kFloat)));
+  EXPECT_TRUE(at::allclose(read(bytes).batch(0, 2, at::kCPU)[0], at::tensor({0.0, 1.0}, at::kFloat)));
   options_.input_scale = 2;
-  EXPECT_TRUE(at::equal(read(bytes).batch(0, 2, at::kCPU), at::tensor({0.0, 510.0}, at::kFloat)));
+  EXPECT_TRUE(at::equal(read(bytes).batch(0, 2, at::kCPU)[0], at::tensor({0.0, 510.0}, at::kFloat)));
 }
 
 TEST_F(ReadDataset, LeavesOtherTypesUnscaled) {
   EXPECT_EQ(read(three_).input_scale, 1.0);
-  EXPECT_EQ(read(npy_of("<i8", "(1,)", bytes_of<int64_t>({7}))).batch(0, 1, at::kCPU).item<float>(), 7.0F);
+  EXPECT_EQ(read(npy_of("<i8", "(1,)", bytes_of<int64_t>({7}))).batch(0, 1, at::kCPU)[0].item<float>(), 7.0F);
 }
 
 TEST_F(ReadDataset, KeepsTheInputAsStored) {
-  EXPECT_EQ(read(npy_of("|u1", "(2,)", "ab")).input.scalar_type(), at::kByte);
-  EXPECT_EQ(read(npy_of("<f2", "(1,)", "ab")).input.scalar_type(), at::kHalf);
+  EXPECT_EQ(read(npy_of("|u1", "(2,)", "ab")).input[0].scalar_type(), at::kByte);
+  EXPECT_EQ(read(npy_of("<f2", "(1,)", "ab")).input[0].scalar_type(), at::kHalf);
 }
 
 TEST_F(ReadDataset, GivesBatchesAsFloat32OfEveryType) {
@@ -68,7 +115,7 @@ TEST_F(ReadDataset, GivesBatchesAsFloat32OfEveryType) {
     const auto bytes = static_cast<std::size_t>(descr[2] - '0');
     const Dataset dataset = read(npy_of(descr, "(2, 1)", std::string(2 * bytes, '\0')));
     for (const at::Tensor& batch :
-         {dataset.batch(0, 2, at::kCPU), dataset.batch(at::tensor({1, 0}, at::kLong), at::kCPU)}) {
+         {dataset.batch(0, 2, at::kCPU)[0], dataset.batch(at::tensor({1, 0}, at::kLong), at::kCPU)[0]}) {
       EXPECT_EQ(batch.scalar_type(), at::kFloat) << descr;
       EXPECT_TRUE(at::equal(batch, at::zeros({2, 1}))) << descr;
     }
@@ -77,20 +124,20 @@ TEST_F(ReadDataset, GivesBatchesAsFloat32OfEveryType) {
 
 TEST_F(ReadDataset, PicksSamplesByIndexAndByRange) {
   const Dataset dataset = read(three_);
-  EXPECT_TRUE(at::equal(dataset.batch(at::tensor({2, 0}, at::kLong), at::kCPU),
+  EXPECT_TRUE(at::equal(dataset.batch(at::tensor({2, 0}, at::kLong), at::kCPU)[0],
                         at::tensor({5., 6., 1., 2.}, at::kFloat).view({2, 2})));
-  EXPECT_TRUE(at::equal(dataset.batch(1, 2, at::kCPU), at::tensor({3., 4., 5., 6.}, at::kFloat).view({2, 2})));
+  EXPECT_TRUE(at::equal(dataset.batch(1, 2, at::kCPU)[0], at::tensor({3., 4., 5., 6.}, at::kFloat).view({2, 2})));
 }
 
 TEST_F(ReadDataset, GivesBatchesThatShareNoMemoryWithIt) {
   const Dataset dataset = read(three_);
-  dataset.batch(0, 3, at::kCPU).zero_();
-  EXPECT_EQ(dataset.input.sum().item<float>(), 21.0F);
+  dataset.batch(0, 3, at::kCPU)[0].zero_();
+  EXPECT_EQ(dataset.input[0].sum().item<float>(), 21.0F);
 }
 
 TEST_F(ReadDataset, ReshapesSamplesForTheModel) {
   options_.input_shape = {1, 2, 1};
-  EXPECT_EQ(read(three_).batch(0, 3, at::kCPU).sizes(), at::IntArrayRef({3, 1, 2, 1}));
+  EXPECT_EQ(read(three_).batch(0, 3, at::kCPU)[0].sizes(), at::IntArrayRef({3, 1, 2, 1}));
 }
 
 TEST_F(ReadDataset, RefusesAnInputShapeOfOtherSize) {

@@ -129,7 +129,7 @@ TEST_F(EvaluateClasses, GoesBatchByBatchAndReportsProgress) {
 }
 
 TEST_F(EvaluateClasses, ScalesTheInput) {
-  data_.input = data_.input.mul(4).to(at::kByte);
+  data_.input = data_.input[0].mul(4).to(at::kByte);
   data_.input_scale = 0.25;
   const Evaluation found = run({0, 1, 2});
   EXPECT_DOUBLE_EQ(found.combined, 0.8);
@@ -238,7 +238,7 @@ TEST_F(EvaluateValues, GivesOutputsInTheOrderOfTheSamples) {
 
 TEST_F(EvaluateValues, GivesOutputsOfManyBatches) {
   const at::Tensor samples = at::arange(1500, at::kLong).remainder(3);
-  EXPECT_TRUE(at::equal(outputs_for(original_, data_, samples), data_.input.index_select(0, samples)));
+  EXPECT_TRUE(at::equal(outputs_for(original_, data_, samples), data_.input[0].index_select(0, samples)));
 }
 
 }  // namespace

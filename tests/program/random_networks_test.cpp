@@ -143,7 +143,7 @@ at::Tensor effect(const Loaded& loaded, const Program& mutated, const Dataset& d
   const Executor after(mutated);
   at::Tensor sum;
   for (int64_t i = 0; i < data.size(); ++i) {
-    const at::Tensor input = data.batch(i, 1, at::kCPU);
+    const at::Tensor input = data.batch(i, 1, at::kCPU)[0];
     const at::Tensor y = before(input).to(at::kDouble)[0];
     const at::Tensor z = after(input).to(at::kDouble)[0];
     at::Tensor difference;

@@ -39,7 +39,7 @@ Decomposition full_decomposition() {
   d.settings = {{"task", std::string("classification")},
                 {"input_key", d.input_key},
                 {"target_key", d.target_key},
-                {"input_scale", d.input_scale},
+                {"input_scale", *d.input_scale},
                 {"input_shape", d.input_shape},
                 {"factors", std::vector<double>{1.1, 0.0}},
                 {"head", std::string("adam")},

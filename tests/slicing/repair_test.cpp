@@ -112,8 +112,8 @@ struct Cut {
   Cut(const Network& network, const Parameters& parameters) {
     data.input = samples_of(network, 600, 1);
     samples = at::arange(600, at::kLong);
-    program = program_from(network.forward, parameters, data.input.narrow(0, 0, 4));
-    map = analyse(program, sample_values(program, data.input.narrow(0, 0, 2)));
+    program = program_from(network.forward, parameters, data.input.narrow(0, 4));
+    map = analyse(program, sample_values(program, data.input.narrow(0, 2)));
     keep = keep_some(map, 2);
   }
 
@@ -152,7 +152,7 @@ at::Tensor parameter(const Program& program, ValueId id) {
   return program.value(id).content.toTensor();
 }
 
-at::Tensor run(const Program& program, const at::Tensor& input) {
+at::Tensor run(const Program& program, const Batch& input) {
   const at::NoGradGuard no_grad;
   return Executor(program)(input);
 }
@@ -162,7 +162,7 @@ double mean_square(const at::Tensor& tensor) {
 }
 
 /// What a layer gives on an input.
-at::Tensor activation(const Program& program, const Layer& layer, const at::Tensor& input) {
+at::Tensor activation(const Program& program, const Layer& layer, const Batch& input) {
   const at::NoGradGuard no_grad;
   const Executor executor(program);
   Environment environment = executor.start(input);
@@ -172,7 +172,7 @@ at::Tensor activation(const Program& program, const Layer& layer, const at::Tens
 
 /// Mean square of (module's pre-activations - original's) over the original's variance, from the definition: channels
 /// and positions together, each channel's variance about its own mean.
-double layer_error(const Cut& cut, const Program& module, const Layer& layer, const at::Tensor& input) {
+double layer_error(const Cut& cut, const Program& module, const Layer& layer, const Batch& input) {
   std::vector<int64_t> kept;
   for (size_t channel = 0; channel < layer.units.size(); ++channel) {
     if (cut.keep[static_cast<size_t>(layer.units[channel])]) kept.push_back(static_cast<int64_t>(channel));
@@ -337,7 +337,7 @@ TEST(RepairOfSomeSamples, FitsToTheSamplesThatAreNamed) {
   cut.samples = at::arange(200, at::kLong);
   Program module = cut.bare();
   const std::vector<LayerRepair> repaired = cut.repair(module);
-  const double found = layer_error(cut, module, cut.layer("b"), cut.data.input.narrow(0, 0, 200));
+  const double found = layer_error(cut, module, cut.layer("b"), cut.data.input.narrow(0, 200));
   EXPECT_NEAR(repaired[0].after, found, 1e-4 * found);
 }
 

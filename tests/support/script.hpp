@@ -37,12 +37,12 @@ inline torch::jit::Module module_with(const Parameters& parameters, const std::s
 }
 
 /// The program of a model whose code is `source`, "def forward(self, x): ...", loaded from a file as a user's would be.
-inline Program program_from(const std::string& source, const Parameters& parameters, const at::Tensor& input) {
+inline Program program_from(const std::string& source, const Parameters& parameters, const Batch& batch) {
   torch::jit::Module module = module_with(parameters);
   module.define(source);
   const TempDir folder;
   module.save((folder / "model.pt").string());
-  return load_program(folder / "model.pt", input);
+  return load_program(folder / "model.pt", batch);
 }
 
 }  // namespace incite::test

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "incite/base/batch.hpp"
+
 namespace incite {
 
 enum class Task { classification, regression };
@@ -16,35 +18,45 @@ const char* to_string(Task task);
 /// What to read from an .npz file, and how.
 struct DatasetOptions {
   std::filesystem::path file;
-  std::string input_key = "x";
+  std::string input_key = "x";  ///< an array for each input of the model, in its order: "x", or "image,mask"
   std::string target_key = "y";
   bool target_required = false;  ///< whether a missing target key is an error; else `Dataset::target` stays undefined
-  std::optional<double> input_scale;  ///< factor on every input value; unset: 1/255 for uint8, 1 for every other type
-  std::vector<int64_t> input_shape;   ///< shape of one sample for the model; empty: as in the file
+  std::optional<double> input_scale;  ///< factor on inputs given as float32; unset: 1/255 for uint8, 1 for other types
+  std::vector<int64_t> input_shape;   ///< shape of one sample for the model's one input; empty: as in the file
 };
 
 /// Labelled samples in memory, as stored in the file: they are converted batch by batch.
 struct Dataset {
-  at::Tensor input;  ///< [N, ...] of the file's type, on the CPU
+  Batch input;                    ///< [N, ...] each, of the file's types, on the CPU
+  std::vector<bool> as_integers;  ///< by input, whether the model takes it as integers, not as float32; empty: none
   /// [N] or [N, K] as stored, but whole numbers [N] as int64; undefined if there is none. See classes_of and values_of.
   at::Tensor target;
-  double input_scale = 1.0;
-  std::string file;  ///< for messages
-  std::string input_key, target_key;
+  std::optional<double> input_scale;  ///< of all inputs; unset: 1/255 for uint8, 1 for other types
+  std::string file;                   ///< for messages
+  std::vector<std::string> input_keys;
+  std::string target_key;
 
-  int64_t size() const { return input.size(0); }
+  int64_t size() const { return input.samples(); }
 
-  /// Samples `indices` (int64, CPU) as the model takes them: float32 [n, ...], scaled, on `device`. Integer inputs of
-  /// more than 8 bits, and bool, become float32 as well.
-  at::Tensor batch(const at::Tensor& indices, at::Device device) const;
+  /// Samples `indices` (int64, CPU) as the model takes them: float32 [n, ...], scaled, on `device`, from every type;
+  /// but those that are `as_integers` as int64, unscaled, and bool as it is.
+  Batch batch(const at::Tensor& indices, at::Device device) const;
   /// Samples first to first + count - 1; the same conversion.
-  at::Tensor batch(int64_t first, int64_t count, at::Device device) const;
+  Batch batch(int64_t first, int64_t count, at::Device device) const;
+
+ private:
+  Batch converted(const Batch& stored, at::Device device) const;
 };
 
-/// Reads and checks a data set. Throws Error: data_file (see NpzFile), data_mismatch for an input without samples, NaN
-/// or infinite inputs or targets (the message names the first sample), a target whose length differs from the input's
-/// (both are said), or a target that is neither [N] nor [N, K], or an input_shape whose element count differs from the
-/// file's; usage for an input_scale that is 0 or not finite. What becomes infinite in float32 counts as infinite.
+/// The values that `Dataset::as_integers` may have, in the order to try them: all float32 first, then each array of
+/// whole numbers alone as integers, then more of them, all last.
+std::vector<std::vector<bool>> readings_of(const Dataset& dataset);
+
+/// Reads and checks a data set. Throws Error: data_file (see NpzFile), data_mismatch for an input without samples,
+/// inputs of different lengths, NaN or infinite inputs or targets (the message names the first sample), a target whose
+/// length differs from the input's (both are said), or a target that is neither [N] nor [N, K], or an input_shape whose
+/// element count differs from the file's; usage for an input_scale that is 0 or not finite, or an input_shape for
+/// several inputs. What becomes infinite in float32 counts as infinite.
 Dataset read_dataset(const DatasetOptions& options);
 
 /// The classes of a data set's target: int64 [N] on the CPU, each in [0, outputs). Takes integer [N] (or [N, 1]) labels

@@ -5,6 +5,7 @@
 #include <functional>
 #include <vector>
 
+#include "incite/base/batch.hpp"
 #include "incite/program/program.hpp"
 
 namespace incite {
@@ -20,8 +21,8 @@ class Executor {
  public:
   explicit Executor(const Program& program);
 
-  /// An environment that holds constants and parameters, and the input.
-  Environment start(const at::Tensor& input) const;
+  /// An environment that holds constants and parameters, and the inputs.
+  Environment start(const Batch& batch) const;
 
   /// Runs the nodes from `first` to before `last`. Frees what no later node reads, unless `keep[value]`.
   void run(Environment& environment, NodeId first, NodeId last, const std::vector<bool>& keep = {}) const;
@@ -32,15 +33,15 @@ class Executor {
   /// Frees what is read by `node` for the last time, unless `keep[value]`.
   void free_after(Environment& environment, NodeId node, const std::vector<bool>& keep = {}) const;
 
-  /// The program's output for `input`. [samples, outputs]
-  at::Tensor operator()(const at::Tensor& input) const;
+  /// The program's output for `batch`. [samples, outputs]
+  at::Tensor operator()(const Batch& batch) const;
 
   const Program& program() const { return program_; }
 
  private:
   const Program& program_;
   Environment fixed_;                             // constants and parameters
-  std::vector<std::vector<ValueId>> dies_after_;  // by node: computed values and the input, when read for the last time
+  std::vector<std::vector<ValueId>> dies_after_;  // by node: computed values and inputs, when read for the last time
 };
 
 /// What each value is on a sample: a tensor's shape, anything else itself.
@@ -51,7 +52,7 @@ struct Sample {
   int64_t activation_bytes = 0;              ///< of all computed tensors together
 };
 
-/// Runs the program on `input`, and on one sample more, and notes what each value is.
-Sample sample_values(const Program& program, const at::Tensor& input);
+/// Runs the program on `batch`, and on one sample more, and notes what each value is.
+Sample sample_values(const Program& program, const Batch& batch);
 
 }  // namespace incite

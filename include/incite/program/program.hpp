@@ -19,13 +19,13 @@ using Operation = std::function<void(std::vector<c10::IValue>&)>;
 /// Something that a node reads or makes.
 struct Value {
   enum class Kind : uint8_t {
-    input,      ///< the model's input
+    input,      ///< one of the model's inputs
     parameter,  ///< a trained tensor or a buffer of the model, `content`
     constant,   ///< fixed, `content`
     computed,   ///< made by a node
   };
   Kind kind = Kind::computed;
-  std::string name;     ///< a parameter's state_dict key; else empty
+  std::string name;     ///< a parameter's state_dict key, an input's argument of forward; else empty
   c10::IValue content;  ///< of a parameter or constant
   c10::TypePtr type;
   bool is_buffer = false;  ///< a parameter that is not trained (running statistics)
@@ -47,8 +47,8 @@ struct Node {
 struct Program {
   std::vector<Value> values;
   std::vector<Node> nodes;
-  ValueId input = -1;   ///< a float tensor whose first dimension is the samples
-  ValueId output = -1;  ///< a tensor, [samples, outputs]
+  std::vector<ValueId> inputs;  ///< tensors whose first dimension is the samples, in the order of forward's arguments
+  ValueId output = -1;          ///< a tensor, [samples, outputs]
   at::Device device = at::kCPU;
 
   const Value& value(ValueId id) const { return values[static_cast<size_t>(id)]; }
@@ -74,7 +74,7 @@ struct Program {
 /// The operation of an `aten` operator for `Node::run`. Throws std::logic_error if LibTorch has no such operator.
 Operation find_operation(const std::string& op, const std::string& overload);
 
-/// The operation that makes a list or tuple of a type from `size` values.
+/// The operation that makes a list, tuple or dict of a type from `size` values; a dict's keys stand before their values.
 Operation construct(const c10::TypePtr& type, size_t size);
 
 }  // namespace incite

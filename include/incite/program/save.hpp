@@ -6,8 +6,9 @@
 
 namespace incite {
 
-/// The program as the bytes of a TorchScript file for the CPU: `forward` with the same code, parameters under their
-/// state_dict keys. The same program gives the same bytes. torch.jit.load reads them; so does load_program.
+/// The program as the bytes of a TorchScript file for the CPU: `forward` with the same code, arguments and their
+/// names, parameters under their state_dict keys. The same program gives the same bytes. torch.jit.load reads them; so
+/// does load_program.
 std::string serialise(const Program& program);
 
 }  // namespace incite

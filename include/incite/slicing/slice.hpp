@@ -1,5 +1,6 @@
 #pragma once
 
+#include "incite/base/batch.hpp"
 #include "incite/units/unit_map.hpp"
 
 namespace incite {
@@ -21,10 +22,10 @@ struct SliceCheck {
   bool moved = false;     ///< whether masking changed the original's output: else the check says nothing
 };
 
-/// Compares the slice, which must keep all of the head's channels, with the masked original on `input`, whole and on
+/// Compares the slice, which must keep all of the head's channels, with the masked original on `batch`, whole and on
 /// its first sample alone.
 SliceCheck check_slice(const Program& program, const UnitMap& map, const Selection& keep, const Program& sliced,
-                       const at::Tensor& input);
+                       const Batch& batch);
 
 /// The largest difference that a slice may show (design: invariant 3).
 inline constexpr double slice_tolerance = 1e-5;
