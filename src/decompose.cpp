@@ -7,6 +7,7 @@
 #include <limits>
 #include <numeric>
 
+#include "checks.hpp"
 #include "incite/base/error.hpp"
 #include "incite/base/files.hpp"
 #include "incite/base/random.hpp"
@@ -25,18 +26,6 @@ namespace incite {
 namespace {
 
 constexpr int64_t most_repair_samples = 8192;
-
-Task choose_task(const std::optional<Task>& asked, const Dataset& data, OutputKind kind) {
-  if (asked) return *asked;
-  if (data.target.defined()) return guess_task(data.target);
-  if (kind == OutputKind::probabilities || kind == OutputKind::log_probabilities || kind == OutputKind::sigmoid) {
-    return Task::classification;
-  }
-  fail(ExitCode::data_mismatch,
-       "{}: no target '{}', and the model's outputs do not say what they are; pass --target-key, or --task "
-       "classification or regression",
-       data.file, data.target_key);
-}
 
 Metric choose_metric(const DecomposeOptions& options, Task task) {
   if (!options.metric) return task == Task::classification ? options.classification_metric : Metric::absolute;
@@ -60,7 +49,7 @@ class Decomposer {
     const ResultFolder folder(options_.out, options_.model, outputs_);
     folder.check_targets(options_.force);
     split();
-    check_classes();
+    if (task_ == Task::classification) check_classes(fit_, outputs_, result_.outputs);
     score_clusters();
     watch_.start("modules");
     for (size_t i = 0; i < outputs_.size(); ++i) {
@@ -127,16 +116,7 @@ class Decomposer {
     result_.kind = kind_;
     task_ = result_.task = choose_task(options_.task, data_, kind_);
     metric_ = choose_metric(options_, task_);
-    if (task_ == Task::classification && result_.outputs < 2) {
-      fail(ExitCode::data_mismatch,
-           "{}: it has one output; classification needs one for each class, regression is --task regression",
-           options_.model.string());
-    }
-    if (map_.removable_units() == 0) {
-      fail(ExitCode::unsupported,
-           "{}: no unit can be removed, since every layer is pinned; 'incite inspect' says by what",
-           options_.model.string());
-    }
+    check_model(options_.model, map_, task_, result_.outputs);
     outputs_ = options_.outputs;
     if (outputs_.empty()) {
       outputs_.resize(static_cast<size_t>(result_.outputs));
@@ -159,21 +139,12 @@ class Decomposer {
   /// What is fitted to and what is measured on: never the same samples.
   void split() {
     fit_ = truth(program_, data_, task_, result_.outputs);
-    const at::Tensor order = stratified_order(fit_.classes, data_.size(), derive_seed(options_.seed, "split"));
     if (options_.test) {
-      fit_.samples = order;
+      fit_.samples = sample_order(fit_, options_.seed);
       held_out_ = truth(program_, test_, task_, result_.outputs);
       held_out_.samples = at::arange(test_.size(), at::kLong);
     } else {
-      const auto held_out = std::max<int64_t>(1, std::llround(options_.held_out * static_cast<double>(data_.size())));
-      if (held_out >= data_.size()) {
-        fail(ExitCode::data_mismatch,
-             "{}: {} samples are too few to fit on some and measure on others; give more, or --test",
-             options_.data.file.string(), data_.size());
-      }
-      held_out_ = fit_;
-      held_out_.samples = order.narrow(0, 0, held_out);
-      fit_.samples = order.narrow(0, held_out, data_.size() - held_out);
+      held_out_ = hold_out(fit_, options_.held_out, options_.seed);
     }
     result_.own_heads = options_.head != HeadMethod::original;
     result_.own_targets = !data_.target.defined();
@@ -185,24 +156,6 @@ class Decomposer {
     result_.input_scale = data_.input_scale;
     result_.input_shape = options_.data.input_shape;
     result_.output = options_.output;
-  }
-
-  /// Every module asked for needs samples of its class, and of others.
-  void check_classes() const {
-    if (task_ != Task::classification) return;
-    const at::Tensor counts = at::bincount(fit_.classes.index_select(0, fit_.samples), {}, result_.outputs);
-    for (const int64_t output : outputs_) {
-      const int64_t own = counts[output].item<int64_t>();
-      if (own == 0) {
-        fail(ExitCode::data_mismatch,
-             "{}: no sample of class {}, whose module is asked for; add some, or leave it out of --outputs",
-             options_.data.file.string(), output);
-      }
-      if (own == fit_.samples.size(0)) {
-        fail(ExitCode::data_mismatch, "{}: all samples are of class {}; a module needs samples of other classes too",
-             options_.data.file.string(), output);
-      }
-    }
   }
 
   void score_clusters() {

@@ -1,5 +1,8 @@
 #include <ATen/ATen.h>
 
+#include <set>
+
+#include "checks.hpp"
 #include "incite/decompose.hpp"
 #include "incite/program/device.hpp"
 #include "incite/program/executor.hpp"
@@ -24,7 +27,34 @@ Inspection inspect(const ModelOptions& options) {
     least[static_cast<size_t>(inspection.map.spans[span][0])] = true;
   const int64_t all = inspection.program.parameter_count();
   inspection.removable_parameters = all - slice(inspection.program, inspection.map, least).parameter_count();
+  DecomposeOptions defaults;
+  static_cast<ModelOptions&>(defaults) = options;
+  inspection.refusal = refusal(defaults, inspection, data);
   return inspection;
+}
+
+std::vector<int32_t> layers_of(const UnitMap& map, const std::vector<int32_t>& units) {
+  std::set<int32_t> layers;
+  for (const int32_t unit : units) {
+    for (const Unit::Member& member : map.units[static_cast<size_t>(unit)].members)
+      layers.insert(member.layer);
+  }
+  return {layers.begin(), layers.end()};
+}
+
+int64_t group_parameters(const Inspection& inspection, const Group& group) {
+  std::set<ValueId> counted;
+  for (const int32_t l : group.layers) {
+    const Layer& layer = inspection.map.layers[static_cast<size_t>(l)];
+    if (layer.weight >= 0) counted.insert(layer.weight);
+    if (layer.bias >= 0) counted.insert(layer.bias);
+  }
+  int64_t elements = 0;
+  for (const ValueId parameter : counted) {
+    const c10::IValue& content = inspection.program.value(parameter).content;
+    if (content.isTensor()) elements += content.toTensor().numel();
+  }
+  return elements;
 }
 
 }  // namespace incite

@@ -1,7 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <vector>
 
+#include "incite/base/error.hpp"
 #include "incite/units/output_kind.hpp"
 #include "incite/units/unit_map.hpp"
 
@@ -14,6 +17,13 @@ struct Inspection {
   OutputKind kind = OutputKind::other;
   int64_t outputs = 0;
   int64_t removable_parameters = 0;  ///< parameters that go when each layer keeps one channel besides the pinned ones
+  std::optional<Error>
+      refusal;  ///< with which decompose and its defaults refuse the model or the data; unset: it works
 };
+
+/// Layers that have one of the units, ascending.
+std::vector<int32_t> layers_of(const UnitMap& map, const std::vector<int32_t>& units);
+/// Elements of the weights and biases of a group's layers; shared ones count once.
+int64_t group_parameters(const Inspection& inspection, const Group& group);
 
 }  // namespace incite

@@ -1,24 +1,72 @@
+#include <unistd.h>
+
 #include "command.hpp"
+#include "incite/base/files.hpp"
+#include "incite/report/dot.hpp"
+#include "incite/report/inspection_table.hpp"
 #include "incite/report/json.hpp"
-#include "incite/report/table.hpp"
+#include "progress_bar.hpp"
 
 namespace incite::cli {
+namespace {
+
+struct Arguments {
+  ModelOptions options;
+  DataArguments data;
+  InspectionTableParams table;
+  std::filesystem::path dot;
+};
+
+/// The file to write; a link is followed, since a file is put in place by renaming.
+std::filesystem::path dot_file(const Arguments& arguments) {
+  std::error_code error;
+  const std::filesystem::path file = std::filesystem::is_symlink(arguments.dot, error)
+                                         ? std::filesystem::weakly_canonical(arguments.dot, error)
+                                         : arguments.dot;
+  const bool taken = std::filesystem::exists(file, error) && !std::filesystem::is_regular_file(file, error);
+  if (taken || !file.has_filename()) {
+    fail(ExitCode::output, "--dot {}: not the name of a file; expected one such as model.dot", arguments.dot.string());
+  }
+  for (const std::filesystem::path& input : {arguments.options.model, arguments.options.data.file}) {
+    if (std::filesystem::equivalent(file, input, error)) {
+      fail(ExitCode::output, "--dot {}: would replace what is to be read; expected another file's name",
+           arguments.dot.string());
+    }
+  }
+  return file;
+}
+
+void write_dot(const std::filesystem::path& file, const Inspection& inspection) {
+  StagedFiles files(file.has_parent_path() ? file.parent_path() : ".");
+  files.write(file.filename().string(), to_dot(inspection));
+  files.commit();
+}
+
+void run(Arguments& arguments, const CommonOptions& common) {
+  finish_data_options(arguments.data, arguments.options.data);
+  const std::filesystem::path dot = arguments.dot.empty() ? arguments.dot : dot_file(arguments);
+  const Inspection inspection = inspect(arguments.options);
+  if (!dot.empty()) write_dot(dot, inspection);
+  arguments.table.width = static_cast<size_t>(terminal_width(STDOUT_FILENO));
+  print(common, to_json(inspection), to_table(inspection, arguments.table));
+  if (inspection.refusal) throw Error(*inspection.refusal);
+}
+
+}  // namespace
 
 void add_inspect(CLI::App& app, CommonOptions& common) {
-  struct Arguments {
-    ModelOptions options;
-    DataArguments data;
-  };
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* verb =
-      app.add_subcommand("inspect", "Show a model's layers, units and groups, and what can't be removed and why");
+  CLI::App* verb = app.add_subcommand(
+      "inspect",
+      "Show a model's layers, units and groups, what can't be removed and why, and whether decompose will work");
   add_model_options(*verb, arguments->options, arguments->data);
+  verb->add_option("--dot", arguments->dot, "Write the layer graph for Graphviz")->type_name("FILE")->group("Output");
+  verb->add_flag("--full", arguments->table.full, "All layers of every group, and every pin, in the table")
+      ->group("Output");
   add_common_options(*verb, common);
   verb->callback([arguments, &common] {
     apply(common);
-    finish_data_options(arguments->data, arguments->options.data);
-    const Inspection inspection = inspect(arguments->options);
-    print(common, to_json(inspection), to_table(inspection));
+    run(*arguments, common);
   });
 }
 

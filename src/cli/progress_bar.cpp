@@ -35,12 +35,12 @@ std::string clock_text(double seconds) {
   return fmt::format("{}:{:02}", whole / 60, whole % 60);
 }
 
-int terminal_width() {
-  winsize size{};
-  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
-}
-
 }  // namespace
+
+int terminal_width(int descriptor) {
+  winsize size{};
+  return ioctl(descriptor, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
 
 void watch_signals() {
   std::signal(SIGINT, on_signal);
@@ -91,7 +91,8 @@ void ProgressBar::show(const ProgressEvent& event) {
   if (!due) return;
   last_ = now;
   const double seconds = std::chrono::duration<double>(now - began_).count();
-  std::fputs(("\r" + progress_line(event, seconds, terminal_width()) + "\033[K").c_str(), stderr);
+  const int width = terminal_width(STDERR_FILENO);
+  std::fputs(("\r" + progress_line(event, seconds, width > 0 ? width : 80) + "\033[K").c_str(), stderr);
   std::fflush(stderr);
   drawn_ = true;
 }

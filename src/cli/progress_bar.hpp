@@ -29,6 +29,9 @@ class ProgressBar {
 /// The line itself, at most `width` columns: "scoring [####----]  52 %  211 k mutant-samples/s  0:21 left".
 std::string progress_line(const ProgressEvent& event, double seconds, int width);
 
+/// Columns of the terminal that a file descriptor is; 0: it is none, or does not say.
+int terminal_width(int descriptor);
+
 /// Notes SIGINT and SIGTERM from now on, for `interrupted`; a second one ends the program at once.
 void watch_signals();
 bool interrupted();

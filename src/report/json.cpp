@@ -69,6 +69,55 @@ T get(const nlohmann::json& json, const char* key) {
   return json.at(key).get<T>();
 }
 
+Json layer_names(const UnitMap& map, const std::vector<int32_t>& layers) {
+  Json names = Json::array();
+  for (const int32_t layer : layers)
+    names.push_back(map.layers[static_cast<size_t>(layer)].name);
+  return names;
+}
+
+Json groups_json(const Inspection& inspection) {
+  Json groups = Json::array();
+  for (const Group& group : inspection.map.groups) {
+    const auto units = static_cast<int64_t>(group.units.size());
+    const int64_t pinned = inspection.map.pinned_units(group);
+    groups.push_back({{"layers", layer_names(inspection.map, group.layers)},
+                      {"units", units},
+                      {"removable", units - pinned},
+                      {"pinned", pinned},
+                      {"parameters", group_parameters(inspection, group)}});
+  }
+  return groups;
+}
+
+Json layers_json(const Inspection& inspection) {
+  const UnitMap& map = inspection.map;
+  Json layers = Json::array();
+  for (const Layer& layer : map.layers) {
+    const Node& node = inspection.program.node(layer.node);
+    layers.push_back({{"name", layer.name},
+                      {"op", node.op},
+                      {"source", node.source},
+                      {"channels", layer.units.size()},
+                      {"group", map.units[static_cast<size_t>(layer.units[0])].group}});
+  }
+  return layers;
+}
+
+Json pins_json(const UnitMap& map) {
+  Json pins = Json::array();
+  for (const Pin& pin : map.pins) {
+    const bool output = pin.node < 0;
+    pins.push_back({{"node", output ? Json(nullptr) : Json(pin.node)},
+                    {"op", output ? Json(nullptr) : Json(pin.op)},
+                    {"source", pin.source},
+                    {"reason", pin.reason},
+                    {"layers", layer_names(map, layers_of(map, pin.units))},
+                    {"units", pin.units.size()}});
+  }
+  return pins;
+}
+
 OutputKind output_kind_named(const std::string& name) {
   for (const OutputKind kind :
        {OutputKind::logits, OutputKind::probabilities, OutputKind::log_probabilities, OutputKind::sigmoid}) {
@@ -173,33 +222,25 @@ std::string to_json(const Decomposition& d, const Evaluation& evaluation, const 
 
 std::string to_json(const Inspection& inspection) {
   const UnitMap& map = inspection.map;
+  const int64_t parameters = inspection.program.parameter_count();
   Json json;
   json["schema"] = schema;
-  json["parameters"] = inspection.program.parameter_count();
+  json["parameters"] = parameters;
   json["removable_parameters"] = inspection.removable_parameters;
-  json["outputs"] = inspection.outputs;
-  json["output_kind"] = to_string(inspection.kind);
-  json["head"] = map.head < 0 ? Json(nullptr) : Json(map.layers[static_cast<size_t>(map.head)].name);
-  json["layers"] = Json::array();
-  for (const Layer& layer : map.layers) {
-    const Node& node = inspection.program.node(layer.node);
-    json["layers"].push_back(
-        {{"name", layer.name}, {"op", node.op}, {"source", node.source}, {"channels", layer.units.size()}});
+  json["removable_share"] =
+      number(static_cast<double>(inspection.removable_parameters) / static_cast<double>(parameters));
+  json["compression_at_most"] =
+      number(static_cast<double>(parameters) / static_cast<double>(parameters - inspection.removable_parameters));
+  json["outputs"] = {{"count", inspection.outputs}, {"kind", to_string(inspection.kind)}};
+  json["outputs"]["head"] = map.head < 0 ? Json(nullptr) : Json(map.layers[static_cast<size_t>(map.head)].name);
+  json["refusal"] = nullptr;
+  if (inspection.refusal) {
+    json["refusal"] = {{"exit_code", static_cast<int>(inspection.refusal->code())},
+                       {"message", inspection.refusal->what()}};
   }
-  json["groups"] = Json::array();
-  for (const Group& group : map.groups) {
-    Json layers = Json::array();
-    for (const int32_t layer : group.layers)
-      layers.push_back(map.layers[static_cast<size_t>(layer)].name);
-    json["groups"].push_back({{"layers", layers}, {"units", group.units.size()}, {"pinned", map.pinned_units(group)}});
-  }
-  json["pins"] = Json::array();
-  for (const Pin& pin : map.pins) {
-    json["pins"].push_back({{"op", pin.node < 0 ? Json(nullptr) : Json(pin.op)},
-                            {"source", pin.source},
-                            {"reason", pin.reason},
-                            {"units", pin.units.size()}});
-  }
+  json["groups"] = groups_json(inspection);
+  json["layers"] = layers_json(inspection);
+  json["pins"] = pins_json(map);
   json["versions"] = versions();
   return text(json);
 }

@@ -8,15 +8,8 @@
 namespace incite {
 namespace {
 
-std::string percent(double share) {
-  return std::isfinite(share) ? fmt::format("{:.2f} %", 100 * share) : "-";
-}
-std::string ratio(double value) {
-  return fmt::format("{:.2f}x", value);
-}
-
 std::string score(double value, Task task) {
-  return task == Task::classification ? percent(value) : fmt::format("{:.6f}", value);
+  return task == Task::classification ? human_percent(value) : fmt::format("{:.6f}", value);
 }
 
 /// One line that compares the modules together with the original.
@@ -28,8 +21,8 @@ std::string verdict(const Evaluation& evaluation) {
   }
   if (!std::isfinite(evaluation.combined)) return "";
   return fmt::format("Accuracy on {} samples: original {}, modules together {} ({:+.2f} points)\n",
-                     human_count(evaluation.samples), percent(evaluation.original), percent(evaluation.combined),
-                     100 * (evaluation.combined - evaluation.original));
+                     human_count(evaluation.samples), human_percent(evaluation.original),
+                     human_percent(evaluation.combined), 100 * (evaluation.combined - evaluation.original));
 }
 
 std::string score_header(Task task) {
@@ -43,18 +36,31 @@ std::string seconds_line(const std::vector<std::pair<std::string, double>>& seco
   return fmt::format("Seconds: {}\n", fmt::join(parts, ", "));
 }
 
-const char* removable(const Group& group, int64_t pinned) {
-  if (group.pinned) return "no";
-  return pinned > 0 ? "partly" : "yes";
+/// Columns between two cells.
+constexpr size_t gap = 2;
+/// A column that is made narrower stays this wide.
+constexpr size_t least_width = 8;
+
+/// Makes the widest of the elastic columns narrower until the table fits, or none can give more.
+void fit(std::vector<size_t>& widths, size_t width, const std::vector<std::string>& header,
+         const std::vector<size_t>& elastic) {
+  const auto spare = [&](size_t column) {
+    const size_t least = std::max(least_width, header[column].size());
+    return widths[column] > least ? widths[column] : 0;
+  };
+  size_t total = gap * (widths.size() - 1);
+  for (const size_t column : widths)
+    total += column;
+  for (; total > width; --total) {
+    const auto widest =
+        std::max_element(elastic.begin(), elastic.end(), [&](size_t a, size_t b) { return spare(a) < spare(b); });
+    if (widest == elastic.end() || spare(*widest) == 0) return;
+    --widths[*widest];
+  }
 }
 
-std::string pins_text(const Inspection& inspection) {
-  Table table({"pinned by", "at", "why", "units"}, {0, 1, 2});
-  for (const Pin& pin : inspection.map.pins) {
-    table.add({pin.node < 0 ? "(the model's output)" : pin.op, pin.source, pin.reason,
-               human_count(static_cast<int64_t>(pin.units.size()))});
-  }
-  return table.text();
+bool inside_character(char c) {
+  return (static_cast<unsigned char>(c) & 0xc0U) == 0x80;  // UTF-8
 }
 
 }  // namespace
@@ -67,27 +73,34 @@ void Table::add(std::vector<std::string> row) {
   rows_.push_back(std::move(row));
 }
 
-std::string Table::text() const {
-  std::vector<size_t> widths;
+std::vector<size_t> Table::widths() const {
+  std::vector<size_t> widest;
   for (const std::string& cell : header_)
-    widths.push_back(cell.size());
+    widest.push_back(cell.size());
   for (const auto& row : rows_) {
     for (size_t i = 0; i < row.size(); ++i)
-      widths[i] = std::max(widths[i], row[i].size());
+      widest[i] = std::max(widest[i], row[i].size());
   }
+  return widest;
+}
+
+std::string Table::text(size_t width, const std::vector<size_t>& elastic) const {
+  std::vector<size_t> widths = this->widths();
+  if (width > 0) fit(widths, width, header_, elastic);
   const auto line = [&](const std::vector<std::string>& cells) {
     std::string made;
     for (size_t i = 0; i < cells.size(); ++i) {
       const bool left = std::find(left_.begin(), left_.end(), i) != left_.end();
-      made += left ? fmt::format("{:<{}}", cells[i], widths[i]) : fmt::format("{:>{}}", cells[i], widths[i]);
-      if (i + 1 < cells.size()) made += "  ";
+      const std::string cell = shortened(cells[i], widths[i]);
+      made += left ? fmt::format("{:<{}}", cell, widths[i]) : fmt::format("{:>{}}", cell, widths[i]);
+      if (i + 1 < cells.size()) made.append(gap, ' ');
     }
     return made.substr(0, made.find_last_not_of(' ') + 1) + "\n";
   };
   std::string made = line(header_);
   std::vector<std::string> rules;
-  for (const size_t width : widths)
-    rules.emplace_back(width, '-');
+  for (const size_t column : widths)
+    rules.emplace_back(column, '-');
   made += line(rules);
   for (const auto& row : rows_)
     made += line(row);
@@ -108,10 +121,32 @@ std::string human_count(int64_t count) {
   return digits;
 }
 
+std::string human_percent(double share) {
+  return std::isfinite(share) ? fmt::format("{:.2f} %", 100 * share) : "-";
+}
+
+std::string human_ratio(double value) {
+  const std::string text = fmt::format("{:.2f}x", value);
+  return value < 1000 ? text : human_count(static_cast<int64_t>(value)) + text.substr(text.find('.'));
+}
+
+std::string shortened(const std::string& text, size_t width) {
+  constexpr size_t dots = 3;
+  if (text.size() <= width) return text;
+  if (width <= dots) return std::string(width, '.');
+  size_t front = (width - dots) / 2;
+  size_t back = text.size() - (width - dots - front);
+  while (front > 0 && inside_character(text[front]))
+    --front;
+  while (back < text.size() && inside_character(text[back]))
+    ++back;
+  return text.substr(0, front) + "..." + text.substr(back);
+}
+
 std::string to_table(const Decomposition& d) {
   Table table({"module", "parameters", "size", "compression", score_header(d.task)});
   for (const ModuleResult& module : d.modules) {
-    table.add({module.file, human_count(module.parameters), human_bytes(module.bytes), ratio(module.compression),
+    table.add({module.file, human_count(module.parameters), human_bytes(module.bytes), human_ratio(module.compression),
                score(module.score, d.task)});
   }
   std::string text =
@@ -119,8 +154,8 @@ std::string to_table(const Decomposition& d) {
                   human_count(d.parameters), d.outputs, to_string(d.kind), human_count(d.scored_samples));
   text += table.text() + "\n" + verdict(d.evaluation);
   if (d.own_targets) text += "No target was given: the model's own outputs stand for the truth.\n";
-  text += fmt::format("Mean compression {}, mean overlap of modules {}\n", ratio(d.mean_compression),
-                      percent(d.mean_overlap));
+  text += fmt::format("Mean compression {}, mean overlap of modules {}\n", human_ratio(d.mean_compression),
+                      human_percent(d.mean_overlap));
   return text + seconds_line(d.seconds);
 }
 
@@ -128,32 +163,10 @@ std::string to_table(const Decomposition& d, const Evaluation& evaluation) {
   Table table({"module", "parameters", "compression", score_header(evaluation.task)});
   for (size_t i = 0; i < d.modules.size(); ++i) {
     const ModuleResult& module = d.modules[i];
-    table.add({module.file, human_count(module.parameters), ratio(module.compression),
+    table.add({module.file, human_count(module.parameters), human_ratio(module.compression),
                score(evaluation.modules[i], evaluation.task)});
   }
   return table.text() + "\n" + verdict(evaluation);
-}
-
-std::string to_table(const Inspection& inspection) {
-  const UnitMap& map = inspection.map;
-  Table table({"group", "layers", "units", "pinned", "removable"}, {0, 1, 4});
-  for (size_t g = 0; g < map.groups.size(); ++g) {
-    const Group& group = map.groups[g];
-    std::vector<std::string> layers;
-    for (const int32_t layer : group.layers)
-      layers.push_back(map.layers[static_cast<size_t>(layer)].name);
-    const int64_t pinned = map.pinned_units(group);
-    table.add({std::to_string(g), fmt::format("{}", fmt::join(layers, ", ")),
-               human_count(static_cast<int64_t>(group.units.size())), human_count(pinned), removable(group, pinned)});
-  }
-  const int64_t parameters = inspection.program.parameter_count();
-  std::string text = table.text() + "\n" + pins_text(inspection) + "\n";
-  text += fmt::format("Parameters: {}, of which {} ({}) can be removed\n", human_count(parameters),
-                      human_count(inspection.removable_parameters),
-                      percent(static_cast<double>(inspection.removable_parameters) /
-                              static_cast<double>(std::max<int64_t>(parameters, 1))));
-  const std::string head = map.head < 0 ? "no layer" : "layer '" + map.layers[static_cast<size_t>(map.head)].name + "'";
-  return text + fmt::format("Outputs: {} ({}), from {}\n", inspection.outputs, to_string(inspection.kind), head);
 }
 
 }  // namespace incite

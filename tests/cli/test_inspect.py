@@ -1,16 +1,26 @@
-"""incite inspect: layers, groups, pins."""
+"""incite inspect: layers, groups, pins, the layer graph, and whether decompose will work."""
 
 import json
+import os
+import pty
+import struct
+import termios
 from collections.abc import Callable
+from fcntl import ioctl
 from typing import Any
 
-from torch import nn
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
 
 import networks
-from conftest import Cli
+from conftest import DECOMPOSE, Cli
 from networks import CLASSES, FEATURES
 
 INSPECT = ("inspect", "model.pt", "--data", "data.npz", "--threads", "1")
+WithModel = Callable[[nn.Module], Cli]
+WithData = Callable[..., Cli]
 
 
 def inspect(cli: Cli) -> dict[str, Any]:
@@ -21,54 +31,194 @@ def test_its_document(good: Cli) -> None:
     document = inspect(good)
     versions = document.pop("versions")
     assert list(versions) == ["incite", "torch"]
-    layers = document.pop("layers")
-    assert [(layer["name"], layer["op"], layer["channels"]) for layer in layers] == [
-        ("0", "aten::linear", 8),
-        ("2", "aten::linear", 3),
-    ]
-    pins = document.pop("pins")
-    assert [(pin["op"], pin["units"]) for pin in pins] == [(None, 3)]
+    assert all(layer.pop("source") for layer in document["layers"])
+    removable = 83 - (6 + 1 + 3 + 3)  # one hidden unit must stay
     assert document == {
         "schema": 1,
         "parameters": 83,  # 6*8 + 8 + 8*3 + 3
-        "removable_parameters": 83 - (6 + 1 + 3 + 3),  # one hidden unit must stay
-        "outputs": 3,
-        "output_kind": "logits",
-        "head": "2",
+        "removable_parameters": removable,
+        "removable_share": removable / 83,
+        "compression_at_most": 83 / (83 - removable),
+        "outputs": {"count": 3, "kind": "logits", "head": "2"},
+        "refusal": None,
         "groups": [
-            {"layers": ["0"], "units": 8, "pinned": 0},
-            {"layers": ["2"], "units": 3, "pinned": 3},
+            {"layers": ["0"], "units": 8, "removable": 8, "pinned": 0, "parameters": 56},
+            {"layers": ["2"], "units": 3, "removable": 0, "pinned": 3, "parameters": 27},
         ],
+        "layers": [
+            {"name": "0", "op": "aten::linear", "channels": 8, "group": 0},
+            {"name": "2", "op": "aten::linear", "channels": 3, "group": 1},
+        ],
+        "pins": [{"node": None, "op": None, "source": "", "reason": "output", "layers": ["2"], "units": 3}],
     }
 
 
 def test_its_table(good: Cli) -> None:
-    lines = good.done(*INSPECT).splitlines()
-    assert lines[0].split() == ["group", "layers", "units", "pinned", "removable"]
-    assert lines[2].split() == ["0", "0", "8", "0", "yes"]
-    assert lines[3].split() == ["1", "2", "3", "3", "no"]
-    assert lines[-2] == "Parameters: 83, of which 70 (84.34 %) can be removed"
-    assert lines[-1] == "Outputs: 3 (logits), from layer '2'"
+    assert good.done(*INSPECT) == (
+        "group  layers  units  removable  parameters  pinned by\n"
+        "-----  ------  -----  ---------  ----------  ---------\n"
+        "    0  0           8          8          56\n"
+        "    1  2           3          0          27  output\n"
+        "\n"
+        "why     operation           places  first at  units  layers\n"
+        "------  ------------------  ------  --------  -----  ------\n"
+        "output  the model's output       1                3  2\n"
+        "\n"
+        "Units are pinned, which means that they can't be removed, because\n"
+        "  output  they are the model's outputs\n"
+        "\n"
+        "Parameters: 83, of which 70 (84.34 %) can be removed\n"
+        "Compression: at most 6.38x, before a new head\n"
+        "Outputs: 3 (logits), from layer '2'\n"
+        "Decompose: will work\n"
+    )
 
 
 def test_quiet_prints_nothing(good: Cli) -> None:
     assert good.done(*INSPECT, "--quiet") == ""
 
 
-def test_a_pin_says_what_and_where(with_model: Callable[[nn.Module], Cli]) -> None:
-    model = nn.Sequential(nn.Linear(FEATURES, 8), nn.LayerNorm(8), nn.Linear(8, CLASSES))
-    document = inspect(with_model(model))
-    pin = next(pin for pin in document["pins"] if pin["op"] == "aten::layer_norm")
-    assert pin["units"] == 8
-    assert pin["source"].startswith("functional.py:") or pin["source"].startswith("normalization.py:")
-    assert document["removable_parameters"] == 0
+class Residual(nn.Module):
+    """Blocks that add to one stream, each with a softmax over its channels."""
+
+    def __init__(self, blocks: int) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.stem = nn.Linear(FEATURES, 8)
+        self.blocks = nn.ModuleList(nn.Linear(8, 8) for _ in range(blocks))
+        self.gates = nn.ModuleList(nn.Linear(8, 8) for _ in range(blocks))
+        self.fc = nn.Linear(8, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for block, gate in zip(self.blocks, self.gates):
+            x = x + torch.relu(block(x)) * torch.softmax(gate(torch.relu(x)), dim=1).sum(1, keepdim=True)
+        return self.fc(x)
 
 
-def test_a_model_without_a_head(with_model: Callable[[nn.Module], Cli]) -> None:
-    document = inspect(with_model(networks.TanhAtTheEnd()))
-    assert (document["head"], document["output_kind"]) == ("layers.2", "other")
+def test_the_table_abbreviates_and_full_does_not(with_model: WithModel) -> None:
+    cli = with_model(Residual(12))
+    short = cli.done(*INSPECT)
+    assert "    0  stem +12 " in short
+    assert "reduced  aten::softmax           12  test_inspect.py:" in short
+    assert len(short.splitlines()) < 35
+    full = cli.done(*INSPECT, "--full")
+    assert "stem, blocks.0, blocks.1, " in full
+    assert full.count("aten::softmax") == 12
+    document = inspect(cli)
+    assert document["groups"][0]["layers"] == ["stem", *(f"blocks.{i}" for i in range(12))]
+    assert len([pin for pin in document["pins"] if pin["op"] == "aten::softmax"]) == 12
+
+
+@pytest.mark.parametrize("width", [60, 80, 140])
+def test_the_table_fits_the_terminal(with_model: WithModel, width: int) -> None:
+    cli = with_model(Residual(3))
+    master, slave = pty.openpty()
+    ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
+    with cli.popen(*INSPECT, stdout=slave) as process:
+        os.close(slave)
+        shown = b""
+        try:
+            while part := os.read(master, 4096):
+                shown += part
+        except OSError:  # Linux's end of a terminal
+            pass
+        assert process.wait() == 0
+    os.close(master)
+    tables = shown.decode().replace("\r", "").split("Units are pinned")[0].splitlines()
+    assert tables[0].startswith("group  layers")
+    assert max(map(len, tables)) <= width
+
+
+def test_a_pin_says_what_and_where(with_model: WithModel) -> None:
+    document = inspect(with_model(Residual(1)))
+    pin = next(pin for pin in document["pins"] if pin["op"] == "aten::softmax")
+    assert (pin["reason"], pin["layers"], pin["units"]) == ("reduced", ["gates.0"], 8)
+    assert pin["source"].startswith("test_inspect.py:")
+
+
+def test_a_model_whose_head_can_be_no_other(with_model: WithModel) -> None:
+    cli = with_model(networks.TanhAtTheEnd())
+    result = cli.run(*INSPECT)
+    message = (
+        "after the output layer 'layers.2' stand operations that a fitted head can't pass (other); use --head original"
+    )
+    assert (result.code, result.err) == (6, f"error: {message}\n")
+    assert result.out.endswith(
+        "Outputs: 3 (other), from layer 'layers.2'\nDecompose: refuses this as things stand, exit code 6\n"
+    )
+    document = json.loads(cli.run(*INSPECT, "--json").out)
+    assert document["outputs"] == {"count": 3, "kind": "other", "head": "layers.2"}
+    assert document["refusal"] == {"exit_code": 6, "message": message}
+
+
+def agrees(cli: Cli) -> int:
+    """Inspect and decompose end alike, with the same error. Returns their exit code."""
+    inspected = cli.run(*INSPECT)
+    assert inspected.out.startswith("group  layers")
+    decomposed = cli.run(*DECOMPOSE, "--quiet")
+    assert (inspected.code, inspected.err) == (decomposed.code, decomposed.err)
+    return inspected.code
+
+
+@pytest.mark.parametrize(
+    ("model", "code"),
+    [
+        (networks.mlp(), 0),
+        (networks.mlp(nn.Softmax(dim=1)), 0),
+        (networks.TanhAtTheEnd(), 6),
+        (nn.Sequential(nn.Linear(FEATURES, CLASSES)), 6),
+        (networks.mlp(outputs=1), 5),
+        (networks.mlp(outputs=2), 5),
+        (networks.mlp(outputs=4), 5),
+    ],
+    ids=["good", "softmax", "tanh", "one layer", "one output", "too few outputs", "a class without samples"],
+)
+def test_the_exit_code_is_decomposes_for_the_model(with_model: WithModel, model: nn.Module, code: int) -> None:
+    assert agrees(with_model(model)) == code
+
+
+@pytest.mark.parametrize(
+    ("arrays", "code"),
+    [
+        ({}, 5),  # logits may be those of classes, or values
+        ({"y": np.zeros(20, dtype=np.int64)}, 5),
+        ({"y": np.arange(20) % CLASSES}, 0),
+        ({"y": np.random.default_rng(0).random((20, CLASSES))}, 0),
+    ],
+    ids=["no target", "one class", "classes", "values"],
+)
+def test_the_exit_code_is_decomposes_for_the_data(with_data: WithData, arrays: dict[str, Any], code: int) -> None:
+    assert agrees(with_data(x=networks.samples(20)[0], **arrays)) == code
 
 
 def test_it_writes_nothing(good: Cli) -> None:
     inspect(good)
     assert sorted(path.name for path in good.folder.iterdir()) == ["data.npz", "model.pt"]
+
+
+def test_the_layer_graph(with_model: WithModel) -> None:
+    cli = with_model(Residual(2))
+    cli.done(*INSPECT, "--quiet", "--dot", "graphs/model.dot")
+    assert [path.name for path in (cli.folder / "graphs").iterdir()] == ["model.dot"]
+    lines = (cli.folder / "graphs" / "model.dot").read_text().splitlines()
+    assert (lines[0], lines[-1]) == ("digraph incite {", "}")
+    assert len([line for line in lines if 'label="blocks.' in line and "8 removable" in line]) == 2
+    assert len([line for line in lines if r"softmax\npins: reduced" in line and "dashed" in line]) == 2
+    cli.done(*INSPECT, "--quiet", "--dot", "graphs/model.dot")  # replaces its own
+
+
+def test_the_layer_graph_of_a_model_that_will_be_refused(with_model: WithModel) -> None:
+    cli = with_model(networks.TanhAtTheEnd())
+    assert cli.run(*INSPECT, "--dot", "model.dot").code == 6
+    assert (cli.folder / "model.dot").exists()
+
+
+def test_a_layer_graph_that_cannot_be_written(good: Cli) -> None:
+    (good.folder / "folder").mkdir()
+    for name in ("folder", "new/"):
+        message = f"--dot {name}: not the name of a file; expected one such as model.dot"
+        good.refused(7, message, *INSPECT, "--dot", name)
+    message = "--dot model.pt: would replace what is to be read; expected another file's name"
+    good.refused(7, message, *INSPECT, "--dot", "model.pt")
+    good.refused(7, "model.pt: can't make this folder: Not a directory", *INSPECT, "--dot", "model.pt/graph")

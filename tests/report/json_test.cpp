@@ -230,6 +230,7 @@ Inspection small_inspection() {
   inspection.map = builder.build();
   inspection.map.layers[0].name = "conv";
   inspection.map.layers[0].node = 0;
+  inspection.map.layers[0].weight = 0;
   inspection.map.layers[1].name = "fc";
   inspection.map.layers[1].node = 1;
   inspection.map.pins = {{-1, "", "", "output", {3, 4}}, {1, "aten::linear", "net.py:9", "layout", {1}}};
@@ -253,18 +254,29 @@ TEST(InspectionDocument, HasEveryFieldThatIsDocumented) {
       {"schema", 1},
       {"parameters", 120},
       {"removable_parameters", 30},
-      {"outputs", 2},
-      {"output_kind", "sigmoid"},
-      {"head", "fc"},
-      {"layers",
-       {{{"name", "conv"}, {"op", "aten::conv2d"}, {"source", "net.py:8"}, {"channels", 3}},
-        {{"name", "fc"}, {"op", "aten::linear"}, {"source", "net.py:9"}, {"channels", 2}}}},
+      {"removable_share", 0.25},
+      {"compression_at_most", 120.0 / 90},
+      {"outputs", {{"count", 2}, {"kind", "sigmoid"}, {"head", "fc"}}},
+      {"refusal", nullptr},
       {"groups",
-       {{{"layers", json::array({"conv"})}, {"units", 3}, {"pinned", 1}},
-        {{"layers", json::array({"fc"})}, {"units", 2}, {"pinned", 2}}}},
+       {{{"layers", json::array({"conv"})}, {"units", 3}, {"removable", 2}, {"pinned", 1}, {"parameters", 120}},
+        {{"layers", json::array({"fc"})}, {"units", 2}, {"removable", 0}, {"pinned", 2}, {"parameters", 0}}}},
+      {"layers",
+       {{{"name", "conv"}, {"op", "aten::conv2d"}, {"source", "net.py:8"}, {"channels", 3}, {"group", 0}},
+        {{"name", "fc"}, {"op", "aten::linear"}, {"source", "net.py:9"}, {"channels", 2}, {"group", 1}}}},
       {"pins",
-       {{{"op", nullptr}, {"source", ""}, {"reason", "output"}, {"units", 2}},
-        {{"op", "aten::linear"}, {"source", "net.py:9"}, {"reason", "layout"}, {"units", 1}}}},
+       {{{"node", nullptr},
+         {"op", nullptr},
+         {"source", ""},
+         {"reason", "output"},
+         {"layers", json::array({"fc"})},
+         {"units", 2}},
+        {{"node", 1},
+         {"op", "aten::linear"},
+         {"source", "net.py:9"},
+         {"reason", "layout"},
+         {"layers", json::array({"conv"})},
+         {"units", 1}}}},
       {"versions", versions()},
   };
   const json found = json::parse(to_json(small_inspection()));
@@ -274,7 +286,14 @@ TEST(InspectionDocument, HasEveryFieldThatIsDocumented) {
 TEST(InspectionDocument, HasNullWhereThereIsNoHead) {
   Inspection inspection = small_inspection();
   inspection.map.head = -1;
-  EXPECT_TRUE(json::parse(to_json(inspection)).at("head").is_null());
+  EXPECT_TRUE(json::parse(to_json(inspection)).at("outputs").at("head").is_null());
+}
+
+TEST(InspectionDocument, SaysWithWhatDecomposeWillRefuse) {
+  Inspection inspection = small_inspection();
+  inspection.refusal.emplace(ExitCode::unsupported, "no unit can be removed");
+  const json expected = {{"exit_code", 6}, {"message", "no unit can be removed"}};
+  EXPECT_EQ(json::parse(to_json(inspection)).at("refusal"), expected);
 }
 
 class ReadDecomposition : public testing::Test {

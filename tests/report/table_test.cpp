@@ -4,8 +4,6 @@
 
 #include <cmath>
 
-#include "support/unit_maps.hpp"
-
 namespace incite {
 namespace {
 
@@ -49,6 +47,43 @@ TEST(Table, HasItsHeaderThoughThereAreNoRows) {
 TEST(Table, RefusesARowOfAnotherLength) {
   Table table({"name", "n"});
   EXPECT_THROW(table.add({"a"}), std::logic_error);
+}
+
+TEST(Table, ShortensItsElasticColumnsToAWidth) {
+  Table table({"name", "place", "n"}, {0, 1});
+  table.add({"encoder.layers.11.linear", "transformer.py:1234", "1,536"});
+  table.add({"fc", "net.py:9", "10"});
+  EXPECT_EQ(table.text(40, {0, 1}),
+            "name             place                 n\n"
+            "---------------  ----------------  -----\n"
+            "encode...linear  transf...py:1234  1,536\n"
+            "fc               net.py:9             10\n");
+  EXPECT_EQ(table.text(80, {0, 1}), table.text());
+}
+
+TEST(Table, KeepsAnElasticColumnLegible) {
+  Table table({"name", "n"});
+  table.add({"encoder.layers", "1"});
+  EXPECT_EQ(table.text(5, {0}),
+            "name      n\n"
+            "--------  -\n"
+            "en...ers  1\n");
+}
+
+TEST(Shortened, LeavesOutTheMiddle) {
+  EXPECT_EQ(shortened("layer", 5), "layer");
+  EXPECT_EQ(shortened("layers", 5), "l...s");
+  EXPECT_EQ(shortened("layers", 3), "...");
+  EXPECT_EQ(shortened("layers", 1), ".");
+}
+
+TEST(Shortened, CutsNoCharacterInTwo) {
+  EXPECT_EQ(shortened("\u00e9\u00e9\u00e9\u00e9\u00e9", 8), "\u00e9...\u00e9");
+}
+
+TEST(HumanRatio, SeparatesThousands) {
+  EXPECT_EQ(human_ratio(2.694), "2.69x");
+  EXPECT_EQ(human_ratio(1234.5), "1,234.50x");
 }
 
 TEST(HumanBytes, ChangesUnitsAtPowersOf1024) {
@@ -142,56 +177,6 @@ TEST(EvaluationTable, GivesTheScoresOnTheOtherData) {
             "module-1.pt      22,213        2.00x                         -\n"
             "\n"
             "Accuracy on 500 samples: original 50.00 %, modules together 62.50 % (+12.50 points)\n");
-}
-
-TEST(InspectionTable, SaysWhichUnitsCanBeRemovedAndWhatPinsTheOthers) {
-  test::UnitMapBuilder builder(4);
-  builder.add(0, {{0, 0}, {1, 0}});
-  builder.add(0, {{0, 1}, {1, 1}});
-  builder.add(1, {{2, 0}});
-  builder.add(1, {{2, 1}}, /*pinned=*/true);
-  builder.add_layer(3, 2, 2, /*pinned=*/true);
-  builder.set_head(3);
-  Inspection inspection;
-  inspection.map = builder.build();
-  for (size_t l = 0; l < 4; ++l)
-    inspection.map.layers[l].name = std::vector<std::string>{"stem", "block.conv", "mid", "fc"}[l];
-  inspection.map.pins = {{-1, "", "", "output", {4, 5}}, {7, "aten::layer_norm", "net.py:31", "reduced", {3}}};
-  inspection.kind = OutputKind::logits;
-  inspection.outputs = 2;
-  inspection.removable_parameters = 300;
-  // One parameter of 1,200 elements, which one node reads; a buffer does not count.
-  inspection.program.values.resize(2);
-  for (Value& value : inspection.program.values) {
-    value.kind = Value::Kind::parameter;
-    value.content = at::zeros({1200});
-  }
-  inspection.program.values[1].is_buffer = true;
-  inspection.program.nodes.resize(1);
-  inspection.program.nodes[0].inputs = {0, 1};
-  EXPECT_EQ(to_table(inspection),
-            "group  layers            units  pinned  removable\n"
-            "-----  ----------------  -----  ------  ---------\n"
-            "0      stem, block.conv      2       0  yes\n"
-            "1      mid                   2       1  partly\n"
-            "2      fc                    2       2  no\n"
-            "\n"
-            "pinned by             at         why      units\n"
-            "--------------------  ---------  -------  -----\n"
-            "(the model's output)             output       2\n"
-            "aten::layer_norm      net.py:31  reduced      1\n"
-            "\n"
-            "Parameters: 1,200, of which 300 (25.00 %) can be removed\n"
-            "Outputs: 2 (logits), from layer 'fc'\n");
-}
-
-TEST(InspectionTable, SaysThatThereIsNoHead) {
-  Inspection inspection;
-  inspection.outputs = 3;
-  const std::string text = to_table(inspection);
-  EXPECT_NE(text.find("Parameters: 0, of which 0 (0.00 %) can be removed\nOutputs: 3 (other), from no layer\n"),
-            std::string::npos)
-      << text;
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ std::string to_json(const Decomposition& decomposition);
 /// The document of an evaluation of a decomposition's modules on other data.
 std::string to_json(const Decomposition& decomposition, const Evaluation& evaluation, const SourceFile& data);
 
-/// The document of an inspection.
+/// The document of an inspection: docs/inspect-json.md.
 std::string to_json(const Inspection& inspection);
 
 /// Reads what evaluating needs of a decomposition's document: `modules` have output, file, parameters and compression.

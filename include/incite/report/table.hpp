@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "incite/decomposition.hpp"
-#include "incite/inspection.hpp"
 
 namespace incite {
 
@@ -13,23 +12,31 @@ class Table {
  public:
   explicit Table(std::vector<std::string> header, std::vector<size_t> left = {0});
   void add(std::vector<std::string> row);
-  /// The table with a line under its header; each line ends in a newline.
-  std::string text() const;
+  /// The table with a line under its header; each line ends in a newline. If it is wider than `width` columns (0: any
+  /// width is fine), the middles of the longest cells in the columns `elastic` give way to "...".
+  std::string text(size_t width = 0, const std::vector<size_t>& elastic = {}) const;
 
  private:
+  std::vector<size_t> widths() const;
+
   std::vector<std::string> header_;
   std::vector<size_t> left_;
   std::vector<std::vector<std::string>> rows_;
 };
 
-/// What a person reads after decompose, evaluate and inspect.
+/// What a person reads after decompose and evaluate. For inspect see inspection_table.hpp.
 std::string to_table(const Decomposition& decomposition);
 std::string to_table(const Decomposition& decomposition, const Evaluation& evaluation);
-std::string to_table(const Inspection& inspection);
 
 /// A number of bytes, "41.3 KiB".
 std::string human_bytes(int64_t bytes);
 /// A whole number with thousands separated, "44,426".
 std::string human_count(int64_t count);
+/// A share, "12.34 %"; "-" if it is not defined.
+std::string human_percent(double share);
+/// A factor, "2.69x", "1,234.50x".
+std::string human_ratio(double value);
+/// A text of at most `width` columns: the middle of a longer one gives way to "...".
+std::string shortened(const std::string& text, size_t width);
 
 }  // namespace incite

@@ -1,0 +1,35 @@
+#include "incite/report/pin_reasons.hpp"
+
+#include <unordered_map>
+
+namespace incite {
+
+std::string explain_pin(const std::string& reason) {
+  // The words that src/units gives.
+  static const std::unordered_map<std::string, std::string> clauses = {
+      {"attention", "they go into an attention whose shape is not known"},
+      {"axes", "they meet units along another dimension"},
+      {"axis", "they lie along another dimension than the operation's channels"},
+      {"broadcast", "one unit is spread over many positions"},
+      {"computed", "they meet a weight that forward computes"},
+      {"contracted", "they are multiplied and summed with other units, or with none"},
+      {"directions", "a recurrent layer's two directions do not match"},
+      {"gate", "one gates what comes from no unit"},
+      {"grouped", "a convolution in groups ties them to what comes from no unit"},
+      {"layers", "they go into a recurrent layer that is several in one"},
+      {"layout", "what would stay of them can't be written as the same operation"},
+      {"none", "they meet what comes from no unit: the input, padding"},
+      {"output", "they are the model's outputs"},
+      {"projected", "they go into a recurrent layer with projections"},
+      {"reduced", "a softmax, or a mean, sum or pooling over channels, mixes them"},
+      {"shared", "they meet a parameter that is read in another way elsewhere"},
+      {"single", "one unit makes up a whole value"},
+      {"size", "their number is read as a size while the model runs"},
+      {"unbatched", "they go into a layer without a batch dimension"},
+      {"unknown", "they reach an operation that incite has no rule for"},
+  };
+  const auto found = clauses.find(reason);
+  return found == clauses.end() ? std::string() : found->second;
+}
+
+}  // namespace incite

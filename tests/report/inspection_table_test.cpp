@@ -1,0 +1,117 @@
+#include "incite/report/inspection_table.hpp"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "support/unit_maps.hpp"
+
+namespace incite {
+namespace {
+
+/// A parameter of some elements, which node 0 reads.
+void add_parameter(Program& program, int64_t elements, bool is_buffer = false) {
+  Value value;
+  value.kind = Value::Kind::parameter;
+  value.content = at::zeros({elements});
+  value.is_buffer = is_buffer;
+  program.nodes.resize(1);
+  program.nodes[0].inputs.push_back(static_cast<ValueId>(program.values.size()));
+  program.values.push_back(std::move(value));
+}
+
+/// Four layers: two that are tied, one of which a unit is pinned in two places, and the head.
+Inspection small_inspection() {
+  test::UnitMapBuilder builder(4);
+  builder.add(0, {{0, 0}, {1, 0}});
+  builder.add(0, {{0, 1}, {1, 1}});
+  builder.add(1, {{2, 0}});
+  builder.add(1, {{2, 1}}, /*pinned=*/true);
+  builder.add_layer(3, 2, 2, /*pinned=*/true);
+  builder.set_head(3);
+  Inspection inspection;
+  inspection.map = builder.build();
+  for (size_t l = 0; l < 4; ++l)
+    inspection.map.layers[l].name = std::vector<std::string>{"stem", "block.conv", "mid", "fc"}[l];
+  inspection.map.pins = {{-1, "", "", "output", {4, 5}},
+                         {7, "aten::softmax", "net.py:31", "reduced", {3}},
+                         {9, "aten::softmax", "net.py:40", "reduced", {3}}};
+  inspection.kind = OutputKind::logits;
+  inspection.outputs = 2;
+  inspection.removable_parameters = 300;
+  // The second layer shares the first one's weight; a buffer does not count.
+  add_parameter(inspection.program, 1190);
+  add_parameter(inspection.program, 10);
+  add_parameter(inspection.program, 5, /*is_buffer=*/true);
+  inspection.map.layers[0].weight = inspection.map.layers[1].weight = 0;
+  inspection.map.layers[1].bias = 1;
+  return inspection;
+}
+
+TEST(InspectionTable, SaysWhichUnitsCanBeRemovedAndWhatPinsTheOthers) {
+  // 1200 / (1200 - 300) = 1.33.
+  EXPECT_EQ(to_table(small_inspection()),
+            "group  layers   units  removable  parameters  pinned by\n"
+            "-----  -------  -----  ---------  ----------  ---------\n"
+            "    0  stem +1      2          2       1,200\n"
+            "    1  mid          2          1           0  reduced\n"
+            "    2  fc           2          0           0  output\n"
+            "\n"
+            "why      operation           places  first at   units  layers\n"
+            "-------  ------------------  ------  ---------  -----  ------\n"
+            "output   the model's output       1                 2  fc\n"
+            "reduced  aten::softmax            2  net.py:31      1  mid\n"
+            "\n"
+            "Units are pinned, which means that they can't be removed, because\n"
+            "  output   they are the model's outputs\n"
+            "  reduced  a softmax, or a mean, sum or pooling over channels, mixes them\n"
+            "\n"
+            "Parameters: 1,200, of which 300 (25.00 %) can be removed\n"
+            "Compression: at most 1.33x, before a new head\n"
+            "Outputs: 2 (logits), from layer 'fc'\n"
+            "Decompose: will work\n");
+}
+
+TEST(InspectionTable, NamesAllLayersAndPinsWhereItIsAskedTo) {
+  const std::string text = to_table(small_inspection(), {0, /*full=*/true});
+  EXPECT_NE(text.find("    0  stem, block.conv      2          2       1,200\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("reduced  aten::softmax            1  net.py:31      1  mid\n"
+                      "reduced  aten::softmax            1  net.py:40      1  mid\n"),
+            std::string::npos)
+      << text;
+}
+
+TEST(InspectionTable, FitsTheTerminal) {
+  Inspection inspection = small_inspection();
+  inspection.map.layers[0].name = "encoder.layers.encoder_layer_11.self_attention.out_proj";
+  const std::string text = to_table(inspection, {60, false});
+  EXPECT_EQ(text.substr(0, text.find("\n\n") + 1),
+            "group  layers        units  removable  parameters  pinned by\n"
+            "-----  ------------  -----  ---------  ----------  ---------\n"
+            "    0  enco...oj +1      2          2       1,200\n"
+            "    1  mid               2          1           0  reduced\n"
+            "    2  fc                2          0           0  output\n");
+}
+
+TEST(InspectionTable, LeavesAReasonThatItDoesNotKnowUnexplained) {
+  Inspection inspection = small_inspection();
+  inspection.map.pins[1].reason = inspection.map.pins[2].reason = "strange";
+  const std::string text = to_table(inspection);
+  EXPECT_NE(text.find("strange  aten::softmax"), std::string::npos) << text;
+  EXPECT_NE(text.find("because\n  output  they are the model's outputs\n\n"), std::string::npos) << text;
+}
+
+TEST(InspectionTable, SaysThatThereIsNoHeadAndNothingToRemove) {
+  Inspection inspection;
+  inspection.outputs = 3;
+  inspection.refusal.emplace(ExitCode::unsupported, "no unit can be removed");
+  EXPECT_EQ(to_table(inspection),
+            "group  layers  units  removable  parameters  pinned by\n"
+            "-----  ------  -----  ---------  ----------  ---------\n"
+            "\n"
+            "Parameters: 0, of which 0 (0.00 %) can be removed\n"
+            "Outputs: 3 (other), from no one layer\n"
+            "Decompose: refuses this as things stand, exit code 6\n");
+}
+
+}  // namespace
+}  // namespace incite
