@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <charconv>
+#include <cstdlib>
 #include <iostream>
 #include <thread>
 
@@ -16,7 +17,8 @@ void add_common_options(CLI::App& verb, CommonOptions& common) {
   verb.add_flag("--json", common.json, "Print one JSON document to stdout in place of the table")->group("Output");
   verb.add_flag("-q,--quiet", common.quiet, "Print errors only")->group("Output")->excludes("--json");
   verb.add_flag("-v,--verbose", common.verbose, "Log what is done to stderr")->group("Output");
-  verb.add_option("--threads", common.threads, "CPU threads, 1 to 1024; default: one for each core")
+  verb.add_option("--threads", common.threads,
+                  "CPU threads, 1 to 1024; default: as OMP_NUM_THREADS says, else one for each core")
       ->check(in_range(1, 1024, true, "1 to 1024 threads"))
       ->group("Machine");
 }
@@ -72,7 +74,11 @@ void apply(const CommonOptions& common) {
   spdlog::set_default_logger(std::move(logger));
   spdlog::set_level(common.quiet ? spdlog::level::err : common.verbose ? spdlog::level::info : spdlog::level::warn);
   const unsigned int cores = std::max(std::thread::hardware_concurrency(), 1U);
-  at::set_num_threads(common.threads > 0 ? common.threads : static_cast<int>(cores));
+  if (common.threads > 0) {
+    at::set_num_threads(common.threads);
+  } else if (std::getenv("OMP_NUM_THREADS") == nullptr) {
+    at::set_num_threads(static_cast<int>(cores));
+  }
 }
 
 Progress make_progress(const CommonOptions& common) {

@@ -5,6 +5,8 @@
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/ir/ir.h>
 
+#include <algorithm>
+#include <cctype>
 #include <map>
 #include <memory>
 #include <sstream>
@@ -69,7 +71,10 @@ class Writer {
   }
 
   // Names of classes must be identifiers: "features.0" becomes "Module_features_0".
-  jit::Module make_module(const Part& part, const std::string& name) {
+  jit::Module make_module(const Part& part, std::string name) {
+    std::replace_if(
+        name.begin(), name.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '_'; },
+        '_');
     jit::Module module(c10::QualifiedName("__torch__." + name), unit_, /*shouldMangle=*/true);
     for (const auto& [key, id] : part.tensors) {
       const Value& value = program_.value(id);

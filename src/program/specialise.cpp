@@ -96,13 +96,36 @@ bool same(const c10::IValue& a, const c10::IValue& b) {
 /// Operators that look at a tensor's shape or type, never at its content.
 bool reads_shape_only(const std::string& op) {
   static const std::set<std::string> ops = {
-      "aten::size",       "aten::dim",        "aten::len",           "aten::numel",     "aten::stride",
-      "aten::is_cuda",    "prim::is_cuda",    "prim::device",        "prim::dtype",     "prim::layout",
-      "prim::shape",      "aten::zeros_like", "aten::ones_like",     "aten::full_like", "aten::new_zeros",
-      "aten::new_ones",   "aten::new_full",   "aten::empty_like",    "aten::new_empty", "aten::is_floating_point",
-      "aten::is_complex", "aten::get_device", "aten::is_contiguous", "aten::sym_size",  "prim::requires_grad",
-      "aten::__is__",     "aten::__isnot__"};
+      "aten::size",          "aten::dim",        "aten::len",           "aten::numel",
+      "aten::stride",        "aten::is_cuda",    "prim::is_cuda",       "prim::device",
+      "prim::dtype",         "prim::layout",     "prim::shape",         "aten::zeros_like",
+      "aten::ones_like",     "aten::full_like",  "aten::new_zeros",     "aten::new_ones",
+      "aten::new_full",      "aten::empty_like", "aten::new_empty",     "aten::is_floating_point",
+      "aten::is_complex",    "aten::get_device", "aten::is_contiguous", "aten::sym_size",
+      "prim::requires_grad", "prim::is_cpu",     "prim::is_xla",        "prim::is_sparse",
+      "prim::is_sparse_csr", "prim::is_mkldnn",  "prim::is_quantized",  "prim::is_nested",
+      "prim::is_meta",       "prim::is_mps",     "prim::itemsize",      "prim::nbytes",
+      "aten::is_same_size",  "prim::ndim",       "aten::__is__",        "aten::__isnot__"};
   return ops.contains(op);
+}
+
+bool writes(const c10::FunctionSchema& schema) {
+  return std::any_of(schema.arguments().begin(), schema.arguments().end(), [](const c10::Argument& argument) {
+    return argument.alias_info() != nullptr && argument.alias_info()->isWrite();
+  });
+}
+
+/// Whether any node of a block writes to a tensor in place.
+bool any_writes(const jit::Block* block) {
+  for (const jit::Node* node : block->nodes()) {
+    const auto* schema = node->maybeSchema();
+    const bool tensor = !node->inputs().empty() && node->input(0)->type()->isSubtypeOf(*c10::TensorType::get());
+    if (tensor && schema != nullptr && writes(*schema)) return true;
+    for (const jit::Block* inner : node->blocks()) {
+      if (any_writes(inner)) return true;
+    }
+  }
+  return false;
 }
 
 bool is_dropout(const std::string& op) {
@@ -126,6 +149,7 @@ class Specialiser {
               const std::vector<Argument>& arguments, const std::string& file)
       : file_(file), graph_(frozen.get_method("forward").graph()->copy()) {
     jit::Inline(*graph_);
+    writes_ = any_writes(graph_->block());
     program_.device = batches[0].device();
     INCITE_ASSERT(graph_->inputs().size() == arguments.size() + 1);
     for (const auto& parameter : original.named_parameters()) {
@@ -264,8 +288,37 @@ class Specialiser {
   // ---- Interpreting ---------------------------------------------------------------------------------------------
 
   void run_block(const jit::Block* block) {
-    for (const jit::Node* node : block->nodes())
+    const auto& dying = last_uses(block);
+    for (const jit::Node* node : block->nodes()) {
       run_node(node);
+      if (const auto dead = dying.find(node); dead != dying.end()) {
+        for (const jit::Value* value : dead->second)
+          known_.erase(value);
+      }
+    }
+  }
+
+  using LastUses = std::unordered_map<const jit::Node*, std::vector<const jit::Value*>>;
+
+  /// The values of a block that no node after a node reads: activations are freed as they are in any other run.
+  const LastUses& last_uses(const jit::Block* block) {
+    const auto [found, missing] = last_uses_.try_emplace(block);
+    if (!missing) return found->second;
+    LastUses& uses = found->second;
+    for (const jit::Node* node : block->nodes()) {
+      for (const jit::Value* value : node->outputs()) {
+        const jit::Node* last = node;
+        for (const jit::Use& use : value->uses()) {
+          const jit::Node* user = use.user;
+          while (user->owningBlock() != block)
+            user = user->owningBlock()->owningNode();
+          if (user == block->return_node() || last->isBefore(user)) last = user;
+          if (user == block->return_node()) break;
+        }
+        uses[last].push_back(value);
+      }
+    }
+    return uses;
   }
 
   void run_node(const jit::Node* node) {
@@ -300,7 +353,7 @@ class Specialiser {
   void run_constant(const jit::Node* node) {
     Known known;
     const auto content = jit::toIValue(node->output());
-    INCITE_ASSERT(content.has_value());
+    if (!content) return set(node->output(), std::move(known));  // a function, whose calls are inlined
     for (auto& at : known.at) {
       // Each run has its own copy: it may be written to in place.
       at = content->isTensor() && content->toTensor().defined() ? c10::IValue(content->toTensor().clone()) : *content;
@@ -678,11 +731,7 @@ class Specialiser {
       refuse(node,
              fmt::format("{} uses random numbers; incite decomposes models that give the same output every time", op));
     }
-    const bool writes =
-        std::any_of(schema->arguments().begin(), schema->arguments().end(), [](const c10::Argument& argument) {
-          return argument.alias_info() != nullptr && argument.alias_info()->isWrite();
-        });
-    if (writes) return run_in_place(node, op, *schema);
+    if (writes(*schema)) return run_in_place(node, op, *schema);
 
     const Operation operation = operation_of(node);
     const auto outputs = execute(node, operation);
@@ -699,13 +748,14 @@ class Specialiser {
     emit(node, op, schema->overload_name(), operation, outputs, content, parameter);
   }
 
-  /// Whether a recurrent network, which drops out between its layers when it is trained, is not.
+  /// Whether an operation that can drop out does not: its share is 0, or it is not being trained.
   bool is_still(const jit::Node* node, const std::string& op) {
-    static const std::set<std::string> ops = {"aten::lstm", "aten::gru", "aten::rnn_tanh", "aten::rnn_relu"};
-    if (!ops.contains(op) || node->inputs().size() != 9) return false;
-    const c10::IValue dropout = materialise(use(node->input(5), node), 0);
-    const c10::IValue training = materialise(use(node->input(6), node), 0);
-    return (dropout.isDouble() && dropout.toDouble() == 0) || (training.isBool() && !training.toBool());
+    static const std::set<std::string> recurrent = {"aten::lstm", "aten::gru", "aten::rnn_tanh", "aten::rnn_relu"};
+    const auto argument = [&](size_t i) { return materialise(use(node->input(i), node), 0); };
+    const auto none = [&](size_t i) { return argument(i).isDouble() && argument(i).toDouble() == 0; };
+    if (op == "aten::scaled_dot_product_attention") return none(4);
+    if (!recurrent.contains(op) || node->inputs().size() != 9) return false;
+    return none(5) || (argument(6).isBool() && !argument(6).toBool());
   }
 
   static bool depends(const Known& known, bool Known::*flag) {
@@ -715,6 +765,13 @@ class Specialiser {
   }
 
   static Operation operation_of(const jit::Node* node) {
+    if (node->schema().is_vararg()) {  // aten::format takes as many values as a number on top of them says
+      return
+          [operation = node->getOperation(), count = node->inputs().size()](std::vector<c10::IValue>& stack) mutable {
+            stack.emplace_back(static_cast<int64_t>(count));
+            operation(stack);
+          };
+    }
     return [operation = node->getOperation()](std::vector<c10::IValue>& stack) mutable { operation(stack); };
   }
 
@@ -727,6 +784,9 @@ class Specialiser {
         stack.push_back(materialise(use(input, node), s));
       operation(stack);
       INCITE_ASSERT(stack.size() == node->outputs().size());
+      for (c10::IValue& made : stack) {  // else each output would keep alive all that it was made from
+        if (made.isTensor() && made.toTensor().requires_grad()) made = made.toTensor().detach();
+      }
     }
     return stacks;
   }
@@ -823,7 +883,7 @@ class Specialiser {
 
   /// Notes that an output shares its first operand's memory.
   void note_view(const jit::Node* node, const std::string& op, const std::string& overload, const Known& made) {
-    if (!made.is_tensor() || !made.at[0].toTensor().defined() || node->inputs().empty()) return;
+    if (!writes_ || !made.is_tensor() || !made.at[0].toTensor().defined() || node->inputs().empty()) return;
     const Known& base = known_.at(node->input(0));
     if (!base.is_tensor() || !base.at[0].toTensor().defined()) return;
     if (!made.at[0].toTensor().is_alias_of(base.at[0].toTensor()) || identity(made) == identity(base)) return;
@@ -1032,6 +1092,8 @@ class Specialiser {
     }
   }
 
+  std::unordered_map<const jit::Block*, LastUses> last_uses_;
+  bool writes_ = false;                  // whether forward writes in place anywhere: only then views matter
   std::vector<Known> alive_;             // whose tensors the next two have for keys
   std::map<const void*, View> views_;    // by the tensor that is a view
   std::map<const void*, Known> newest_;  // by a tensor that was written to: what it is now
@@ -1047,8 +1109,8 @@ class Specialiser {
 }  // namespace
 
 Program specialise(const torch::jit::Module& original, const torch::jit::Module& frozen,
-                   const std::array<Batch, 2>& batches, const std::vector<Argument>& arguments, const OutputPath& output,
-                   const std::string& file) {
+                   const std::array<Batch, 2>& batches, const std::vector<Argument>& arguments,
+                   const OutputPath& output, const std::string& file) {
   return Specialiser(original, frozen, batches, arguments, file).run(output);
 }
 
