@@ -123,6 +123,7 @@ class Analysis {
   void check_parameters();
   void check_parameter(ValueId value);
   void finish_outputs();
+  size_t channels_of(int32_t layer) const;
   void build_units();
   void build_labels(const std::vector<int32_t>& unit_of);
   void build_groups();

@@ -79,17 +79,21 @@ void Analysis::finish_outputs() {
   pin(output, "output");
   const bool one_output = axes.empty() && output.defined() && shape(program_.output)[1] == 1;
   if (!one_output && axes != std::vector<int64_t>{1}) return;
-  const Flow whole = flows_[at_index(program_.output)];
-  const std::vector<int32_t> labels = labels_of(whole);
-  if (labels[0] == no_unit) return;
-  const int32_t layer = origin_[at_index(labels[0])].first;
-  for (size_t i = 0; i < labels.size(); ++i) {
-    if (labels[i] == no_unit || origin_[at_index(labels[i])] != std::pair(layer, static_cast<int32_t>(i))) return;
+  // The layer nearest to the output whose channels are the outputs, in order.
+  const std::vector<int32_t> labels = labels_of(output);
+  for (size_t first = 0; first + labels.size() <= parent_.size(); first += channels_of(origin_[first].first)) {
+    const int32_t layer = origin_[first].first;
+    if (channels_of(layer) != labels.size()) continue;
+    bool same = true;
+    for (size_t i = 0; i < labels.size() && same; ++i)
+      same = labels[i] != no_unit && find(static_cast<int32_t>(first + i)) == labels[i];
+    if (same) map_.head = layer;
   }
-  const Layer& last = map_.layers[at_index(layer)];
-  if (static_cast<int64_t>(labels.size()) == shape(last.output)[static_cast<size_t>(last.output_axis)]) {
-    map_.head = layer;
-  }
+}
+
+size_t Analysis::channels_of(int32_t layer) const {
+  const Layer& made = map_.layers[at_index(layer)];
+  return static_cast<size_t>(shape(made.output)[static_cast<size_t>(made.output_axis)]);
 }
 
 void Analysis::build_units() {

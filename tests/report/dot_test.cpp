@@ -43,7 +43,7 @@ def forward(self, x):
 )",
       {{"a.weight", at::randn({4, 3})}, {"b.weight", at::randn({2, 4})}}, at::randn({2, 3}));
   EXPECT_EQ(to_dot(inspection), std::string(head) +
-                                    R"dot(  input0 [label="input", shape=ellipse];
+                                    R"dot(  input0 [label="x", shape=ellipse];
   n0 [label="a\nlinear\n4 removable", fillcolor="0.580 0.28 1.000", tooltip="group 0, "];
   n2 [label="b\nlinear\n2 pinned", fillcolor="gray85", tooltip="group 1, "];
   output [label="output\n2 (logits)", shape=ellipse];
@@ -82,7 +82,7 @@ def forward(self, x):
       {{"a.weight", at::randn({4, 3})}, {"b.weight", at::randn({2, 4})}}, at::randn({2, 3}));
   inspection.program.nodes[1].source = "net.py:4";
   EXPECT_EQ(to_dot(inspection), std::string(head) +
-                                    R"dot(  input0 [label="input", shape=ellipse];
+                                    R"dot(  input0 [label="x", shape=ellipse];
   n0 [label="a\nlinear\n4 pinned", fillcolor="gray85", tooltip="group 0, "];
   n1 [label="softmax\npins: reduced\nnet.py:4", style=dashed, color=red3, tooltip="net.py:4"];
   n2 [label="b\nlinear\n2 pinned", fillcolor="gray85", tooltip="group 1, "];
