@@ -14,14 +14,14 @@ namespace incite::test {
 
 using Parameters = std::map<std::string, at::Tensor>;
 
-/// A TorchScript module with parameters; those with a dot in their name belong to submodules. Running statistics are
-/// buffers.
+/// A TorchScript module with parameters; those with a dot in their name belong to submodules. Running statistics,
+/// constants ("constant_mask") and what is not floating-point are buffers.
 inline torch::jit::Module module_with(const Parameters& parameters, const std::string& class_name = "__torch__.m") {
   torch::jit::Module module(class_name);
   std::map<std::string, Parameters> inner;
   for (const auto& [name, tensor] : parameters) {
     const size_t dot = name.find('.');
-    if (name.starts_with("running_")) {
+    if (name.starts_with("running_") || name.starts_with("constant_") || !tensor.is_floating_point()) {
       module.register_buffer(name, tensor);
     } else if (dot == std::string::npos) {
       module.register_parameter(name, tensor, /*is_buffer=*/false);
