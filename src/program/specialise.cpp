@@ -949,6 +949,9 @@ class Specialiser {
     if (view.op == "aten::transpose") {
       return apply(node, view.op, view.overload, {written, view.arguments[0], view.arguments[1]});
     }
+    if (view.op == "aten::squeeze" && view.overload == "dim") {
+      return apply(node, "aten::unsqueeze", "", {written, view.arguments[0]});
+    }
     if (view.op == "aten::unsqueeze") return apply(node, "aten::squeeze", "dim", {written, view.arguments[0]});
     if (view.op == "aten::permute") {
       const std::vector<int64_t> order = materialise(view.arguments[0], 0).toIntVector();

@@ -62,6 +62,8 @@ class Slicer {
   Program run() {
     cut_parameters();
     shrink_sizes();
+    for (const IndexArgument& index : map_.indices)
+      move_index(index);
     for (const Crop& crop : map_.crops)
       make_crop(crop);
     for (const Rearrangement& rearrangement : map_.rearrangements)
@@ -142,6 +144,17 @@ class Slicer {
     const ValueId product = nodes.back().outputs[0];
     nodes.push_back(make("aten::floordiv", "int", {product, sliced_.add_constant(all)}, c10::IntType::get(), source));
     node(id).inputs[input] = nodes.back().outputs[0];
+  }
+
+  void move_index(const IndexArgument& argument) {
+    const auto& units = map_.activations[static_cast<size_t>(argument.value)].units;
+    if (!any_removed(units, keep_)) return;
+    ValueId& input = node(argument.node).inputs[argument.input];
+    const int64_t named = sliced_.value(input).content.toInt();
+    const auto position = named < 0 ? named + static_cast<int64_t>(units.size()) : named;
+    const auto before =
+        std::count_if(units.begin(), units.begin() + position, [&](int32_t u) { return stays(keep_, u); });
+    input = sliced_.add_constant(static_cast<int64_t>(before));
   }
 
   /// Selects positions of a value along an axis: a slice where they follow one another.

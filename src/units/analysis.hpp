@@ -139,6 +139,7 @@ class Analysis {
   std::vector<Flow> flows_;                          // by value
   std::map<ValueId, std::vector<Flow>> list_flows_;  // of the lists that layout operations make
   std::map<NodeId, Layout> layouts_;
+  std::set<NodeId> whole_;  // layout operations whose input can't be cut
   std::vector<SizeArgument> sizes_;
   std::vector<bool> fixed_;  // by value
   std::map<ValueId, NodeId> makers_;

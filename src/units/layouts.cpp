@@ -36,7 +36,9 @@ void Analysis::resolve_layouts() {
     changed = settle_what_is_touched();
     for (const auto& [id, layout] : layouts_)
       changed = resolve_layout(id, layout) || changed;
-    if (changed) map_.rearrangements.clear();
+    if (!changed) continue;
+    map_.rearrangements.clear();
+    map_.indices.clear();
   }
 }
 
@@ -65,20 +67,23 @@ bool Analysis::resolve_layout(NodeId id, const Layout& layout) {
   const Flow from = final_flow(layout.input);
   const std::vector<int64_t> axes = axes_of(from);
   const bool plain = axes.size() <= 1 && !meet(axes, layout.sensitive);
+  if (plain || whole_.contains(id)) return false;
   for (const ValueId output : program_.node(id).outputs) {
-    const Flow to = final_flow(output);
     // What varies along several axes is read by layout operations alone: they are resolved in its stead.
-    if (!to.defined() || axes_of(to).size() > 1 || plain) continue;
-    if (axes_of(to).empty()) continue;  // one label, which is pinned
+    if (axes_of(final_flow(output)).size() > 1) continue;
     if (auto found = rearrangement(output)) {
       map_.rearrangements.push_back(std::move(*found));
+      continue;
+    }
+    if (axes.size() == 1 && program_.node(id).op == "aten::select") {
+      map_.indices.push_back({id, 2, layout.input});
       continue;
     }
     id_ = id;
     if (axes.size() > 1 && settle_beside(layout.input, layout.sensitive)) return true;
     if (axes.size() > 1 && settle_beside(layout.input, {})) return true;
     pin(from, "layout");
-    flows_[static_cast<size_t>(output)] = Flow();
+    whole_.insert(id);
     return true;
   }
   return false;
@@ -100,8 +105,9 @@ std::optional<Rearrangement> Analysis::rearrangement(ValueId value) {
     source = layout->input;
   } while (axes_of(final_flow(source)).size() > 1);
 
-  const std::vector<int64_t> axes = axes_of(final_flow(value));
-  if (axes_of(final_flow(source)) != axes || rank(source) != rank(value)) return std::nullopt;
+  const std::vector<int64_t> axes = axes_of(final_flow(source));
+  const std::vector<int64_t> own = axes_of(final_flow(value));  // none where it is of one unit, or of none
+  if (axes.size() != 1 || (!own.empty() && own != axes) || rank(source) != rank(value)) return std::nullopt;
   Rearrangement made{value, source, axes[0], {}};
   if (sample_.batch_axes[static_cast<size_t>(source)] == made.axis) return std::nullopt;
 

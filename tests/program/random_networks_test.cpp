@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include "incite/base/random.hpp"
 #include "incite/program/executor.hpp"
@@ -137,19 +138,69 @@ TEST(RandomNetworks, SlicesAreTheMaskedOriginal) {
   EXPECT_GE(moved, cut * 95 / 100);
 }
 
-/// The cluster's weights and biases multiplied for real, as the paper does.
+/// Multiplies what a node makes, position by position, in the program itself.
+void scale_value(Program& program, ValueId value, const at::Tensor& factors) {
+  const NodeId maker = program.maker(value);
+  Value unscaled;
+  unscaled.type = c10::TensorType::get();
+  const ValueId before = program.add(std::move(unscaled));
+  for (ValueId& output : program.nodes[static_cast<size_t>(maker)].outputs) {
+    if (output == value) output = before;
+  }
+  Node multiply;
+  multiply.op = "aten::mul";
+  multiply.overload = "Tensor";
+  multiply.inputs = {before, program.add_constant(factors)};
+  multiply.outputs = {value};
+  multiply.run = find_operation("aten::mul", "Tensor");
+  program.nodes.insert(program.nodes.begin() + maker + 1, std::move(multiply));
+}
+
+bool holds(const Cluster& cluster, int32_t unit) {
+  return std::find(cluster.units.begin(), cluster.units.end(), unit) != cluster.units.end();
+}
+
+/// The cluster's weights and biases multiplied for real, as the paper does. The units of a recurrent layer, and of a
+/// transposed convolution in groups, are not rows of its weight: what they give is multiplied.
 Program mutant(const Loaded& loaded, const Cluster& cluster, double factor) {
   Program mutated = loaded.program;
-  for (const int32_t unit : cluster.units) {
-    for (const Unit::Member& member : loaded.map.units[static_cast<size_t>(unit)].members) {
-      const Layer& layer = loaded.map.layers[static_cast<size_t>(member.layer)];
-      for (const ValueId id : {layer.weight, layer.bias}) {
-        if (id < 0) continue;
-        c10::IValue& content = mutated.values[static_cast<size_t>(id)].content;
-        at::Tensor changed = content.toTensor().clone();
-        changed.select(id == layer.weight ? layer.weight_axis : 0, member.channel).mul_(factor);
-        content = changed;
+  std::set<std::pair<ValueId, int64_t>> done;  // a weight may serve several layers
+  for (const Layer& layer : loaded.map.layers) {
+    const Node& node = loaded.program.node(layer.node);
+    const bool recurrent = node.op == "aten::lstm" || node.op == "aten::gru" || node.op.starts_with("aten::rnn");
+    const at::Tensor weight = loaded.program.value(layer.weight).content.toTensor();
+    const bool by_row = weight.size(layer.weight_axis) == static_cast<int64_t>(layer.units.size());
+    const bool grouped = node.op.starts_with("aten::conv_transpose") && layer.weight_axis == 0;
+    if (!recurrent && by_row && !grouped) {
+      for (size_t channel = 0; channel < layer.units.size(); ++channel) {
+        if (!holds(cluster, layer.units[channel])) continue;
+        for (const ValueId id : {layer.weight, layer.bias}) {
+          const auto row = static_cast<int64_t>(channel);
+          if (id < 0 || !done.emplace(id, row).second) continue;
+          c10::IValue& content = mutated.values[static_cast<size_t>(id)].content;
+          at::Tensor changed = content.toTensor().clone();
+          changed.select(id == layer.weight ? layer.weight_axis : 0, row).mul_(factor);
+          content = changed;
+        }
       }
+      continue;
+    }
+    std::vector<ValueId> outputs = layer.states;
+    outputs.push_back(layer.output);
+    for (const ValueId value : outputs) {
+      const Labels& labels = loaded.map.activations[static_cast<size_t>(value)];
+      if (labels.empty()) continue;
+      std::vector<int64_t> shape(static_cast<size_t>(labels.rank), 1);
+      shape[static_cast<size_t>(labels.axis)] = static_cast<int64_t>(labels.units.size());
+      at::Tensor factors = at::ones({shape[static_cast<size_t>(labels.axis)]});
+      for (size_t i = 0; i < labels.units.size(); ++i) {
+        if (holds(cluster, labels.units[i])) factors[static_cast<int64_t>(i)] = factor;
+      }
+      const auto& nodes = mutated.nodes;
+      const bool made = std::any_of(nodes.begin(), nodes.end(), [&](const Node& n) {
+        return std::find(n.outputs.begin(), n.outputs.end(), value) != n.outputs.end();
+      });
+      if (made) scale_value(mutated, value, factors.view(shape));
     }
   }
   return mutated;
@@ -180,6 +231,7 @@ at::Tensor effect(const Loaded& loaded, const Program& mutated, const Dataset& d
 Dataset small_dataset(const RandomNetwork& network, uint64_t seed) {
   Dataset data;
   data.input = network.input(9, seed);
+  if (network.vocabulary > 0) data.as_integers = {true};
   return data;
 }
 

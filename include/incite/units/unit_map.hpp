@@ -77,6 +77,14 @@ struct SizeArgument {
   ValueId value = -1;
 };
 
+/// A constant that names a position along the labelled axis of `value`: the index of a select. It counts the positions
+/// before it that stay.
+struct IndexArgument {
+  NodeId node = -1;
+  size_t input = 0;
+  ValueId value = -1;
+};
+
 /// A tensor made from parameters alone that meets units where a node reads it: it is made whole, and those of its
 /// positions whose units stay are selected for the node.
 struct Crop {
@@ -111,6 +119,7 @@ struct UnitMap {
       parameters;  ///< by value, by dimension: the unit of each position; empty: not cut
   std::vector<Reader> readers;
   std::vector<SizeArgument> sizes;
+  std::vector<IndexArgument> indices;
   std::vector<Crop> crops;
   std::vector<Rearrangement> rearrangements;
   std::vector<Feedback> feedbacks;
