@@ -946,6 +946,15 @@ class Specialiser {
       inputs.insert(inputs.end(), view.arguments.begin(), view.arguments.end());
       return apply(node, view.op + "_scatter", "", std::move(inputs));
     }
+    if (view.op == "aten::narrow") {
+      const auto dimension = fixed_int(view.arguments[0]);
+      const auto first = fixed_int(view.arguments[1]);
+      const auto length = fixed_int(view.arguments[2]);
+      if (dimension && first && length && *first >= 0) {
+        return apply(node, "aten::slice_scatter", "",
+                     {view.base, written, integer(*dimension), integer(*first), integer(*first + *length), integer(1)});
+      }
+    }
     if (view.op == "aten::transpose") {
       return apply(node, view.op, view.overload, {written, view.arguments[0], view.arguments[1]});
     }

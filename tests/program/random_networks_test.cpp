@@ -235,6 +235,10 @@ Dataset small_dataset(const RandomNetwork& network, uint64_t seed) {
   return data;
 }
 
+/// What rounding in float32 can add to a score: a few units in the last place of each sample's outputs, which are about
+/// 1, for 9 samples and 3 factors.
+constexpr double rounding = 9 * 3 * 4e-6;
+
 TEST(RandomNetworks, ScoresAreThoseOfMutantsMadeAndRunOneByOne) {
   int64_t compared = 0;
   for_each_network([&](uint64_t seed, Loaded& loaded) {
@@ -260,7 +264,7 @@ TEST(RandomNetworks, ScoresAreThoseOfMutantsMadeAndRunOneByOne) {
         if (metric == Metric::flips) {
           EXPECT_TRUE(found.equal(expected)) << found << expected;
         } else {
-          EXPECT_TRUE(at::allclose(found, expected, 1e-4, 1e-5)) << found << expected;
+          EXPECT_TRUE(at::allclose(found, expected, 1e-4, rounding)) << found << expected;
         }
         ++compared;
       }
@@ -288,7 +292,8 @@ TEST(RandomNetworks, ScoresDoNotDependOnBatching) {
       if (metric == Metric::flips) {
         EXPECT_TRUE(together.scores.equal(apart.scores));
       } else {
-        EXPECT_TRUE(at::allclose(together.scores, apart.scores, 1e-4, 1e-6));
+        EXPECT_TRUE(at::allclose(together.scores, apart.scores, 1e-4, rounding))
+            << (together.scores - apart.scores).abs().max() << together.scores.abs().max();
       }
     }
   });
