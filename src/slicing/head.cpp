@@ -178,7 +178,7 @@ at::Tensor least_squares(const at::Tensor& features, const at::Tensor& values) {
   return at::linalg_solve(gram, features.t().mv(values) / samples);
 }
 
-/// What a regression's outputs lack.
+/// How far a regression's outputs are from values.
 at::Tensor residuals(const HeadData& data, const at::Tensor& outputs, const at::Tensor& values) {
   if (!data.rectified) return outputs - values;
   return at::where(values > 0, outputs - values, outputs.clamp_min(0));
@@ -207,7 +207,7 @@ Head least_absolute_deviation(const HeadData& data, const HeadParams& params) {
 }
 
 /// A convolution that computes at each position from that position alone, all channels from all.
-bool is_pointwise(const Program& program, const Node& node) {
+bool is_pointwise(const Program& program, const Node& node, ValueId weight) {
   const bool general = node.op == "aten::_convolution";
   if (!general && node.op != "aten::conv1d" && node.op != "aten::conv2d" && node.op != "aten::conv3d") return false;
   const auto argument = [&](size_t i) { return program.value(node.inputs[i]).content; };
@@ -216,7 +216,7 @@ bool is_pointwise(const Program& program, const Node& node) {
     const std::vector<int64_t> list = argument(i).toIntVector();
     return std::all_of(list.begin(), list.end(), [number](int64_t element) { return element == number; });
   };
-  const at::IntArrayRef kernel = argument(1).toTensor().sizes().slice(2);
+  const at::IntArrayRef kernel = program.value(weight).content.toTensor().sizes().slice(2);
   return std::all_of(kernel.begin(), kernel.end(), [](int64_t size) { return size == 1; }) && all_are(3, 1) &&
          all_are(4, 0) && all_are(5, 1) && argument(general ? 8 : 6) == c10::IValue(1) &&
          !(general && argument(6).toBool());
@@ -282,7 +282,7 @@ FittableHead fittable_head(const Program& program, const UnitMap& map, Task task
   OutputPath path = output_path(program, map);
   // A convolution that is not pooled has one position: else its channels would not be the outputs.
   const bool reads_rows =
-      node.op == "aten::linear" ? head.output_axis == 1 || path.pooled : is_pointwise(program, node);
+      node.op == "aten::linear" ? head.output_axis == 1 || path.pooled : is_pointwise(program, node, head.weight);
   if (!reads_rows) {
     fail(ExitCode::unsupported,
          "the output layer '{}' is neither linear over [samples, features] nor a linear layer or 1x1 convolution with "

@@ -194,6 +194,15 @@ TEST(OutputPath, PassesGlobalAveragePooling) {
   expect_pooled_logits(path_after_tokens("y.mean(1)"), 0);
 }
 
+TEST(OutputPath, PassesGlobalAveragePoolingOfOneOutput) {
+  for (const char* pool : {"y.mean([2, 3])", "torch.adaptive_avg_pool2d(torch.relu(y), 1).flatten(1)"}) {
+    const OutputPath path = path_of(std::string("y = torch.conv2d(x, self.c.weight)\n    return ") + pool,
+                                    {{"c.weight", at::randn({1, 6, 1, 1})}}, at::randn({4, 6, 5, 5}));
+    EXPECT_EQ(path.kind, OutputKind::logits) << pool;
+    EXPECT_TRUE(path.pooled) << pool;
+  }
+}
+
 TEST(OutputPath, PassesRelusBeforeAndAfterPooling) {
   expect_pooled_logits(path_after_convolution(2, "torch.adaptive_avg_pool2d(torch.relu(y), 1).flatten(1)"), 1);
   expect_pooled_logits(path_after_convolution(2, "torch.relu(torch.adaptive_avg_pool2d(y, 1).flatten(1))"), 1);
