@@ -274,14 +274,15 @@ class Decomposer {
   }
 
   Program with_new_head(const Program& body, const Selection& keep, int64_t output) {
-    const Layer& head = fittable_head(program_, map_, task_);
+    const FittableHead place = fittable_head(program_, map_, task_);
+    const Layer& head = place.layer;
     const at::Tensor samples = head_samples(body);
     HeadData data;
-    data.features = head_features(body, head, samples);
+    data.features = head_features(body, place, samples);
     data.has_bias = head.bias >= 0;
     data.kind = kind_;
     Head original;
-    original.weight = body.value(head.weight).content.toTensor();
+    original.weight = body.value(head.weight).content.toTensor().flatten(1);
     if (data.has_bias) original.bias = body.value(head.bias).content.toTensor();
     HeadParams params;
     params.method = options_.head;
@@ -292,6 +293,7 @@ class Decomposer {
       data.positive = (fit_.classes.index_select(0, samples) == output).to(device_);
       fitted = fit_classification_head(data, original, output, params);
     } else {
+      data.rectified = !place.relus.empty();
       data.values = fit_.values.index_select(0, samples).select(1, output).contiguous().to(device_);
       fitted = fit_regression_head(data, original, output, params);
     }
@@ -307,14 +309,8 @@ class Decomposer {
     for (size_t i = 0; i < module.values.size(); ++i) {  // the rest is the body's, which may be repaired
       if (module.values[i].kind == Value::Kind::parameter) module.values[i].content = body.values[i].content;
     }
-    replace(module, head.weight, fitted.weight);
-    if (data.has_bias) replace(module, head.bias, fitted.bias);
+    put_head(place, fitted, task_, module);
     return module;
-  }
-
-  static void replace(Program& module, ValueId parameter, const at::Tensor& content) {
-    c10::IValue& old = module.values[static_cast<size_t>(parameter)].content;
-    old = content.to(old.toTensor().options());
   }
 
   /// Samples to fit heads on: all, or as many as the memory holds in double precision.
@@ -326,12 +322,12 @@ class Decomposer {
   }
 
   /// What the body gives its head: [samples, features]. The body is run once.
-  at::Tensor head_features(const Program& body, const Layer& head, const at::Tensor& samples) const {
+  at::Tensor head_features(const Program& body, const FittableHead& head, const at::Tensor& samples) const {
     constexpr int64_t batch = 1024;
     const at::NoGradGuard no_grad;
     const Executor executor(body);
     std::vector<bool> keep(body.values.size(), false);
-    const NodeId node = body.maker(head.output);
+    const NodeId node = body.maker(head.layer.output);
     const ValueId read = body.node(node).inputs[0];
     keep[static_cast<size_t>(read)] = true;
     std::vector<at::Tensor> features;
@@ -339,7 +335,7 @@ class Decomposer {
       Environment environment =
           executor.start(data_.batch(samples.narrow(0, first, std::min(batch, samples.size(0) - first)), device_));
       executor.run(environment, 0, node, keep);
-      features.push_back(environment[static_cast<size_t>(read)].toTensor());
+      features.push_back(head.features(environment[static_cast<size_t>(read)].toTensor()));
     }
     return at::cat(features);
   }

@@ -178,6 +178,12 @@ at::Tensor least_squares(const at::Tensor& features, const at::Tensor& values) {
   return at::linalg_solve(gram, features.t().mv(values) / samples);
 }
 
+/// How far a regression's outputs are from values.
+at::Tensor residuals(const HeadData& data, const at::Tensor& outputs, const at::Tensor& values) {
+  if (!data.rectified) return outputs - values;
+  return at::where(values > 0, outputs - values, outputs.clamp_min(0));
+}
+
 Head least_absolute_deviation(const HeadData& data, const HeadParams& params) {
   const Standardised s = standardise(data.features, data.has_bias);
   const at::Tensor values = data.values.to(at::kDouble);
@@ -185,18 +191,65 @@ Head least_absolute_deviation(const HeadData& data, const HeadParams& params) {
   const at::Tensor row = variable(least_squares(s.features, values - centre));
   const at::Tensor offset = variable(centre);
   const std::vector<at::Tensor> parameters = data.has_bias ? std::vector{row, offset} : std::vector{row};
-  const double scale = std::max((at::mv(s.features, row) + offset - values).abs().mean().item<double>(), 1e-12);
+  const double scale =
+      std::max(residuals(data, at::mv(s.features, row) + offset, values).abs().mean().item<double>(), 1e-12);
   for (const double sharpness : {1.0, 0.1, 0.01}) {
     const double width = scale * sharpness;
     // |r| is not smooth: sqrt(r² + width²) is, and comes near it as the width falls.
     minimise(parameters, params.iterations, [&] {
-      const at::Tensor residual = at::mv(s.features, row) + offset - values;
+      const at::Tensor residual = residuals(data, at::mv(s.features, row) + offset, values);
       return ((residual / width).square() + 1.0).sqrt().mean() * sharpness;
     });
   }
   const Head head = unstandardise(row.detach(), offset.detach(), s);
   return {head.weight.unsqueeze(0).to(at::kFloat),
           data.has_bias ? head.bias.unsqueeze(0).to(at::kFloat) : at::Tensor()};
+}
+
+/// A convolution that computes at each position from that position alone, all channels from all.
+bool is_pointwise(const Program& program, const Node& node, ValueId weight) {
+  const bool general = node.op == "aten::_convolution";
+  if (!general && node.op != "aten::conv1d" && node.op != "aten::conv2d" && node.op != "aten::conv3d") return false;
+  const auto argument = [&](size_t i) { return program.value(node.inputs[i]).content; };
+  const auto all_are = [&](size_t i, int64_t number) {
+    if (!argument(i).isIntList()) return false;  // padding="same"
+    const std::vector<int64_t> list = argument(i).toIntVector();
+    return std::all_of(list.begin(), list.end(), [number](int64_t element) { return element == number; });
+  };
+  const at::IntArrayRef kernel = program.value(weight).content.toTensor().sizes().slice(2);
+  return std::all_of(kernel.begin(), kernel.end(), [](int64_t size) { return size == 1; }) && all_are(3, 1) &&
+         all_are(4, 0) && all_are(5, 1) && argument(general ? 8 : 6) == c10::IValue(1) &&
+         !(general && argument(6).toBool());
+}
+
+/// Puts a tensor in the place of a parameter, whose shape it gets but for the number of rows.
+void replace(Program& module, ValueId parameter, const at::Tensor& rows) {
+  c10::IValue& content = module.values[static_cast<size_t>(parameter)].content;
+  const at::Tensor old = content.toTensor();
+  std::vector<int64_t> shape = old.sizes().vec();
+  shape[0] = rows.size(0);
+  content = rows.to(old.options()).reshape(shape);
+}
+
+/// Makes all that reads the output of an operation on one tensor read that tensor.
+void bypass(Program& module, ValueId value) {
+  const ValueId source = module.node(module.maker(value)).inputs[0];
+  for (Node& node : module.nodes)
+    std::replace(node.inputs.begin(), node.inputs.end(), value, source);
+  if (module.output == value) module.output = source;
+}
+
+void rectify_output(Program& module) {
+  Node relu;
+  relu.op = "aten::relu";
+  relu.run = find_operation(relu.op, "");
+  relu.inputs = {module.output};
+  relu.source = module.node(module.maker(module.output)).source;
+  Value output;
+  output.type = c10::TensorType::get();
+  module.output = module.add(std::move(output));
+  relu.outputs = {module.output};
+  module.nodes.push_back(std::move(relu));
 }
 
 }  // namespace
@@ -213,7 +266,12 @@ const char* to_string(HeadMethod method) {
   throw std::logic_error("a head method without a name");
 }
 
-const Layer& fittable_head(const Program& program, const UnitMap& map, Task task) {
+at::Tensor FittableHead::features(const at::Tensor& read) const {
+  if (read.dim() == 2) return read;
+  return read.movedim(layer.output_axis, 1).flatten(2).mean(2);
+}
+
+FittableHead fittable_head(const Program& program, const UnitMap& map, Task task) {
   constexpr const char* advice = "use --head original";
   if (map.head < 0) {
     fail(ExitCode::unsupported,
@@ -221,9 +279,14 @@ const Layer& fittable_head(const Program& program, const UnitMap& map, Task task
   }
   const Layer& head = map.layers[static_cast<size_t>(map.head)];
   const Node& node = program.node(head.node);
-  if (node.op != "aten::linear" || head.output_axis != 1) {
+  OutputPath path = output_path(program, map);
+  // A convolution that is not pooled has one position: else its channels would not be the outputs.
+  const bool reads_rows =
+      node.op == "aten::linear" ? head.output_axis == 1 || path.pooled : is_pointwise(program, node, head.weight);
+  if (!reads_rows) {
     fail(ExitCode::unsupported,
-         "the output layer '{}' is not a linear layer over [samples, features], so no head can be fitted; {}",
+         "the output layer '{}' is neither linear over [samples, features] nor a linear layer or 1x1 convolution with "
+         "global average pooling after it, so no head can be fitted; {}",
          head.name, advice);
   }
   for (const int32_t unit : head.units) {
@@ -233,13 +296,12 @@ const Layer& fittable_head(const Program& program, const UnitMap& map, Task task
            advice);
     }
   }
-  const OutputKind kind = output_kind(program, map);
-  const bool fits = task == Task::classification ? kind != OutputKind::other : kind == OutputKind::logits;
+  const bool fits = task == Task::classification ? path.kind != OutputKind::other : path.kind == OutputKind::logits;
   if (!fits) {
     fail(ExitCode::unsupported, "after the output layer '{}' stand operations that a fitted head can't pass ({}); {}",
-         head.name, to_string(kind), advice);
+         head.name, to_string(path.kind), advice);
   }
-  return head;
+  return {head, std::move(path.relus)};
 }
 
 Head fit_classification_head(const HeadData& data, const Head& original, int64_t output, const HeadParams& params) {
@@ -258,7 +320,18 @@ Head fit_regression_head(const HeadData& data, const Head& original, int64_t out
   const Head start{original.weight.narrow(0, output, 1).clone(),
                    data.has_bias ? original.bias.narrow(0, output, 1).clone() : at::Tensor()};
   return adam(data.features, data.values.unsqueeze(1), start, params,
-              [](const at::Tensor& outputs, const at::Tensor& targets) { return (outputs - targets).abs().mean(); });
+              [&data](const at::Tensor& outputs, const at::Tensor& targets) {
+                return residuals(data, outputs, targets).abs().mean();
+              });
+}
+
+void put_head(const FittableHead& head, const Head& fitted, Task task, Program& module) {
+  replace(module, head.layer.weight, fitted.weight);
+  if (fitted.bias.defined()) replace(module, head.layer.bias, fitted.bias);
+  for (const ValueId relu : head.relus)
+    bypass(module, relu);
+  if (task == Task::regression && !head.relus.empty()) rectify_output(module);
+  module.remove_dead_nodes();
 }
 
 }  // namespace incite

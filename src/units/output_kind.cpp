@@ -26,15 +26,46 @@ const char* to_string(OutputKind kind) {
   throw std::logic_error("an output kind without a name");
 }
 
-OutputKind output_kind(const Program& program, const UnitMap& map) {
+namespace {
+
+/// Whether a node averages over all axes but the samples' and the channels', and reads the head through relus alone.
+bool pools_globally(const Program& program, const Node& node, const Layer& head) {
+  ValueId read = node.inputs[0];
+  while (read != head.output) {
+    if (!program.is_computed(read)) return false;
+    const Node& maker = program.node(program.maker(read));
+    if (maker.op != "aten::relu") return false;
+    read = maker.inputs[0];
+  }
+  const bool linear = program.node(head.node).op == "aten::linear";
+  const int64_t rank = linear ? head.output_axis + 1 : program.value(head.weight).content.toTensor().dim();
+  const auto is_list = [&](size_t input) { return program.value(node.inputs[input]).content.isIntList(); };
+  if (node.op == "aten::mean" && node.overload == "dim" && is_list(1)) {
+    std::set<int64_t> axes;
+    for (const int64_t axis : program.value(node.inputs[1]).content.toIntVector())
+      axes.insert(axis < 0 ? axis + rank : axis);
+    return static_cast<int64_t>(axes.size()) == rank - 2 && !axes.contains(0) && !axes.contains(head.output_axis);
+  }
+  static const std::set<std::string> adaptive = {"aten::adaptive_avg_pool1d", "aten::adaptive_avg_pool2d",
+                                                 "aten::adaptive_avg_pool3d"};
+  if (!adaptive.contains(node.op) || head.output_axis != 1 || !is_list(1)) return false;
+  const std::vector<int64_t> sizes = program.value(node.inputs[1]).content.toIntVector();
+  return static_cast<int64_t>(sizes.size()) == rank - 2 &&
+         std::all_of(sizes.begin(), sizes.end(), [](int64_t size) { return size == 1; });
+}
+
+}  // namespace
+
+OutputPath output_path(const Program& program, const UnitMap& map) {
   static const std::set<std::string> layout = {
       "aten::view", "aten::reshape", "aten::flatten",       "aten::squeeze", "aten::contiguous",  "aten::detach",
       "aten::size", "aten::to",      "prim::ListConstruct", "aten::clone",   "prim::NumToTensor", "aten::Int"};
-  if (map.head < 0) return OutputKind::other;
+  if (map.head < 0) return {};
   const Layer& head = map.layers[static_cast<size_t>(map.head)];
   std::vector<bool> after(program.values.size(), false);
   after[static_cast<size_t>(head.output)] = true;
-  OutputKind kind = OutputKind::logits;
+  OutputPath path;
+  path.kind = OutputKind::logits;
   for (const Node& node : program.nodes) {
     const bool reads =
         std::any_of(node.inputs.begin(), node.inputs.end(), [&](ValueId id) { return after[static_cast<size_t>(id)]; });
@@ -42,18 +73,26 @@ OutputKind output_kind(const Program& program, const UnitMap& map) {
     for (const ValueId id : node.outputs)
       after[static_cast<size_t>(id)] = true;
     if (layout.contains(node.op)) continue;
-    if (kind != OutputKind::logits) return OutputKind::other;
+    if (path.kind != OutputKind::logits) return {};
     if (node.op == "aten::softmax") {
-      kind = OutputKind::probabilities;
+      path.kind = OutputKind::probabilities;
     } else if (node.op == "aten::log_softmax") {
-      kind = OutputKind::log_probabilities;
+      path.kind = OutputKind::log_probabilities;
     } else if (node.op == "aten::sigmoid") {
-      kind = OutputKind::sigmoid;
+      path.kind = OutputKind::sigmoid;
+    } else if (node.op == "aten::relu") {
+      path.relus.push_back(node.outputs[0]);
+    } else if (!path.pooled && pools_globally(program, node, head)) {
+      path.pooled = true;
     } else {
-      return OutputKind::other;
+      return {};
     }
   }
-  return kind;
+  return path;
+}
+
+OutputKind output_kind(const Program& program, const UnitMap& map) {
+  return output_path(program, map).kind;
 }
 
 at::Tensor probabilities(const at::Tensor& outputs, OutputKind kind) {

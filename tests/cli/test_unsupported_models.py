@@ -80,14 +80,14 @@ def test_something_after_the_last_layer_that_a_new_head_cannot_pass(with_model: 
     cli.done(*DECOMPOSE, "--head", "original", "--quiet")
 
 
-def test_a_convolution_as_the_last_layer(cli: Cli) -> None:
+def test_a_convolution_of_several_positions_as_the_last_layer(cli: Cli) -> None:
     model = nn.Sequential(
-        nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, CLASSES, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+        nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, CLASSES, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()
     )
     networks.save(model, cli.folder / "model.pt")
     np.savez(cli.folder / "data.npz", x=np.random.default_rng(0).random((30, 1, 6, 6)), y=np.arange(30) % CLASSES)
     message = (
-        "the output layer '2' is not a linear layer over [samples, features], so no head can be fitted; "
-        "use --head original"
+        "the output layer '2' is neither linear over [samples, features] nor a linear layer or 1x1 convolution with "
+        "global average pooling after it, so no head can be fitted; use --head original"
     )
     cli.refused(6, message, *DECOMPOSE)

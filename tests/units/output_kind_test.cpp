@@ -1,6 +1,7 @@
 #include "incite/units/output_kind.hpp"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -127,6 +128,34 @@ TEST(LogOdds, KeepTheOrderOfExtremeLogits) {
   expect_rising(at::stack({own, at::zeros_like(own), at::zeros_like(own)}, 1), OutputKind::logits, 0);
 }
 
+OutputPath path_of(const std::string& source, const Parameters& parameters, const at::Tensor& input) {
+  const Program program = program_from("def forward(self, x):\n    " + source + "\n", parameters, input);
+  return output_path(program, analyse(program, sample_values(program, input)));
+}
+
+/// Of a model of a 1x1 convolution, [N, 6, ...] to [N, 3, ...], whose outputs `y` `after` makes what the model gives.
+OutputPath path_after_convolution(int64_t dimensions, const std::string& after) {
+  std::vector<int64_t> input = {4, 6}, weight = {3, 6};
+  for (int64_t i = 0; i < dimensions; ++i) {
+    input.push_back(i + 4);
+    weight.push_back(1);
+  }
+  return path_of(fmt::format("y = torch.conv{}d(x, self.c.weight, self.c.bias)\n    return {}", dimensions, after),
+                 {{"c.weight", at::randn(weight)}, {"c.bias", at::randn({3})}}, at::randn(input));
+}
+
+/// Of a model of a linear layer over positions, [N, 5, 6] to [N, 5, 3].
+OutputPath path_after_tokens(const std::string& after) {
+  return path_of("y = torch.linear(x, self.fc.weight, self.fc.bias)\n    return " + after,
+                 {{"fc.weight", at::randn({3, 6})}, {"fc.bias", at::randn({3})}}, at::randn({4, 5, 6}));
+}
+
+void expect_pooled_logits(const OutputPath& path, size_t relus) {
+  EXPECT_EQ(path.kind, OutputKind::logits);
+  EXPECT_TRUE(path.pooled);
+  EXPECT_EQ(path.relus.size(), relus);
+}
+
 /// The kind of a model of a linear layer, whose outputs `y` `after` makes what the model gives.
 OutputKind kind_after_linear(const std::string& after) {
   const at::Tensor input = at::randn({4, 6});
@@ -149,8 +178,66 @@ TEST(OutputKind, IsToldFromTheLastActivation) {
   EXPECT_EQ(kind_after_linear("torch.sigmoid(y)"), OutputKind::sigmoid);
 }
 
+TEST(OutputKind, IsLogitsAfterARelu) {
+  EXPECT_EQ(kind_after_linear("torch.relu(y)"), OutputKind::logits);
+  EXPECT_EQ(kind_after_linear("torch.relu_(y)"), OutputKind::logits);
+  EXPECT_EQ(kind_after_linear("torch.softmax(torch.relu(y), 1)"), OutputKind::probabilities);
+}
+
+TEST(OutputPath, PassesGlobalAveragePooling) {
+  expect_pooled_logits(path_after_convolution(1, "torch.adaptive_avg_pool1d(y, 1).flatten(1)"), 0);
+  expect_pooled_logits(path_after_convolution(1, "y.mean(-1)"), 0);
+  expect_pooled_logits(path_after_convolution(2, "torch.flatten(torch.adaptive_avg_pool2d(y, [1, 1]), 1)"), 0);
+  expect_pooled_logits(path_after_convolution(2, "y.mean([2, 3])"), 0);
+  expect_pooled_logits(path_after_convolution(2, "y.mean([-1, -2], True).flatten(1)"), 0);
+  expect_pooled_logits(path_after_convolution(3, "torch.adaptive_avg_pool3d(y, [1, 1, 1]).flatten(1)"), 0);
+  expect_pooled_logits(path_after_tokens("y.mean(1)"), 0);
+}
+
+TEST(OutputPath, PassesGlobalAveragePoolingOfOneOutput) {
+  for (const char* pool : {"y.mean([2, 3])", "torch.adaptive_avg_pool2d(torch.relu(y), 1).flatten(1)"}) {
+    const OutputPath path = path_of(std::string("y = torch.conv2d(x, self.c.weight)\n    return ") + pool,
+                                    {{"c.weight", at::randn({1, 6, 1, 1})}}, at::randn({4, 6, 5, 5}));
+    EXPECT_EQ(path.kind, OutputKind::logits) << pool;
+    EXPECT_TRUE(path.pooled) << pool;
+  }
+}
+
+TEST(OutputPath, PassesRelusBeforeAndAfterPooling) {
+  expect_pooled_logits(path_after_convolution(2, "torch.adaptive_avg_pool2d(torch.relu(y), 1).flatten(1)"), 1);
+  expect_pooled_logits(path_after_convolution(2, "torch.relu(torch.adaptive_avg_pool2d(y, 1).flatten(1))"), 1);
+  expect_pooled_logits(path_after_convolution(2, "torch.relu(torch.relu(torch.relu(y)).mean([2, 3]))"), 3);
+  expect_pooled_logits(path_after_tokens("torch.relu(y).mean(1)"), 1);
+}
+
+TEST(OutputPath, GoesOnAfterPooling) {
+  const OutputPath path = path_after_convolution(2, "torch.softmax(torch.relu(y).mean([2, 3]), 1)");
+  EXPECT_EQ(path.kind, OutputKind::probabilities);
+  EXPECT_TRUE(path.pooled);
+  EXPECT_EQ(path.relus.size(), 1U);
+}
+
+TEST(OutputPath, HasNothingOnItAfterALinearLayer) {
+  const OutputPath path =
+      path_of("return torch.linear(x, self.fc.weight)", {{"fc.weight", at::randn({3, 6})}}, at::randn({4, 6}));
+  EXPECT_EQ(path.kind, OutputKind::logits);
+  EXPECT_FALSE(path.pooled);
+  EXPECT_TRUE(path.relus.empty());
+}
+
+TEST(OutputKind, IsOtherAfterAnyOtherPooling) {
+  for (const char* after :
+       {"torch.adaptive_max_pool2d(y, [1, 1])[0].flatten(1)",
+        "torch.adaptive_avg_pool2d(y, [1, 2])[:, :, :, 0].flatten(1)", "y.mean(3)[:, :, 0]", "y.mean(2).mean(2)",
+        "y.amax([2, 3])", "y.sum([2, 3])", "torch.softmax(y, 1).mean([2, 3])"}) {
+    EXPECT_EQ(path_after_convolution(2, after).kind, OutputKind::other) << after;
+  }
+  EXPECT_EQ(path_after_tokens("torch.sigmoid(y).mean(1)").kind, OutputKind::other);
+}
+
 TEST(OutputKind, IsOtherAfterAnyOtherOperation) {
-  EXPECT_EQ(kind_after_linear("torch.relu(y)"), OutputKind::other);
+  EXPECT_EQ(kind_after_linear("torch.relu(torch.sigmoid(y))"), OutputKind::other);
+  EXPECT_EQ(kind_after_linear("torch.tanh(y)"), OutputKind::other);
   EXPECT_EQ(kind_after_linear("torch.softmax(y, 1) * 2.0"), OutputKind::other);
   EXPECT_EQ(kind_after_linear("torch.log(torch.softmax(y, 1))"), OutputKind::other);
   EXPECT_EQ(kind_after_linear("torch.sigmoid(torch.sigmoid(y))"), OutputKind::other);

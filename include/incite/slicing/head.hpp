@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <vector>
 
 #include "incite/data/dataset.hpp"
 #include "incite/units/output_kind.hpp"
@@ -36,17 +37,28 @@ struct Head {
 
 /// What the head of a module is fitted to. All tensors are on one device.
 struct HeadData {
-  at::Tensor features;  ///< [samples, features] float32: what the module's body gives
-  at::Tensor positive;  ///< classification: [samples] bool, whether a sample is of the module's class
-  at::Tensor values;    ///< regression: [samples] float32
+  at::Tensor features;     ///< [samples, features] float32: what the module's body gives
+  at::Tensor positive;     ///< classification: [samples] bool, whether a sample is of the module's class
+  at::Tensor values;       ///< regression: [samples] float32
+  bool rectified = false;  ///< regression: the module ends in a relu (see put_head)
   bool has_bias = true;
   OutputKind kind = OutputKind::logits;
 };
 
-/// The layer whose outputs are the model's, if a head can be fitted in its place: a linear layer over [samples,
-/// features] whose channels belong to nothing else, with nothing but a (log-)softmax or sigmoid after it. Throws Error
-/// (unsupported) otherwise; the message says what stands in the way.
-const Layer& fittable_head(const Program& program, const UnitMap& map, Task task);
+/// The layer whose outputs are the model's, where a head can be fitted in its place, and how it reads.
+struct FittableHead {
+  const Layer& layer;          ///< of the map; it computes the same at each position, if there are several
+  std::vector<ValueId> relus;  ///< what relus between it and the output make
+
+  /// What a head is fitted to, [samples, features], from what the layer reads: its average over the positions. The
+  /// layer and the pooling after it are linear, so that their order does not matter.
+  at::Tensor features(const at::Tensor& read) const;
+};
+
+/// The head that can be fitted: a linear layer or 1x1 convolution whose channels belong to nothing else. Global average
+/// pooling may follow it, relus (they go: see put_head), and a (log-)softmax or sigmoid, the latter for classification
+/// only. Throws Error (unsupported) otherwise; the message says what stands in the way.
+FittableHead fittable_head(const Program& program, const UnitMap& map, Task task);
 
 /// Fits a classification head. `original` is the original's output layer with its inputs cut (all rows), where adam
 /// starts. Logistic regression; see HeadMethod. Throws Error (data_mismatch) if there is no sample of one of the two
@@ -54,7 +66,12 @@ const Layer& fittable_head(const Program& program, const UnitMap& map, Task task
 Head fit_classification_head(const HeadData& data, const Head& original, int64_t output, const HeadParams& params);
 
 /// Fits a regression head by least absolute deviation: with lbfgs from the least-squares solution, with a smoothed |r|
-/// that sharpens in stages.
+/// that sharpens in stages. Where the module ends in a relu, an output below 0 is right for a value of 0: then the loss
+/// is convex still, and at least the rectified output's deviation.
 Head fit_regression_head(const HeadData& data, const Head& original, int64_t output, const HeadParams& params);
+
+/// Puts a fitted head in the place of the module's. Relus after it are taken out, since fitted logits may be negative;
+/// for regression one is put at the end instead, so that no value is negative where the original's can't be.
+void put_head(const FittableHead& head, const Head& fitted, Task task, Program& module);
 
 }  // namespace incite

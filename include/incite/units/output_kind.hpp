@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <optional>
+#include <vector>
 
 #include "incite/units/unit_map.hpp"
 
@@ -10,13 +11,25 @@ namespace incite {
 
 /// What a model's outputs are, told from what stands between its last layer and its output.
 enum class OutputKind {
-  logits,             ///< nothing but layout
+  logits,             ///< nothing but layout, relu and global average pooling
   probabilities,      ///< softmax
   log_probabilities,  ///< log_softmax
   sigmoid,            ///< one probability for each output
   other,              ///< anything else
 };
 const char* to_string(OutputKind kind);
+
+/// The way from a model's head to its output.
+///
+/// Logits may be rectified and averaged over positions, in either order (SqueezeNet): users read their arg max and
+/// their softmax as those of any other logits. Averaging is global where it leaves the samples' axis, 0, and the
+/// channels' alone, and reads the head's output or a relu of it.
+struct OutputPath {
+  OutputKind kind = OutputKind::other;  ///< `other` where there is no head
+  std::vector<ValueId> relus;           ///< what relus on it make, in order
+  bool pooled = false;                  ///< by global average pooling
+};
+OutputPath output_path(const Program& program, const UnitMap& map);
 
 /// The kind of the model's outputs; `other` where it has no head.
 OutputKind output_kind(const Program& program, const UnitMap& map);
