@@ -69,8 +69,9 @@ bool Analysis::resolve_layout(NodeId id, const Layout& layout) {
   const bool plain = axes.size() <= 1 && !meet(axes, layout.sensitive);
   if (plain || whole_.contains(id)) return false;
   for (const ValueId output : program_.node(id).outputs) {
-    // What varies along several axes is read by layout operations alone: they are resolved in its stead.
-    if (axes_of(final_flow(output)).size() > 1) continue;
+    // What varies along several axes is read by layout operations alone, a list by prim::ListUnpack: they are resolved
+    // in its stead.
+    if (axes_of(final_flow(output)).size() > 1 || list_flows_.contains(output)) continue;
     if (auto found = rearrangement(output)) {
       map_.rearrangements.push_back(std::move(*found));
       continue;

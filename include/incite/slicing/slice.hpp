@@ -23,7 +23,8 @@ struct SliceCheck {
 };
 
 /// Compares the slice, which must keep all of the head's channels, with the masked original on `batch`, whole and on
-/// its first sample alone.
+/// its first sample alone. In float64 where float32 differs by more than `slice_tolerance` and float64 by less than
+/// 1e-9: then the difference was rounding, which norms of small values make large.
 SliceCheck check_slice(const Program& program, const UnitMap& map, const Selection& keep, const Program& sliced,
                        const Batch& batch);
 
