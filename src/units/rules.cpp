@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "incite/base/error.hpp"
 
@@ -149,6 +150,7 @@ void pool(Analysis& a) {
 template <size_t argument>
 void reduce(Analysis& a) {
   const ValueId x = a.node().inputs[0];
+  if (a.node().inputs.size() == 2 && a.is_tensor(1)) return elementwise(a);  // max(x, y)
   if (!a.flow(x).defined()) return;
   const int64_t rank = a.input_rank(0);
   const ValueId output = a.node().outputs[0];
@@ -394,9 +396,16 @@ Flow tie_elementwise(Analysis& a, const std::vector<Place>& places, const std::v
 }  // namespace rules
 
 bool apply_rule(Analysis& analysis) {
-  const auto& rows = rules::table();
-  const auto row = rows.find(analysis.node().op);
-  if (row == rows.end()) return false;
+  using namespace rules;
+  static const std::unordered_set<Rule> of_many = {elementwise, reduce<1>,   matmul, baddbmm, einsum,
+                                                   attention,   concatenate, stack,  scatter, expand_as,
+                                                   unpack,      nothing,     lstm,   gru,     simple_recurrent};
+  const auto row = table().find(analysis.node().op);
+  if (row == table().end()) return false;
+  if (!of_many.contains(row->second)) {  // the other rules look at the labels of the first input alone
+    for (size_t i = 1; i < analysis.node().inputs.size(); ++i)
+      analysis.pin(analysis.input_flow(i), "computed");
+  }
   row->second(analysis);
   return true;
 }

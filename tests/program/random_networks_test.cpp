@@ -72,10 +72,13 @@ template <typename Check>
 void for_each_network(Check&& check) {
   const at::NoGradGuard no_grad;
   for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; ++seed) {
-    SCOPED_TRACE(::testing::Message() << "seed " << seed);
-    Loaded loaded(seed);
-    SCOPED_TRACE(::testing::Message() << "seed " << seed << "\n" << loaded.network.source);
-    check(seed, loaded);
+    SCOPED_TRACE(::testing::Message() << "seed " << seed << "\n" << random_network(seed).source);
+    try {
+      Loaded loaded(seed);
+      check(seed, loaded);
+    } catch (const std::exception& error) {
+      ADD_FAILURE() << error.what();
+    }
     if (::testing::Test::HasFailure()) return;
   }
 }

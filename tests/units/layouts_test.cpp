@@ -294,6 +294,39 @@ TEST(Writes, IntoASliceAreCutBesideIt) {
   EXPECT_LE(net.cut_every_second(0), slice_tolerance);
 }
 
+// Found by RandomNetworks: labels of a second operand were lost where the first had none.
+TEST(Elementwise, TiesASecondOperandWhereTheFirstHasNoLabels) {
+  for (const std::string join :
+       {"torch.max(start, x)", "torch.minimum(start, x)", "torch.where(start > 0, start, x)"}) {
+    const Analysed net(R"(
+    start = x[:, :1].repeat([1, 8, 1, 1])[:, :, 1:5, 1:5]
+    x = torch.conv2d(x, self.a.weight)
+    x = )" + join + R"(
+    x = torch.relu(torch.conv2d(x, self.b.weight))
+    return torch.linear(x.mean([2, 3]), self.head.weight)
+)",
+                       two_convolutions, image);
+    EXPECT_EQ(net.groups(), (Groups{{8, 8}, {6, 0}, {3, 3}})) << join;  // the input image is of no unit
+    EXPECT_LE(net.cut_every_second(1), slice_tolerance) << join;
+  }
+}
+
+TEST(Elementwise, PinsUnitsThatMakeAnotherOperationsParameters) {
+  const Analysed net(R"(
+    gain = torch.linear(x.mean([2, 3]), self.gain.weight).mean(0)
+    x = torch.batch_norm(torch.pad(x, [0, 0, 0, 0, 0, 2]), gain, None, self.mean, self.variance, False, 0.1, 1e-5, False)
+    x = torch.relu(torch.conv2d(x, self.b.weight))
+    return torch.linear(x.mean([2, 3]), self.head.weight)
+)",
+                     {{"gain.weight", normal({4, 2}, 1)},
+                      {"mean", normal({4}, 4)},
+                      {"variance", normal({4}, 5).abs() + 1},
+                      {"b.weight", normal({6, 4, 1, 1}, 2)},
+                      {"head.weight", normal({3, 6}, 3)}},
+                     image);
+  EXPECT_TRUE(net.pinned_by("aten::batch_norm", "computed", 4));
+}
+
 TEST(Spans, KeepAChunkThatWouldBeEmpty) {
   const Analysed net(R"(
     x = torch.relu(torch.conv2d(x, self.a.weight))
