@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what building and testing need: Debian packages, and .venv with PyTorch, NumPy and pytest.
+# Installs what building and testing need: Debian packages, and .venv with PyTorch, NumPy, pytest and torchvision.
 # Safe to run again: it installs only what is missing.
 #
 #   INCITE_TORCH   pip's words for PyTorch (default: torch==2.13.0), for instance to choose a package index:
@@ -87,5 +87,18 @@ install_python() {
   fi
 }
 
+# torchvision's models are what scripts/zoo.py and its tests take apart. Its own requirements would replace PyTorch; of them
+# the models need Pillow alone. Another PyTorch than 2.13 goes with another torchvision: those tests are skipped without.
+install_torchvision() {
+  [[ $(version_of torch) == 2.13.* ]] || return 0
+  if [[ $(version_of torchvision) == 0.28.* && -n $(version_of pillow) ]]; then
+    say "torchvision: $(version_of torchvision) present"
+    return
+  fi
+  say "torchvision: installing 0.28"
+  pip_install --no-deps 'torchvision==0.28.*' pillow
+}
+
 install_packages
 install_python
+install_torchvision
