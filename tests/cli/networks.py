@@ -128,7 +128,7 @@ class Branch(TwoLayers):
 class WritesToView(TwoLayers):
     def forward(self, x: Tensor) -> Tensor:
         hidden = self.first(x)
-        hidden[:, 0] = 0.0
+        hidden.chunk(2, 1)[0].zero_()
         return self.second(torch.relu(hidden))
 
 

@@ -33,7 +33,7 @@ def test_a_branch_on_the_input(with_model: WithModel) -> None:
 
 
 def test_a_write_to_a_view(with_model: WithModel) -> None:
-    place = line_of("hidden[:, 0] = 0.0")
+    place = line_of("hidden.chunk(2, 1)[0].zero_()")
     cli = with_model(networks.WritesToView())
     cli.refused(6, (f"a value is read after {place} wrote to part of it in place",), *DECOMPOSE)
 
