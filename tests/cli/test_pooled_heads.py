@@ -84,3 +84,17 @@ def test_a_regression_that_ends_in_a_relu_gives_nothing_negative(cli: Cli, dense
         assert found.shape == (90, 1)
         assert found.min() >= 0
         assert np.abs(found[:, 0] - y[:, output]).mean() < 0.3 * y[:, output].mean()
+
+
+@pytest.mark.parametrize("traced", [False, True], ids=["scripted", "traced"])
+def test_modules_take_images_of_other_sizes_where_the_original_does(cli: Cli, traced: bool) -> None:
+    x, y = images()
+    model = networks.Squeeze()
+    save(cli, model, x, y, traced)
+    cli.done(*DECOMPOSE, "--quiet", "--head", "original", "--repair", "none")
+    module = torch.jit.load(cli.folder / "out" / "module-1.pt")
+    for height, width in ((8, 8), (12, 9), (20, 31)):
+        images_of_size = torch.rand(2, 1, height, width, generator=torch.Generator().manual_seed(height))
+        found = module(images_of_size)
+        assert found.shape == model(images_of_size).shape == (2, CLASSES)
+        assert torch.isfinite(found).all()
