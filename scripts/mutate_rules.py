@@ -70,7 +70,7 @@ def make_copy(scratch: Path) -> None:
         (scratch / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, scratch / name)
     (scratch / ".venv").symlink_to(ROOT / ".venv")
-    run(["cmake", "--preset", "dev"], cwd=scratch, check=True)
+    run(["cmake", "--preset", "dev", "-DINCITE_WERROR=OFF"], cwd=scratch, check=True)  # what is left unused must not stop a build
     build(scratch)
 
 
@@ -100,7 +100,7 @@ def try_mutation(scratch: Path, mutation: Mutation) -> str:
     whole = path.read_text()
     if whole.count(mutation.old) != 1:
         sys.exit(f"mutate_rules: '{mutation.name}' does not apply to {mutation.file} any more: mend the script")
-    path.write_text(whole.replace(mutation.old, mutation.new))
+    path.write_text(whole.replace(mutation.old, mutation.new or ";"))
     try:
         build(scratch)
         named, random = failures(scratch, NAMED), failures(scratch, RANDOM)

@@ -1,8 +1,7 @@
 #include "source.hpp"
 
+#include <algorithm>
 #include <filesystem>
-#include <optional>
-#include <utility>
 #include <vector>
 
 #include "incite/base/error.hpp"
@@ -12,12 +11,32 @@ namespace {
 
 namespace jit = torch::jit;
 
-/// File and line of a range, in the user's own source where the model's file tells it.
-std::optional<std::pair<std::filesystem::path, size_t>> place_of(jit::SourceRange range) {
+struct Place {
+  std::filesystem::path file;
+  std::string line;
+};
+
+/// The places in a trace's record, innermost first: Python's stack, a line "FILE(LINE): FUNCTION" for each call.
+std::vector<Place> places_of_trace(const std::string& stack) {
+  std::vector<Place> places;
+  for (size_t start = 0; start < stack.size();) {
+    const size_t end = std::min(stack.find('\n', start), stack.size());
+    const std::string call = stack.substr(start, end - start);
+    const size_t close = call.rfind("): ");
+    const size_t open = close == std::string::npos ? std::string::npos : call.rfind('(', close);
+    if (open != std::string::npos) places.push_back({call.substr(0, open), call.substr(open + 1, close - open - 1)});
+    start = end + 1;
+  }
+  return places;
+}
+
+/// Places of a range, innermost first, in the user's own source where the model's file tells it.
+std::vector<Place> places_of(jit::SourceRange range) {
   if (const auto original = range.findSourceRangeThatGenerated()) range = *original;
   const auto place = range.file_line_col();
-  if (!place) return std::nullopt;
-  return std::pair(std::filesystem::path(std::get<0>(*place)), std::get<1>(*place));
+  if (place && !std::get<0>(*place).empty()) return {{std::get<0>(*place), std::to_string(std::get<1>(*place))}};
+  if (range.source() == nullptr) return {};
+  return places_of_trace(std::string(range.source()->text_str().str()));
 }
 
 /// Whether a file is PyTorch's own: a user looks for the line that called it.
@@ -30,23 +49,19 @@ bool is_library(const std::filesystem::path& file) {
 }  // namespace
 
 std::string source_of(const jit::Node* node) {
-  std::vector<jit::SourceRange> ranges = {node->sourceRange()};
+  std::vector<Place> places = places_of(node->sourceRange());  // innermost first
   if (const auto& calls = node->callstack()) {
     const auto frames = (*calls)->vec();  // from the outermost call in
-    for (auto frame = frames.rbegin(); frame != frames.rend(); ++frame)
-      ranges.push_back(std::get<1>(*frame));
+    for (auto frame = frames.rbegin(); frame != frames.rend(); ++frame) {
+      const std::vector<Place> more = places_of(std::get<1>(*frame));
+      places.insert(places.end(), more.begin(), more.end());
+    }
   }
-  std::string source = "an unknown line";
-  bool users = false;
-  for (auto range = ranges.rbegin(); range != ranges.rend(); ++range) {
-    const auto place = place_of(*range);
-    if (!place) continue;
-    // The innermost line of the user's; the innermost of the library's only where there is none.
-    if (is_library(place->first) && users) continue;
-    users = !is_library(place->first);
-    source = fmt::format("{}:{}", place->first.filename().string(), place->second);
-  }
-  return source;
+  if (places.empty()) return "an unknown line";
+  const auto users =
+      std::find_if(places.begin(), places.end(), [](const Place& place) { return !is_library(place.file); });
+  const Place& named = users == places.end() ? places.front() : *users;
+  return fmt::format("{}:{}", named.file.filename().string(), named.line);
 }
 
 }  // namespace incite

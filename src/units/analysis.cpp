@@ -299,7 +299,7 @@ std::vector<at::Tensor> Analysis::run_on_positions(const at::Tensor& positions, 
   return moved;
 }
 
-void Analysis::move(const std::vector<int64_t>& sensitive) {
+void Analysis::move(const std::vector<int64_t>& sensitive, bool keeps_axis) {
   const Flow& from = input_flow(0);
   if (!from.defined()) return;
   const std::vector<at::Tensor> moved = run_on_positions(positions_of(from, input_shape(0)), *node_);
@@ -310,7 +310,7 @@ void Analysis::move(const std::vector<int64_t>& sensitive) {
     const at::Tensor few = compressed(positions);
     made.push_back(few.defined() ? labels.index_select(0, few.flatten()).view(few.sizes()) : Flow());
   }
-  layouts_[id_] = {node_->inputs[0], sensitive};
+  layouts_[id_] = {node_->inputs[0], sensitive, keeps_axis};
   if (shape(node_->outputs[0]).empty()) {
     list_flows_[node_->outputs[0]] = std::move(made);
   } else {

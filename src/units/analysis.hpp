@@ -93,8 +93,9 @@ class Analysis {
   void add_feedback(ValueId weight, const std::vector<int32_t>& labels) { map_.feedbacks.push_back({weight, labels}); }
 
   /// This node moves elements about and changes none: runs it on positions. Along the axes `sensitive` of input 0 it
-  /// does not do on a cut value what it does on a whole one.
-  void move(const std::vector<int64_t>& sensitive);
+  /// does not do on a cut value what it does on a whole one; nor, where it `keeps_axis`, does it for labels that leave
+  /// it along another axis than they came.
+  void move(const std::vector<int64_t>& sensitive, bool keeps_axis = false);
   /// The outputs of prim::ListUnpack, whose list `move` has made.
   void unpack();
 
@@ -102,6 +103,7 @@ class Analysis {
   struct Layout {
     ValueId input;
     std::vector<int64_t> sensitive;
+    bool keeps_axis;
   };
 
   int32_t find(int32_t label);

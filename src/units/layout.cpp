@@ -72,6 +72,11 @@ void move_freely(Analysis& a) {
   a.move({});
 }
 
+/// Pixel shuffles: channels become pixels or pixels channels, so many to one, whatever the number of channels.
+void pixel_shuffle(Analysis& a) {
+  a.move({}, true);
+}
+
 /// x[start:end:step] along one dimension; a slice that takes all is none.
 void slice(Analysis& a) {
   if (!whole_number(a.constant(1))) return a.pin_inputs("unknown");

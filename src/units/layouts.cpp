@@ -67,8 +67,9 @@ bool Analysis::resolve_layout(NodeId id, const Layout& layout) {
   const Flow from = final_flow(layout.input);
   const std::vector<int64_t> axes = axes_of(from);
   const bool plain = axes.size() <= 1 && !meet(axes, layout.sensitive);
-  if (plain || whole_.contains(id)) return false;
+  if ((plain && !layout.keeps_axis) || whole_.contains(id)) return false;
   for (const ValueId output : program_.node(id).outputs) {
+    if (plain && (axes_of(final_flow(output)) == axes || axes.empty())) continue;
     // What varies along several axes is read by layout operations alone, a list by prim::ListUnpack: they are resolved
     // in its stead.
     if (axes_of(final_flow(output)).size() > 1 || list_flows_.contains(output)) continue;

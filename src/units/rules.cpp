@@ -236,6 +236,8 @@ const std::unordered_map<std::string, Rule>& table() {
         {"aten::constant_pad_nd", pad},
         {"aten::slice_scatter", scatter},
         {"aten::select_scatter", scatter},
+        {"aten::pixel_shuffle", pixel_shuffle},
+        {"aten::pixel_unshuffle", pixel_shuffle},
         {"aten::slice", slice},
         {"aten::select", select},
         {"aten::narrow", move_along_dimension},
@@ -284,9 +286,9 @@ const std::unordered_map<std::string, Rule>& table() {
                            "aten::upsample_trilinear3d", "aten::reflection_pad3d", "aten::replication_pad3d"}) {
       made[op] = pool<3>;
     }
-    for (const char* op : {"aten::permute", "aten::transpose", "aten::t", "aten::flatten", "aten::unsqueeze",
-                           "aten::contiguous", "aten::clone", "aten::movedim", "aten::moveaxis", "aten::swapaxes",
-                           "aten::swapdims", "aten::numpy_T", "aten::pixel_shuffle", "aten::pixel_unshuffle"}) {
+    for (const char* op :
+         {"aten::permute", "aten::transpose", "aten::t", "aten::flatten", "aten::unsqueeze", "aten::contiguous",
+          "aten::clone", "aten::movedim", "aten::moveaxis", "aten::swapaxes", "aten::swapdims", "aten::numpy_T"}) {
       made[op] = move_freely;
     }
     for (const char* op :

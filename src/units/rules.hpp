@@ -31,6 +31,7 @@ void attention(Analysis& a);
 
 // Operations that move elements and change none (layout.cpp).
 void move_freely(Analysis& a);
+void pixel_shuffle(Analysis& a);
 void slice(Analysis& a);
 void select(Analysis& a);
 void move_along_dimension(Analysis& a);

@@ -112,6 +112,20 @@ class TwoLayers(nn.Module):
         self.second = nn.Linear(HIDDEN, CLASSES)
 
 
+class Normalised(TwoLayers):
+    """Its hidden units are pinned by a layer norm, those of a block beside it are not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(HIDDEN)
+        self.block = nn.Sequential(nn.Linear(HIDDEN, 5), nn.ReLU(), nn.Linear(5, HIDDEN))
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.first(x)
+        hidden = self.norm(hidden)
+        return self.second(self.block(hidden))
+
+
 class FixedBatch(TwoLayers):
     def forward(self, x: Tensor) -> Tensor:
         return self.second(torch.relu(self.first(x.view(8, -1))))

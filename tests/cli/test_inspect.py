@@ -222,3 +222,13 @@ def test_a_layer_graph_that_cannot_be_written(good: Cli) -> None:
     message = "--dot model.pt: would replace what is to be read; expected another file's name"
     good.refused(7, message, *INSPECT, "--dot", "model.pt")
     good.refused(7, "model.pt: can't make this folder: Not a directory", *INSPECT, "--dot", "model.pt/graph")
+
+
+@pytest.mark.parametrize("traced", [False, True], ids=["scripted", "traced"])
+def test_a_pin_names_the_users_line(cli: Cli, traced: bool) -> None:
+    """A trace holds no code, but the Python stack of each call."""
+    model = networks.Normalised()
+    networks.save(model, cli.folder / "model.pt", torch.randn(2, FEATURES) if traced else None)
+    np.savez(cli.folder / "data.npz", x=np.random.default_rng(0).random((6, FEATURES), np.float32), y=np.arange(6) % CLASSES)
+    pins = [pin for pin in inspect(cli)["pins"] if pin["op"] == "aten::layer_norm"]
+    assert [pin["source"] for pin in pins] == [networks.line_of("hidden = self.norm(hidden)")]

@@ -120,6 +120,18 @@ TEST(Layouts, TieWhatAPixelShuffleInterleaves) {
   EXPECT_LE(net.cut_every_second(0), slice_tolerance);
 }
 
+// Seed 7388 of RandomNetworks: a gate of one channel ties the pixels of both, so units lie along rows of pixels.
+TEST(Layouts, PinWhatAPixelShuffleSpreadsOverPixels) {
+  const Analysed net(R"(
+    x = torch.pixel_shuffle(torch.conv2d(x, self.a.weight), 2)
+    x = x * torch.sigmoid(x.select(1, 1).unsqueeze(1))
+    return torch.linear(x.permute(0, 2, 3, 1).flatten(1), self.head.weight)
+)",
+                     {{"a.weight", normal({8, 2, 3, 3}, 1)}, {"head.weight", normal({3, 128}, 3)}}, image);
+  EXPECT_EQ(net.map.removable_units(), 0);
+  EXPECT_TRUE(net.pinned_by("aten::pixel_shuffle", "layout", 2));
+}
+
 TEST(Layouts, PadChannelsWithZerosOfNoUnit) {
   const Analysed net(R"(
     x = torch.relu(torch.conv2d(x, self.a.weight))
