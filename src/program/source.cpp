@@ -1,6 +1,7 @@
 #include "source.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <vector>
 
@@ -24,7 +25,12 @@ std::vector<Place> places_of_trace(const std::string& stack) {
     const std::string call = stack.substr(start, end - start);
     const size_t close = call.rfind("): ");
     const size_t open = close == std::string::npos ? std::string::npos : call.rfind('(', close);
-    if (open != std::string::npos) places.push_back({call.substr(0, open), call.substr(open + 1, close - open - 1)});
+    const bool number = open != std::string::npos && open + 1 < close &&
+                        std::all_of(call.begin() + static_cast<std::ptrdiff_t>(open) + 1,
+                                    call.begin() + static_cast<std::ptrdiff_t>(close),
+                                    [](unsigned char c) { return std::isdigit(c) != 0; });
+    if (number && call.find(".py(") != std::string::npos)
+      places.push_back({call.substr(0, open), call.substr(open + 1, close - open - 1)});
     start = end + 1;
   }
   return places;
@@ -33,10 +39,13 @@ std::vector<Place> places_of_trace(const std::string& stack) {
 /// Places of a range, innermost first, in the user's own source where the model's file tells it.
 std::vector<Place> places_of(jit::SourceRange range) {
   if (const auto original = range.findSourceRangeThatGenerated()) range = *original;
+  if (range.source() != nullptr) {
+    const std::vector<Place> trace = places_of_trace(std::string(range.source()->text_str().str()));
+    if (!trace.empty()) return trace;
+  }
   const auto place = range.file_line_col();
-  if (place && !std::get<0>(*place).empty()) return {{std::get<0>(*place), std::to_string(std::get<1>(*place))}};
-  if (range.source() == nullptr) return {};
-  return places_of_trace(std::string(range.source()->text_str().str()));
+  if (!place || std::get<0>(*place).empty()) return {};
+  return {{std::get<0>(*place), std::to_string(std::get<1>(*place))}};
 }
 
 /// Whether a file is PyTorch's own: a user looks for the line that called it.
