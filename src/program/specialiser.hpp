@@ -164,7 +164,8 @@ class Specialiser {
   /// Neither a parameter nor a view of one may be written to.
   void check_not_parameter(const jit::Node* node, const std::string& op, const Known& target) const;
   /// Makes every name of the tensor `written` mean `result`; a value that shares its memory in another shape is stale.
-  static void rebind(Known& known, const at::Tensor& written, const Known& result, const std::string& source,
+  /// True if there is one.
+  static bool rebind(Known& known, const at::Tensor& written, const Known& result, const std::string& source,
                      std::set<const void*>& done);
 
   std::unordered_map<const jit::Block*, LastUses> last_uses_;

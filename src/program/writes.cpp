@@ -125,10 +125,13 @@ Known Specialiser::write_back(const jit::Node* node, const View& view, const Kno
 void Specialiser::replace(const jit::Node* node, const Known& before, Known& after) {
   std::set<const void*> done;
   const at::Tensor written = before.at[0].toTensor();
+  const std::string source = source_of(node);
+  bool others = false;
   for (auto& [value, known] : known_)
-    rebind(known, written, after, source_of(node), done);
-  supersede(before, after);
+    others = rebind(known, written, after, source, done) || others;
   const auto found = views_.find(identity(before));
+  // Only another view would ever ask what became of the tensor; kept for none, activations would pile up.
+  if (others || found != views_.end()) supersede(before, after);
   if (found == views_.end()) return;
   View view = found->second;
   view.base = current(view.base, node);
@@ -220,17 +223,18 @@ void Specialiser::check_not_parameter(const jit::Node* node, const std::string& 
   }
 }
 
-void Specialiser::rebind(Known& known, const at::Tensor& written, const Known& result, const std::string& source,
+bool Specialiser::rebind(Known& known, const at::Tensor& written, const Known& result, const std::string& source,
                          std::set<const void*>& done) {
   if (known.elements) {
-    if (!done.insert(known.elements.get()).second) return;
+    if (!done.insert(known.elements.get()).second) return false;
+    bool others = false;
     for (Known& element : *known.elements)
-      rebind(element, written, result, source, done);
-    return;
+      others = rebind(element, written, result, source, done) || others;
+    return others;
   }
-  if (!known.at[0].isTensor() || !known.at[0].toTensor().defined()) return;
+  if (!known.at[0].isTensor() || !known.at[0].toTensor().defined()) return false;
   const at::Tensor& tensor = known.at[0].toTensor();
-  if (!tensor.is_alias_of(written)) return;
+  if (!tensor.is_alias_of(written)) return false;
   const bool same_view = tensor.data_ptr() == written.data_ptr() && tensor.sizes() == written.sizes() &&
                          tensor.strides() == written.strides();
   if (same_view) {
@@ -238,6 +242,7 @@ void Specialiser::rebind(Known& known, const at::Tensor& written, const Known& r
   } else {
     known.stale = source;
   }
+  return !same_view;
 }
 
 }  // namespace incite

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Measures time and peak memory of `incite inspect` on two large models; writes scripts/bench/inspect.json and docs/performance.md.
+"""Measures time and peak memory of `incite inspect` on two large models; writes scripts/bench/inspection.json and docs/performance.md.
 
 It must take seconds, and no more memory than three times the model and one sample's activations. Needs the release build and
-torchvision: scripts/bench/inspect.py
+torchvision: scripts/bench/inspection.py
 """
 
 import argparse
@@ -93,12 +93,12 @@ def main() -> None:
         row["bound_mib"] = 3 * row["model_mib"] + row["activations_mib"]
         rows.append(row)
         print(row, flush=True)
-    (Path(__file__).parent / "inspect.json").write_text(json.dumps({"threads": args.threads, "runs": args.runs, "cases": rows}, indent=2) + "\n")
+    (Path(__file__).parent / "inspection.json").write_text(json.dumps({"threads": args.threads, "runs": args.runs, "cases": rows}, indent=2) + "\n")
     lines = [
         SECTION,
         "",
         f"`incite inspect` on models of 224 × 224 pixels, {args.threads} threads, medians of {args.runs} runs of "
-        "`scripts/bench/inspect.py`. The peak is the whole program's; the bound is three times the model and one sample's activations.",
+        "`scripts/bench/inspection.py`. The peak is the whole program's; the bound is three times the model and one sample's activations.",
         "",
         "| model | file | one sample's activations | seconds | peak memory | bound |",
         "|---|--:|--:|--:|--:|--:|",
