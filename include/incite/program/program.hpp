@@ -74,7 +74,8 @@ struct Program {
 /// The operation of an `aten` operator for `Node::run`. Throws std::logic_error if LibTorch has no such operator.
 Operation find_operation(const std::string& op, const std::string& overload);
 
-/// The operation that makes a list, tuple or dict of a type from `size` values; a dict's keys stand before their values.
+/// The operation that makes a list, tuple or dict of a type from `size` values; a dict's keys stand before their
+/// values.
 Operation construct(const c10::TypePtr& type, size_t size);
 
 }  // namespace incite
