@@ -192,7 +192,14 @@ void Specialiser::run_in_place(const jit::Node* node, const std::string& op, con
     return;
   }
   if (!op.ends_with('_')) refuse(node, fmt::format("{} writes in place in a way that incite can't make pure", op));
-  const std::string pure = op == "aten::copy_" ? "aten::copy" : op.substr(0, op.size() - 1);
+  if (op == "aten::copy_" && known_.at(node->input(1)).is_tensor()) {
+    // aten::copy has no derivative.
+    Known written = apply(node, "aten::type_as", "", {use(node->input(1), node), target});
+    written = apply(node, "aten::expand_as", "", {written, target});
+    replace(node, target, written);
+    return set(node->output(), std::move(written));
+  }
+  const std::string pure = op.substr(0, op.size() - 1);
   Operation operation;
   try {
     operation = find_operation(pure, schema.overload_name());
