@@ -194,7 +194,9 @@ void Specialiser::run_in_place(const jit::Node* node, const std::string& op, con
   if (!op.ends_with('_')) refuse(node, fmt::format("{} writes in place in a way that incite can't make pure", op));
   if (op == "aten::copy_" && known_.at(node->input(1)).is_tensor()) {
     // aten::copy has no derivative.
-    Known written = apply(node, "aten::type_as", "", {use(node->input(1), node), target});
+    Known written = use(node->input(1), node);
+    if (written.at[0].toTensor().dtype() != target.at[0].toTensor().dtype())
+      written = apply(node, "aten::type_as", "", {written, target});
     written = apply(node, "aten::expand_as", "", {written, target});
     replace(node, target, written);
     return set(node->output(), std::move(written));
