@@ -19,7 +19,11 @@ def check(folder: Path, seed: str) -> None:
     assert "def forward(self" in module.code, "no readable code"
     before = [parameter.detach().clone() for parameter in module.parameters()]
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
-    output.square().sum().backward()
+    try:
+        output.square().sum().backward()
+    except RuntimeError as error:
+        assert "native_channel_shuffle" in str(error), error  # PyTorch itself has no derivative for it
+        return
     optimizer.step()
     moved = any(not torch.equal(a, b) for a, b in zip(before, module.parameters(), strict=True))
     flat = all(parameter.grad is None or not parameter.grad.any() for parameter in module.parameters())  # a dead relu, say
