@@ -26,7 +26,7 @@ def check(folder: Path, seed: str) -> None:
         return
     optimizer.step()
     moved = any(not torch.equal(a, b) for a, b in zip(before, module.parameters(), strict=True))
-    flat = all(parameter.grad is None or not parameter.grad.any() for parameter in module.parameters())  # a dead relu, say
+    flat = all(parameter.grad is None or parameter.grad.abs().max() < 1e-5 for parameter in module.parameters())  # a dead relu, say
     assert moved or flat, "a gradient step changed nothing"
 
 
