@@ -36,6 +36,8 @@ class Lowering {
     if (node.op == "aten::select") return lower_select(node);
     if (node.op == "aten::matmul" || node.op == "aten::mm") return lower_product(node, 0, none());
     if (node.op == "aten::addmm") return lower_addmm(node);
+    if (node.op == "aten::channel_shuffle" || node.op == "aten::native_channel_shuffle")
+      return lower_channel_shuffle(node);
     if (node.op == "aten::_native_multi_head_attention") return lower_attention(node);
     if (node.op == "aten::_transformer_encoder_layer_fwd") return lower_encoder_layer(node);
     return false;
@@ -144,7 +146,6 @@ class Lowering {
   }
 
   // ---- Linear layers
-  // --------------------------------------------------------------------------------------------------
 
   /// The parameter of which a value is the transpose; -1 where it is not that.
   ValueId transposed(ValueId value) const {
@@ -171,8 +172,17 @@ class Lowering {
     return plain && lower_product(node, 1, node.inputs[0]);
   }
 
+  // ---- Channel shuffle
+
+  bool lower_channel_shuffle(const Node& node) {
+    const int64_t groups = constant(node, 1).toInt();
+    const ValueId split = add("aten::unflatten", "int", {node.inputs[0], number(1), numbers({groups, -1})});
+    const ValueId turned = add("aten::transpose", "int", {split, number(1), number(2)});
+    add("aten::flatten", "using_ints", {turned, number(1), number(2)}, node.outputs[0]);
+    return true;
+  }
+
   // ---- Fused attention
-  // ------------------------------------------------------------------------------------------------
 
   struct Attention {
     ValueId qkv_weight, qkv_bias, out_weight, out_bias;

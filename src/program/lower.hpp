@@ -8,6 +8,7 @@ namespace incite {
 /// label analysis sees the layers inside:
 /// - a recurrent network of several layers: a node for each layer;
 /// - x · Wᵀ, with or without a bias: a linear layer;
+/// - channel_shuffle: views and a transposition (its own kernel has no derivative);
 /// - the fused attention and encoder layer that PyTorch records when a model is traced without gradients: linear
 /// layers,
 ///   attention and normalisation (followed by what torch/nn/modules/transformer.py does without fusing).

@@ -87,15 +87,14 @@ Known Specialiser::argument(const Argument& argument, const std::array<Batch, 2>
   return known;
 }
 
-Known Specialiser::item(Known& whole, const std::string& name) const {
+Known Specialiser::item(Known& whole, const std::string& name) {
   const auto elements = elements_of(whole);
   INCITE_ASSERT(elements != nullptr);
   const auto names = whole.keys ? item_names(*whole.keys) : item_names(whole.type, elements->size());
   const auto found = std::find(names.begin(), names.end(), name);
   INCITE_ASSERT(found != names.end());
   Known& chosen = (*elements)[static_cast<size_t>(found - names.begin())];
-  check_fresh(chosen, graph_->return_node());
-  return chosen;
+  return chosen.stale.empty() ? chosen : current(chosen, graph_->return_node());
 }
 
 void Specialiser::refuse(const jit::Node* node, const std::string& why) const {
@@ -106,13 +105,6 @@ Known& Specialiser::use(const jit::Value* value, const jit::Node* reader) {
   Known& known = known_.at(value);
   if (!known.stale.empty()) known = current(known, reader);
   return known;
-}
-
-void Specialiser::check_fresh(const Known& known, const jit::Node* reader) const {
-  if (known.stale.empty()) return;
-  refuse(reader,
-         fmt::format("a value is read after {} wrote to part of it in place; write it without in-place operations",
-                     known.stale));
 }
 
 // ---- Emitting

@@ -61,10 +61,9 @@ class Specialiser {
  private:
   Known argument(const Argument& argument, const std::array<Batch, 2>& batches);
   /// One item of what forward returns.
-  Known item(Known& whole, const std::string& name) const;
+  Known item(Known& whole, const std::string& name);
   [[noreturn]] void refuse(const jit::Node* node, const std::string& why) const;
   Known& use(const jit::Value* value, const jit::Node* reader);
-  void check_fresh(const Known& known, const jit::Node* reader) const;
 
   // ---- Emitting
 

@@ -157,11 +157,6 @@ void linear(Analysis& a) {
   produce(a, a.place(1), 0, optional_input(a, 2), axis);
 }
 
-/// bias + x · weight, of old traces; one with the weight transposed is a linear layer by now (lower.cpp).
-void addmm(Analysis& a) {
-  a.pin_inputs("computed");
-}
-
 void convolution(Analysis& a) {
   convolve(a, a.integer(6), 6, false);
 }

@@ -85,30 +85,8 @@ void slice(Analysis& a) {
   a.move(all ? std::vector<int64_t>{} : std::vector<int64_t>{axis});
 }
 
-void select(Analysis& a) {
-  move_along_dimension(a);
-}
-
-/// Moves along the dimension, or the dimensions, that input 1 names.
-void move_along_dimension(Analysis& a) {
-  const std::vector<int64_t> over = dimensions(a.constant(1), a.input_rank(0));
-  if (over.empty()) return a.pin_inputs("unknown");
-  a.move(over);
-}
-
-/// Moves along the dimensions that input 2 names.
-void move_along_dimensions(Analysis& a) {
-  const std::vector<int64_t> over = dimensions(a.constant(2), a.input_rank(0));
-  if (over.empty()) return a.pin_inputs("unknown");
-  a.move(over);
-}
-
 void repeat(Analysis& a) {
   a.move(changed_axes(a));
-}
-
-void channel_shuffle(Analysis& a) {
-  a.move({1});
 }
 
 /// squeeze of named dimensions: one that is cut may not be taken away because it came to size 1.

@@ -194,7 +194,6 @@ const std::unordered_map<std::string, Rule>& table() {
   static const std::unordered_map<std::string, Rule> rows = [] {
     std::unordered_map<std::string, Rule> made = {
         {"aten::linear", linear},
-        {"aten::addmm", addmm},
         {"aten::conv1d", convolution},
         {"aten::conv2d", convolution},
         {"aten::conv3d", convolution},
@@ -239,16 +238,14 @@ const std::unordered_map<std::string, Rule>& table() {
         {"aten::pixel_shuffle", pixel_shuffle},
         {"aten::pixel_unshuffle", pixel_shuffle},
         {"aten::slice", slice},
-        {"aten::select", select},
-        {"aten::narrow", move_along_dimension},
-        {"aten::index_select", move_along_dimension},
-        {"aten::repeat_interleave", move_along_dimensions},
-        {"aten::flip", move_along_dimension},
-        {"aten::roll", move_along_dimensions},
+        {"aten::select", move_along<1>},
+        {"aten::narrow", move_along<1>},
+        {"aten::index_select", move_along<1>},
+        {"aten::repeat_interleave", move_along<2>},
+        {"aten::flip", move_along<1>},
+        {"aten::roll", move_along<2>},
         {"aten::repeat", repeat},
         {"aten::tile", repeat},
-        {"aten::channel_shuffle", channel_shuffle},
-        {"aten::native_channel_shuffle", channel_shuffle},
         {"aten::squeeze", squeeze},
         {"aten::view", resize},
         {"aten::reshape", resize},
@@ -303,7 +300,7 @@ const std::unordered_map<std::string, Rule>& table() {
           "aten::to",          "aten::alias",      "aten::type_as",     "aten::zeros_like",  "aten::ones_like",
           "aten::full_like",   "aten::empty_like", "aten::logical_not", "aten::bitwise_not", "aten::exp2",
           "aten::isnan",       "aten::nan_to_num", "aten::zero",        "aten::fill",        "aten::rrelu",
-          "aten::float",       "aten::contiguous_"}) {
+          "aten::float"}) {
       made[op] = pass;
     }
     for (const char* op :

@@ -14,7 +14,6 @@ using Rule = void (*)(Analysis&);
 
 // Layers: linear, convolutions, embeddings, recurrent layers (layers.cpp).
 void linear(Analysis& a);
-void addmm(Analysis& a);
 void convolution(Analysis& a);
 void transposed_convolution(Analysis& a);
 void general_convolution(Analysis& a);
@@ -33,11 +32,7 @@ void attention(Analysis& a);
 void move_freely(Analysis& a);
 void pixel_shuffle(Analysis& a);
 void slice(Analysis& a);
-void select(Analysis& a);
-void move_along_dimension(Analysis& a);
-void move_along_dimensions(Analysis& a);
 void repeat(Analysis& a);
-void channel_shuffle(Analysis& a);
 void squeeze(Analysis& a);
 void resize(Analysis& a);
 void unflatten(Analysis& a);
@@ -60,7 +55,15 @@ inline int64_t from_front(int64_t axis, int64_t rank) {
 /// Dimensions that an argument names (an integer or a list of them), counted from the front.
 std::vector<int64_t> dimensions(const c10::IValue& argument, int64_t rank);
 
-/// Brings the labels of input `i` to vary along `axis` alone, tying what that takes; false, with them pinned for
+/// Moves elements along the dimension, or the dimensions, that input `argument` names.
+template <size_t argument>
+void move_along(Analysis& a) {
+  const std::vector<int64_t> over = dimensions(a.constant(argument), a.input_rank(0));
+  if (over.empty()) return a.pin_inputs("unknown");
+  a.move(over);
+}
+
+/// Brings the labels of a value to vary along `axis` alone, tying what that takes; false, with them pinned for
 /// `reason`, where they do not vary along it. Inputs without labels are fine.
 bool labelled_along(Analysis& a, ValueId value, int64_t axis, const char* reason);
 

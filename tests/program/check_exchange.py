@@ -8,7 +8,8 @@ import torch
 MOST_DIFFERENCE = 1e-5  # relative
 
 
-def check(folder: Path, seed: str) -> None:
+def check(folder: Path, seed: str) -> bool:
+    """Whether a gradient step moved a parameter, of a module that is right in all else."""
     module = torch.jit.load(folder / f"{seed}.pt")
     original = torch.jit.load(folder / f"{seed}.original.pt")
     x, expected = torch.load(folder / f"{seed}.io")
@@ -19,15 +20,12 @@ def check(folder: Path, seed: str) -> None:
     assert "def forward(self" in module.code, "no readable code"
     before = [parameter.detach().clone() for parameter in module.parameters()]
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
-    try:
-        output.square().sum().backward()
-    except RuntimeError as error:
-        assert "native_channel_shuffle" in str(error), error  # PyTorch itself has no derivative for it
-        return
+    output.square().sum().backward()
+    for name, parameter in module.named_parameters():
+        assert parameter.grad is None or parameter.grad.isfinite().all(), f"the gradient of {name} is not finite"
     optimizer.step()
-    moved = any(not torch.equal(a, b) for a, b in zip(before, module.parameters(), strict=True))
-    flat = all(parameter.grad is None or parameter.grad.abs().max() < 1e-5 for parameter in module.parameters())  # a dead relu, say
-    assert moved or flat, "a gradient step changed nothing"
+    return any(not torch.equal(a, b) for a, b in zip(before, module.parameters(), strict=True))
+
 
 
 def main() -> None:
@@ -35,11 +33,15 @@ def main() -> None:
     torch.set_num_threads(1)
     seeds = sorted(path.name.removesuffix(".io") for path in folder.glob("*.io"))
     assert len(seeds) >= 200, f"{len(seeds)} modules in {folder}; expected 200 or more: run the test RandomNetworks first"
+    still = []  # a rectified head that is 0 on all samples has no gradient, which is no mistake; many would be
     for seed in seeds:
         try:
-            check(folder, seed)
+            if not check(folder, seed):
+                still.append(seed)
         except AssertionError as error:
             sys.exit(f"seed {seed}: {error}")
+    if len(still) > 0.01 * len(seeds):
+        sys.exit(f"a gradient step changed nothing in seeds {', '.join(still)}: {len(still)} of {len(seeds)}")
     print(f"{len(seeds)} modules load in Python and give the same")
 
 
