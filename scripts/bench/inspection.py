@@ -6,7 +6,6 @@ torchvision: scripts/bench/inspection.py
 """
 
 import argparse
-import importlib.util
 import json
 import os
 import statistics
@@ -17,27 +16,23 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "scripts"))
+
+import zoo_models  # noqa: E402 (it lies in the folder above)
+
 PROGRAM = ROOT / "build" / "release" / "incite"
 MODELS = ("resnet152", "vit_b_16")
 SIZE = 224
 SECTION = "## Inspect"
 
 
-def load_zoo() -> Any:
-    """scripts/zoo.py: it knows how to import a torchvision that was built for CUDA."""
-    spec = importlib.util.spec_from_file_location("zoo", ROOT / "scripts" / "zoo.py")
-    assert spec is not None and spec.loader is not None
-    sys.modules["zoo"] = zoo = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(zoo)
-    return zoo
-
-
 def activation_bytes(model: Any, sample: Any) -> int:
     """What the operations of one forward pass make, counted as they are dispatched; views count nothing."""
-    import torch
-    from torch.utils._python_dispatch import TorchDispatchMode
-
     class Count(TorchDispatchMode):
         total = 0
 
@@ -69,14 +64,10 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     args = parser.parse_args()
-    import numpy as np
-    import torch
-
-    zoo = load_zoo()
     rows = []
     for name in MODELS:
-        model = zoo.new_model(name, SIZE).eval()
-        samples = zoo.normal(4, SIZE, seed=1)
+        model = zoo_models.new_model(name, SIZE).eval()
+        samples = zoo_models.normal(4, SIZE, seed=1)
         with tempfile.TemporaryDirectory() as folder:
             path, data = Path(folder) / "model.pt", Path(folder) / "data.npz"
             torch.jit.trace(model, samples[:2], check_trace=False).save(str(path))

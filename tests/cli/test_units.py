@@ -6,6 +6,7 @@ ShuffleNetV2 are fewer than the prototype's 49: here a depthwise convolution ove
 their units.
 """
 
+import importlib
 import importlib.util
 import json
 import subprocess
@@ -36,14 +37,11 @@ NETWORKS = {  # input size, groups, units
 
 @pytest.fixture(scope="module")
 def models() -> Any:
-    """torchvision's models; scripts/zoo.py knows how to import a torchvision that was built for CUDA."""
+    """torchvision's models; scripts/zoo_models.py knows how to import a torchvision that was built for CUDA."""
     if importlib.util.find_spec("torchvision") is None:
         pytest.skip("torchvision is not installed: scripts/setup.sh does it")
-    spec = importlib.util.spec_from_file_location("zoo", ROOT / "scripts/zoo.py")
-    assert spec is not None and spec.loader is not None
-    sys.modules["zoo"] = zoo = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(zoo)
-    return zoo
+    sys.path.append(str(ROOT / "scripts"))
+    return importlib.import_module("zoo_models")
 
 
 def removable(binary: Path, model: Path, data: Path) -> list[int]:
