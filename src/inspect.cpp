@@ -43,17 +43,24 @@ std::vector<int32_t> layers_of(const UnitMap& map, const std::vector<int32_t>& u
 }
 
 int64_t group_parameters(const Inspection& inspection, const Group& group) {
+  const Program& program = inspection.program;
   std::set<ValueId> counted;
+  const auto count = [&](ValueId value) {
+    if (program.is_parameter(value) && !program.value(value).is_buffer) counted.insert(value);
+  };
   for (const int32_t l : group.layers) {
-    const Layer& layer = inspection.map.layers[static_cast<size_t>(l)];
-    if (layer.weight >= 0) counted.insert(layer.weight);
-    if (layer.bias >= 0) counted.insert(layer.bias);
+    for (const ValueId input : program.node(inspection.map.layers[static_cast<size_t>(l)].node).inputs) {
+      count(input);
+      if (!program.is_computed(input)) continue;
+      const Node& maker = program.node(program.maker(input));
+      if (maker.op != "prim::ListConstruct") continue;  // a recurrent layer's weights are in a list
+      for (const ValueId element : maker.inputs)
+        count(element);
+    }
   }
   int64_t elements = 0;
-  for (const ValueId parameter : counted) {
-    const c10::IValue& content = inspection.program.value(parameter).content;
-    if (content.isTensor()) elements += content.toTensor().numel();
-  }
+  for (const ValueId parameter : counted)
+    elements += program.value(parameter).content.toTensor().numel();
   return elements;
 }
 

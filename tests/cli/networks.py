@@ -102,6 +102,19 @@ class Tokens(nn.Module):
         return self.layers(x).mean(1)
 
 
+class Recurrent(nn.Module):
+    """A classifier of sequences, [N, T, 6] to [N, 3], by the last step of a recurrent network of two layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.lstm = nn.LSTM(FEATURES, 5, num_layers=2, batch_first=True)
+        self.head = nn.Linear(5, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.lstm(x)[0][:, -1])
+
+
 class TwoLayers(nn.Module):
     """The base of models that can't be decomposed: each writes its own forward."""
 

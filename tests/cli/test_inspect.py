@@ -232,3 +232,16 @@ def test_a_pin_names_the_users_line(cli: Cli, traced: bool) -> None:
     np.savez(cli.folder / "data.npz", x=np.random.default_rng(0).random((6, FEATURES), np.float32), y=np.arange(6) % CLASSES)
     pins = [pin for pin in inspect(cli)["pins"] if pin["op"] == "aten::layer_norm"]
     assert [pin["source"] for pin in pins] == [networks.line_of("hidden = self.norm(hidden)")]
+
+
+@pytest.mark.parametrize("traced", [False, True], ids=["scripted", "traced"])
+def test_a_recurrent_layer_has_all_its_weights(cli: Cli, traced: bool) -> None:
+    x = np.random.default_rng(0).random((30, 4, FEATURES), np.float32)
+    networks.save(networks.Recurrent(), cli.folder / "model.pt", torch.from_numpy(x[:2]) if traced else None)
+    np.savez(cli.folder / "data.npz", x=x, y=np.arange(30) % CLASSES)
+    document = inspect(cli)
+    assert [layer["name"] for layer in document["layers"]] == ["lstm.l0", "lstm.l1", "head"]
+    # Four gates of 5 units, each reading the features or the units below, its own units, and two biases.
+    weights = [4 * 5 * (reads + 5 + 2) for reads in (FEATURES, 5)]
+    assert [group["parameters"] for group in document["groups"]] == [*weights, 5 * CLASSES + CLASSES]
+    assert [group["units"] - group["pinned"] for group in document["groups"]] == [5, 5, 0]

@@ -8,14 +8,14 @@
 namespace incite {
 namespace {
 
-/// A parameter of some elements, which node 0 reads.
-void add_parameter(Program& program, int64_t elements, bool is_buffer = false) {
+/// A parameter of some elements, which some nodes read.
+void add_parameter(Program& program, int64_t elements, const std::vector<size_t>& nodes, bool is_buffer = false) {
   Value value;
   value.kind = Value::Kind::parameter;
   value.content = at::zeros({elements});
   value.is_buffer = is_buffer;
-  program.nodes.resize(1);
-  program.nodes[0].inputs.push_back(static_cast<ValueId>(program.values.size()));
+  for (const size_t node : nodes)
+    program.nodes[node].inputs.push_back(static_cast<ValueId>(program.values.size()));
   program.values.push_back(std::move(value));
 }
 
@@ -32,6 +32,8 @@ Inspection small_inspection() {
   inspection.map = builder.build();
   for (size_t l = 0; l < 4; ++l)
     inspection.map.layers[l].name = std::vector<std::string>{"stem", "block.conv", "mid", "fc"}[l];
+  for (NodeId node = 0; node < 4; ++node)
+    inspection.map.layers[static_cast<size_t>(node)].node = node;
   inspection.map.pins = {{-1, "", "", "output", {4, 5}},
                          {7, "aten::softmax", "net.py:31", "reduced", {3}},
                          {9, "aten::softmax", "net.py:40", "reduced", {3}}};
@@ -39,11 +41,10 @@ Inspection small_inspection() {
   inspection.outputs = 2;
   inspection.removable_parameters = 300;
   // The second layer shares the first one's weight; a buffer does not count.
-  add_parameter(inspection.program, 1190);
-  add_parameter(inspection.program, 10);
-  add_parameter(inspection.program, 5, /*is_buffer=*/true);
-  inspection.map.layers[0].weight = inspection.map.layers[1].weight = 0;
-  inspection.map.layers[1].bias = 1;
+  inspection.program.nodes.resize(4);
+  add_parameter(inspection.program, 1190, {0, 1});
+  add_parameter(inspection.program, 10, {1});
+  add_parameter(inspection.program, 5, {1}, /*is_buffer=*/true);
   return inspection;
 }
 
