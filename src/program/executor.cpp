@@ -38,22 +38,28 @@ Environment Executor::start(const Batch& batch) const {
   return environment;
 }
 
-void Executor::run_node(Environment& environment, NodeId id) const {
+std::vector<c10::IValue> Executor::apply(NodeId id, std::vector<c10::IValue> inputs) const {
   const Node& node = program_.node(id);
-  std::vector<c10::IValue> stack;
-  stack.reserve(node.inputs.size());
-  for (const ValueId input : node.inputs)
-    stack.push_back(environment[static_cast<size_t>(input)]);
   try {
-    node.run(stack);
+    node.run(inputs);
   } catch (const c10::OutOfMemoryError&) {
     throw;
   } catch (const std::exception& error) {
     throw std::runtime_error(fmt::format("{} at {}: {}", node.op, node.source, first_line(error)));
   }
-  INCITE_ASSERT(stack.size() == node.outputs.size());
-  for (size_t i = 0; i < stack.size(); ++i)
-    environment[static_cast<size_t>(node.outputs[i])] = std::move(stack[i]);
+  INCITE_ASSERT(inputs.size() == node.outputs.size());
+  return inputs;
+}
+
+void Executor::run_node(Environment& environment, NodeId id) const {
+  const Node& node = program_.node(id);
+  std::vector<c10::IValue> inputs;
+  inputs.reserve(node.inputs.size());
+  for (const ValueId input : node.inputs)
+    inputs.push_back(environment[static_cast<size_t>(input)]);
+  std::vector<c10::IValue> outputs = apply(id, std::move(inputs));
+  for (size_t i = 0; i < outputs.size(); ++i)
+    environment[static_cast<size_t>(node.outputs[i])] = std::move(outputs[i]);
 }
 
 void Executor::run(Environment& environment, NodeId first, NodeId last, const std::vector<bool>& keep) const {

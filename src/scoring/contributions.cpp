@@ -13,18 +13,12 @@ namespace {
 
 constexpr int64_t default_memory = int64_t{1} << 30;
 
-/// One cluster scaled by one factor.
-struct Mutant {
-  int64_t cluster;
-  double factor;
-};
-
 /// The mutants of one group and how they run.
 struct GroupPlan {
   int32_t group;
   std::vector<Mutant> mutants;
   Suffix suffix;
-  int64_t batch = 1;  // mutants at a time
+  std::vector<MutantBatch> batches;
 };
 
 /// Differences of stacked mutants' outputs from the unmutated ones, summed over samples. [mutants, outputs] float64
@@ -56,8 +50,10 @@ class Scorer {
     result.samples = order.size(0);
     result.mutants = static_cast<int64_t>(clusters_.size() * params_.factors.size());
     result.chunk = chunk_;
-    for (const GroupPlan& group : groups_)
-      result.batch = std::max(result.batch, group.batch);
+    for (const GroupPlan& group : groups_) {
+      for (const MutantBatch& batch : group.batches)
+        result.batch = std::max(result.batch, batch.mutants);
+    }
     const int64_t total = result.samples * result.mutants;
     int64_t done = 0;
     for (int64_t first = 0; first < order.size(0); first += chunk_) {
@@ -71,10 +67,10 @@ class Scorer {
             at::zeros({static_cast<int64_t>(clusters_.size()), outputs.size(1)}, outputs.options().dtype(at::kDouble));
       }
       for (const GroupPlan& group : groups_) {
-        for (size_t mutant = 0; mutant < group.mutants.size(); mutant += static_cast<size_t>(group.batch)) {
-          const size_t count = std::min(group.mutants.size() - mutant, static_cast<size_t>(group.batch));
-          run_batch(group, base, outputs, mutant, count);
-          done += static_cast<int64_t>(count) * samples.size(0);
+        for (const MutantBatch& batch : group.batches) {
+          const at::Tensor mutated = group.suffix.run(executor_, base, batch);
+          scores_.index_add_(0, batch.clusters, differences(outputs, mutated, params_.metric, kind_));
+          done += batch.mutants * samples.size(0);
           if (progress) progress({"scoring", done, total, "mutant-samples"});
         }
       }
@@ -85,10 +81,10 @@ class Scorer {
 
  private:
   void plan(const Dataset& data) {
-    cluster_of_unit_.assign(map_.units.size(), -1);
+    unit_clusters_.assign(map_.units.size(), -1);
     for (size_t c = 0; c < clusters_.size(); ++c) {
       for (const int32_t unit : clusters_[c].units)
-        cluster_of_unit_[static_cast<size_t>(unit)] = static_cast<int64_t>(c);
+        unit_clusters_[static_cast<size_t>(unit)] = static_cast<int64_t>(c);
     }
     const Sample two = sample_values(program_, data.batch(at::zeros({2}, at::kLong), program_.device));
     for (size_t g = 0; g < map_.groups.size(); ++g) {
@@ -99,14 +95,16 @@ class Scorer {
           mutants.push_back({static_cast<int64_t>(c), factor});
       }
       if (mutants.empty()) continue;
-      groups_.push_back(
-          {static_cast<int32_t>(g), std::move(mutants), Suffix(program_, map_, static_cast<int32_t>(g), two)});
+      groups_.push_back({static_cast<int32_t>(g),
+                         std::move(mutants),
+                         Suffix(program_, map_, static_cast<int32_t>(g), two, unit_clusters_),
+                         {}});
     }
     keep_.assign(program_.values.size(), false);
     int64_t largest = 1;
     for (const GroupPlan& group : groups_) {
-      largest = std::max(largest, group.suffix.bytes_per_sample());
-      for (const ValueId value : group.suffix.saved())
+      largest = std::max(largest, group.suffix.plan().bytes_per_sample);
+      for (const ValueId value : group.suffix.plan().saved)
         keep_[static_cast<size_t>(value)] = true;
     }
     // Half of the budget for the run without mutants and what is saved of it, half for the mutants.
@@ -119,33 +117,16 @@ class Scorer {
     }
     chunk_ = std::clamp<int64_t>(std::min(budget / base_bytes, budget / largest), 1, params_.most_samples);
     for (GroupPlan& group : groups_) {
-      const int64_t rows = std::min(budget / std::max<int64_t>(group.suffix.bytes_per_sample(), 1), params_.most_rows);
-      group.batch = std::clamp<int64_t>(rows / chunk_, 1, static_cast<int64_t>(group.mutants.size()));
-    }
-  }
-
-  void run_batch(const GroupPlan& group, const Environment& base, const at::Tensor& outputs, size_t first,
-                 size_t count) {
-    const auto mutants = static_cast<int64_t>(count);
-    std::vector<at::Tensor> scales;
-    for (const Suffix::Scaled& scaled : group.suffix.scaled()) {
-      at::Tensor scale = at::ones({mutants, static_cast<int64_t>(scaled.units.size())});
-      for (int64_t m = 0; m < mutants; ++m) {
-        const Mutant& mutant = group.mutants[first + static_cast<size_t>(m)];
-        float* row = scale.data_ptr<float>() + m * scale.size(1);
-        for (size_t position = 0; position < scaled.units.size(); ++position) {
-          const int64_t cluster = cluster_of_unit_[static_cast<size_t>(scaled.units[position])];
-          if (cluster == mutant.cluster) row[position] = static_cast<float>(mutant.factor);
-        }
+      const int64_t bytes = std::max<int64_t>(group.suffix.plan().bytes_per_sample, 1);
+      const int64_t rows = std::min(budget / bytes, params_.most_rows);
+      const auto most = static_cast<size_t>(std::max<int64_t>(rows / chunk_, 1));
+      for (size_t first = 0; first < group.mutants.size(); first += most) {
+        const size_t last = std::min(first + most, group.mutants.size());
+        group.batches.push_back(group.suffix.batch({group.mutants.begin() + static_cast<std::ptrdiff_t>(first),
+                                                    group.mutants.begin() + static_cast<std::ptrdiff_t>(last)},
+                                                   program_.device));
       }
-      scales.push_back(scale.to(program_.device));
     }
-    const at::Tensor mutated = group.suffix.run(executor_, base, scales);
-    std::vector<int64_t> rows;
-    for (size_t m = first; m < first + count; ++m)
-      rows.push_back(group.mutants[m].cluster);
-    const at::Tensor index = at::tensor(rows, at::kLong).to(program_.device);
-    scores_.index_add_(0, index, differences(outputs, mutated, params_.metric, kind_));
   }
 
   static void check_finite(const at::Tensor& outputs, const at::Tensor& samples) {
@@ -164,8 +145,8 @@ class Scorer {
   const ScoringParams& params_;
   const Executor executor_;
   std::vector<GroupPlan> groups_;
-  std::vector<bool> keep_;                // by value: saved from the run without mutants
-  std::vector<int64_t> cluster_of_unit_;  // -1: in none
+  std::vector<bool> keep_;              // by value: saved from the run without mutants
+  std::vector<int64_t> unit_clusters_;  // -1: in none
   int64_t chunk_ = 1;
   at::Tensor scores_;
 };

@@ -5,57 +5,64 @@
 #include <vector>
 
 #include "incite/units/unit_map.hpp"
+#include "suffix_plan.hpp"
 
 namespace incite {
 
-/// The part of a program that mutants of one group run through, and what it needs from the run without mutants.
-///
-/// A mutant changes the outputs of the group's layers. Those that do not depend on another of them are `seeds`: their
-/// saved values are stacked, a copy for each mutant, and scaled. The others are scaled as soon as the suffix has made
-/// them.
+/// A cluster's units, scaled by a factor.
+struct Mutant {
+  int64_t cluster;
+  double factor;
+};
+
+/// Mutants of one group that run together, and where each changes what.
+struct MutantBatch {
+  /// Positions along a labelled axis that mutants change, side by side: `width` slots for each mutant. A mutant that
+  /// changes fewer positions repeats one.
+  struct Slots {
+    at::Tensor index;    ///< int64 [mutants * width]: positions along the axis
+    at::Tensor factors;  ///< float32 [mutants * width]: what a position of a layer's output is scaled by
+    at::Tensor used;     ///< float32 [mutants, width]: 0 for repeated positions, else 1; undefined if all are 1
+    int64_t width = 0;   ///< slots of one mutant
+    std::vector<int64_t> counts;  ///< by mutant: its slots that are no repetition
+  };
+  /// Mutants next to each other that are of one cluster.
+  struct Run {
+    int64_t first;
+    int64_t count;
+  };
+
+  int64_t mutants = 0;
+  at::Tensor clusters;       ///< int64 [mutants]
+  std::vector<Run> runs;     ///< in order; together all mutants
+  std::vector<Slots> slots;  ///< by slot set of the plan
+  std::vector<at::Tensor>
+      factors;  ///< by scaled value of the plan: float32 [mutants, positions]; undefined if not used
+};
+
+/// Runs mutants of one group from the group's layers to the program's output.
 class Suffix {
  public:
-  /// A value of which mutants scale positions.
-  struct Scaled {
-    NodeId node;
-    ValueId value;
-    int64_t batch_axis;
-    int64_t channel_axis;
-    std::vector<int32_t> units;  ///< by position along channel_axis
-    bool seed;
-  };
+  /// `unit_clusters` is the cluster of each unit, -1 for none.
+  Suffix(const Program& program, const UnitMap& map, int32_t group, const Sample& sample,
+         const std::vector<int64_t>& unit_clusters)
+      : plan_(plan_suffix(program, map, group, sample, unit_clusters)), unit_clusters_(unit_clusters) {}
 
-  Suffix(const Program& program, const UnitMap& map, int32_t group, const Sample& sample);
+  const SuffixPlan& plan() const { return plan_; }
 
-  /// What the group's layers make.
-  const std::vector<Scaled>& scaled() const { return scaled_; }
+  MutantBatch batch(const std::vector<Mutant>& mutants, at::Device device) const;
 
-  /// Values to save from the run without mutants.
-  const std::vector<ValueId>& saved() const { return saved_; }
-
-  /// The program's outputs for `mutants` stacked mutants: [mutants * samples, outputs]. `base` holds the saved values
-  /// for a chunk of samples; `scales[i]` is [mutants, positions] for the scaled value i: each position's factor.
-  at::Tensor run(const Executor& executor, const Environment& base, const std::vector<at::Tensor>& scales) const;
-
-  /// Bytes that one sample of one mutant takes at most, counting all that the suffix makes.
-  int64_t bytes_per_sample() const { return bytes_per_sample_; }
+  /// The program's outputs for stacked mutants: [mutants * samples, outputs], mutant by mutant. `base` holds the values
+  /// that the plan has saved from the run without mutants.
+  at::Tensor run(const Executor& executor, const Environment& base, const MutantBatch& batch) const;
 
  private:
-  static at::Tensor stack(const at::Tensor& value, int64_t batch_axis, int64_t mutants);
-  static at::Tensor scale(const at::Tensor& value, const Scaled& scaled, const at::Tensor& scales);
-  static at::Tensor stack_and_scale(const at::Tensor& value, const Scaled& scaled, const at::Tensor& scales);
+  MutantBatch::Slots slots_of(const std::vector<int32_t>& units, const std::vector<Mutant>& mutants) const;
+  static MutantBatch::Slots repeated(const MutantBatch::Slots& parent, int64_t ratio);
+  at::Tensor factors_of(const std::vector<int32_t>& units, const std::vector<Mutant>& mutants) const;
 
-  struct Live {
-    ValueId value;
-    int64_t batch_axis;  // -1: the same for every batch
-  };
-  const Program& program_;
-  std::vector<Scaled> scaled_;                    // layer by layer of the group
-  std::vector<Live> live_;                        // read by the suffix, made before it, not mutated
-  std::vector<NodeId> nodes_;                     // ascending
-  std::vector<std::vector<ValueId>> dies_after_;  // by position in nodes_
-  std::vector<ValueId> saved_;
-  int64_t bytes_per_sample_ = 0;
+  SuffixPlan plan_;
+  const std::vector<int64_t>& unit_clusters_;
 };
 
 }  // namespace incite

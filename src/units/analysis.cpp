@@ -77,6 +77,7 @@ void Analysis::find_fixed() {
 }
 
 UnitMap Analysis::run() {
+  map_.localities.assign(program_.nodes.size(), Locality::mixing);
   for (size_t n = 0; n < program_.nodes.size(); ++n) {
     id_ = static_cast<NodeId>(n);
     node_ = &program_.nodes[n];

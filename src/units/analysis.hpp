@@ -90,6 +90,7 @@ class Analysis {
   Layer& last_layer() { return map_.layers.back(); }
   void add_reader(const Place& place) { map_.readers.push_back({place.node, place.input}); }
   void add_size(size_t input, int64_t element, ValueId value) { sizes_.push_back({id_, input, element, value}); }
+  void set_locality(Locality locality) { map_.localities[static_cast<size_t>(id_)] = locality; }
   void add_feedback(ValueId weight, const std::vector<int32_t>& labels) { map_.feedbacks.push_back({weight, labels}); }
 
   /// This node moves elements about and changes none: runs it on positions. Along the axes `sensitive` of input 0 it

@@ -394,6 +394,34 @@ Flow tie_elementwise(Analysis& a, const std::vector<Place>& places, const std::v
 
 }  // namespace rules
 
+namespace rules {
+namespace {
+
+/// What a rule says of the operation's locality. Where its labels come out otherwise than they went in, whoever uses
+/// that sees it by the labels.
+Locality locality_of(Rule rule, const Analysis& a) {
+  static const std::unordered_map<Rule, Locality> known = {
+      {pass, Locality::elementwise},     {elementwise, Locality::elementwise}, {batch_norm, Locality::per_channel},
+      {prelu, Locality::per_channel},    {pool<1>, Locality::one_input},       {pool<2>, Locality::one_input},
+      {pool<3>, Locality::one_input},    {reduce<1>, Locality::one_input},     {reduce<2>, Locality::one_input},
+      {accumulate, Locality::one_input}, {move_freely, Locality::one_input},   {squeeze, Locality::one_input},
+      {pad, Locality::one_input},
+  };
+  if (rule == move_along<1> || rule == slice) {
+    const std::vector<int64_t> along = dimensions(a.constant(1), a.input_rank(0));
+    const std::vector<int64_t> labelled = axes_of(a.input_flow(0));
+    const bool apart = along.size() == 1 && std::find(labelled.begin(), labelled.end(), along[0]) == labelled.end();
+    return apart ? Locality::one_input : Locality::mixing;
+  }
+  const auto found = known.find(rule);
+  if (found == known.end()) return Locality::mixing;
+  if (rule == reduce<1> && a.node().inputs.size() == 2 && a.is_tensor(1)) return Locality::elementwise;  // max(x, y)
+  return found->second;
+}
+
+}  // namespace
+}  // namespace rules
+
 bool apply_rule(Analysis& analysis) {
   using namespace rules;
   static const std::unordered_set<Rule> of_many = {elementwise, reduce<1>,   matmul, baddbmm, einsum,
@@ -405,6 +433,7 @@ bool apply_rule(Analysis& analysis) {
     for (size_t i = 1; i < analysis.node().inputs.size(); ++i)
       analysis.pin(analysis.input_flow(i), "computed");
   }
+  analysis.set_locality(locality_of(row->second, analysis));
   row->second(analysis);
   return true;
 }

@@ -30,6 +30,9 @@ class Executor {
   /// Runs one node; frees nothing.
   void run_node(Environment& environment, NodeId node) const;
 
+  /// What a node makes of `inputs`, given in place of those that it reads.
+  std::vector<c10::IValue> apply(NodeId node, std::vector<c10::IValue> inputs) const;
+
   /// Frees what is read by `node` for the last time, unless `keep[value]`.
   void free_after(Environment& environment, NodeId node, const std::vector<bool>& keep = {}) const;
 

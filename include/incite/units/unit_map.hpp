@@ -109,6 +109,15 @@ struct Feedback {
   std::vector<int32_t> units;
 };
 
+/// How a node treats the positions along the labelled axis of what it reads: for all but `mixing`, a position of its
+/// outputs depends on the same position of its inputs alone, so the node can be run on some of the positions.
+enum class Locality : uint8_t {
+  mixing,       ///< not known to be any of the others
+  elementwise,  ///< element by element, its operands broadcast to each other
+  per_channel,  ///< its tensors after the first have an element for each position
+  one_input,    ///< works along other axes, or moves them; its first input alone has such positions
+};
+
 /// What of a program can be removed, and what goes with it. Made by analyse.
 struct UnitMap {
   std::vector<Layer> layers;
@@ -124,6 +133,7 @@ struct UnitMap {
   std::vector<Rearrangement> rearrangements;
   std::vector<Feedback> feedbacks;
   std::vector<Pin> pins;
+  std::vector<Locality> localities;  ///< by node
   /// Sets of units (ascending) of which one must stay: those of a layer, or of a value or a parameter's dimension. None
   /// has a pinned unit.
   std::vector<std::vector<int32_t>> spans;
