@@ -20,6 +20,7 @@
 #include "incite/slicing/slice.hpp"
 #include "result_folder.hpp"
 #include "samples.hpp"
+#include "scores_file.hpp"
 #include "stopwatch.hpp"
 
 namespace incite {
@@ -44,13 +45,14 @@ class Decomposer {
   Decomposition run() {
     check_options();
     StagedFiles files(options_.out);
+    if (options_.resume) resume();
     load();
     analyse_model();
     const ResultFolder folder(options_.out, options_.model, outputs_);
     folder.check_targets(options_.force);
     split();
     if (task_ == Task::classification) check_classes(fit_, outputs_, result_.outputs);
-    score_clusters();
+    score_clusters(files);
     watch_.start("modules");
     for (size_t i = 0; i < outputs_.size(); ++i) {
       make_module(outputs_[i], files);
@@ -63,7 +65,9 @@ class Decomposer {
                                          [](double sum, const auto& entry) { return sum + entry.second; });
     result_.seconds.emplace_back("total", total);
     files.write(document_name, to_json(result_));
+    files.write(scores_name, serialise(scores_to_save(contributions_.state, true)));
     files.commit();
+    folder.remove_checkpoint();
     folder.remove_stale();
     return std::move(result_);
   }
@@ -78,7 +82,15 @@ class Decomposer {
       fail(ExitCode::usage, "--keep {}: expected a share above 0 and up to 1", options_.keep);
     }
     if (options_.factors.empty()) fail(ExitCode::usage, "--factors: expected at least one factor");
+    if (options_.agreement && !(*options_.agreement > 0 && *options_.agreement <= 1)) {
+      fail(ExitCode::usage, "--agreement {}: expected a share above 0 and up to 1", *options_.agreement);
+    }
     std::error_code error;  // a name that is too long is reported when the folder is made
+    if (std::filesystem::exists(options_.out / checkpoint_name, error) && !options_.force && !options_.resume) {
+      fail(ExitCode::output,
+           "{}: holds the scores of a run that was stopped; pass --resume to go on from them, or --force to start anew",
+           options_.out.string());
+    }
     if (std::filesystem::exists(options_.out / document_name, error) && !options_.force) {
       fail(ExitCode::output, "{}: already holds a decomposition; pass --force to replace it, or another --out",
            options_.out.string());
@@ -158,13 +170,28 @@ class Decomposer {
     result_.output = options_.output;
   }
 
-  void score_clusters() {
+  /// Reads what an earlier run has left, if it has. Whether that is of use is known only when the model is.
+  void resume() {
+    std::error_code error;
+    const std::filesystem::path file = options_.out / checkpoint_name;
+    if (!std::filesystem::exists(file, error)) return;
+    checkpoint_ = read_scores(file);
+    if (options_.memory == 0) memory_ = checkpoint_->memory;  // so that batches are the same
+  }
+
+  void score_clusters(StagedFiles& files) {
+    if (!options_.scores.empty()) return use_scores();
+    if (checkpoint_) {
+      check_same(options_.out / checkpoint_name, checkpoint_->made_from, made_from());
+      check_same(options_.out / checkpoint_name, checkpoint_->run_with, run_with());
+    }
     watch_.start("clustering");
     ClusterParams cluster_params;
     cluster_params.method = options_.clustering;
     cluster_params.cluster_size = options_.cluster_size;
     cluster_params.seed = options_.seed;
-    clusters_ = cluster_units(program_, map_, cluster_params);
+    clusters_ =
+        checkpoint_ ? clusters_of(map_, checkpoint_->unit_clusters) : cluster_units(program_, map_, cluster_params);
     note_groups();
     watch_.start("scoring");
     ScoringParams scoring;
@@ -172,14 +199,76 @@ class Decomposer {
     scoring.factors = options_.factors;
     scoring.memory = memory();
     scoring.seed = derive_seed(options_.seed, "scoring");
-    const int64_t count =
-        options_.samples > 0 ? std::min(options_.samples, fit_.samples.size(0)) : fit_.samples.size(0);
-    contributions_ =
-        score(program_, map_, clusters_, kind_, data_, fit_.samples.narrow(0, 0, count), scoring, progress_);
-    result_.scored_samples = contributions_.samples;
+    scoring.samples = options_.samples;
+    if (options_.agreement) {
+      scoring.stop =
+          StopRule{[&](const at::Tensor& scores) { return best_clusters(scores, options_.keep); }, *options_.agreement};
+    }
+    if (checkpoint_) scoring.resume = checkpoint_->state;
+    scoring.save = [&](const ScoringState& state) {
+      files.put(checkpoint_name, serialise(scores_to_save(state, false)));
+    };
+    contributions_ = score(program_, map_, clusters_, kind_, data_, fit_.samples, scoring, progress_);
+    note_scores();
   }
 
-  int64_t memory() const { return options_.memory > 0 ? options_.memory : default_memory(device_); }
+  /// Takes the scores of another run in place of scoring.
+  void use_scores() {
+    watch_.start("scoring");
+    const SavedScores saved = read_scores(options_.scores);
+    check_same(options_.scores, saved.made_from, made_from());
+    if (!saved.finished) {
+      fail(ExitCode::usage, "{}: of a run that was stopped; expected the {} of a finished one",
+           options_.scores.string(), scores_name);
+    }
+    clusters_ = clusters_of(map_, saved.unit_clusters);
+    note_groups();
+    contributions_ = contributions_of(clusters_, saved.state);
+    note_scores();
+  }
+
+  SavedScores scores_to_save(const ScoringState& state, bool finished) {
+    return {made_from(), run_with(), state, unit_clusters(map_, clusters_), memory(), finished};
+  }
+
+  /// What scores depend on, whatever is done with them.
+  ScoresKey made_from() const {
+    const DatasetOptions& data = options_.data;
+    return {
+        {"model", result_.model.sha256},
+        {"data", result_.data.sha256},
+        {"input-key", data.input_key},
+        {"target-key", data.target_key},
+        {"input-scale", data_.input_scale ? fmt::format("{}", *data_.input_scale) : "auto"},
+        {"input-shape", fmt::format("{}", fmt::join(data.input_shape, ","))},
+        {"output", options_.output},
+        {"task", to_string(task_)},
+        {"held-out", options_.test ? "0" : fmt::format("{}", options_.held_out)},
+        {"metric", to_string(metric_)},
+        {"factors", fmt::format("{}", fmt::join(options_.factors, ","))},
+        {"clustering", to_string(options_.clustering)},
+        {"cluster-size", fmt::format("{}", options_.cluster_size)},
+        {"seed", fmt::format("{}", options_.seed)},
+    };
+  }
+
+  /// What else a run must have in common with one that goes on from its state.
+  ScoresKey run_with() const {
+    return {
+        {"samples", fmt::format("{}", options_.samples)},
+        {"agreement", options_.agreement ? fmt::format("{}", *options_.agreement) : "none"},
+        {"keep", fmt::format("{}", options_.keep)},
+        {"memory", options_.memory > 0 ? fmt::format("{}", options_.memory) : "auto"},
+        {"device", device_.str()},
+        {"threads", fmt::format("{}", at::get_num_threads())},
+    };
+  }
+
+  /// Bytes that activations may take: what is free is asked once, so that it is the same throughout.
+  int64_t memory() {
+    if (memory_ == 0) memory_ = options_.memory > 0 ? options_.memory : default_memory(device_);
+    return memory_;
+  }
 
   void note_groups() {
     for (const Group& group : map_.groups) {
@@ -192,6 +281,14 @@ class Decomposer {
     }
     for (const Cluster& cluster : clusters_)
       ++result_.groups[static_cast<size_t>(cluster.group)].clusters;
+  }
+
+  void note_scores() {
+    result_.scored_samples = contributions_.samples;
+    for (size_t g = 0; g < result_.groups.size(); ++g) {
+      result_.groups[g].scored_samples = contributions_.state.samples[static_cast<int64_t>(g)].sum().item<int64_t>();
+      result_.groups[g].agreement = contributions_.state.agreement[static_cast<int64_t>(g)].item<double>();
+    }
   }
 
   void make_module(int64_t output, StagedFiles& files) {
@@ -314,7 +411,7 @@ class Decomposer {
   }
 
   /// Samples to fit heads on: all, or as many as the memory holds in double precision.
-  at::Tensor head_samples(const Program& body) const {
+  at::Tensor head_samples(const Program& body) {
     const Layer& head = map_.layers[static_cast<size_t>(map_.head)];
     const int64_t row = body.value(head.weight).content.toTensor().size(1) * 4 * static_cast<int64_t>(sizeof(double));
     const int64_t most = std::max<int64_t>(memory() / row, 1000);
@@ -372,6 +469,7 @@ class Decomposer {
         {"cluster_size", options_.cluster_size},
         {"keep", options_.keep},
         {"samples", options_.samples},
+        {"agreement", options_.agreement.value_or(std::numeric_limits<double>::quiet_NaN())},
         {"repair", name(options_.repair)},
         {"head", name(options_.head)},
         {"epochs", options_.epochs},
@@ -399,6 +497,8 @@ class Decomposer {
   TestSet fit_, held_out_;
   std::vector<Cluster> clusters_;
   Contributions contributions_;
+  std::optional<SavedScores> checkpoint_;
+  int64_t memory_ = 0;  // 0: not asked for yet
   std::vector<Selection> selections_;
   std::vector<Program> programs_;
 };

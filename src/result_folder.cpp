@@ -4,6 +4,7 @@
 
 #include "incite/base/error.hpp"
 #include "incite/report/json.hpp"
+#include "scores_file.hpp"
 
 namespace incite {
 namespace {
@@ -63,6 +64,11 @@ void ResultFolder::remove_stale() const {
     if (contains(modules_, name) || std::filesystem::equivalent(folder_ / name, model_, error)) continue;
     std::filesystem::remove(folder_ / name, error);
   }
+}
+
+void ResultFolder::remove_checkpoint() const {
+  std::error_code error;
+  std::filesystem::remove(folder_ / checkpoint_name, error);
 }
 
 }  // namespace incite

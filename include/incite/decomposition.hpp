@@ -24,7 +24,9 @@ struct GroupResult {
   std::vector<std::string> layers;
   int64_t units = 0;
   int64_t clusters = 0;
-  int64_t pinned = 0;  ///< units that can't be removed
+  int64_t pinned = 0;          ///< units that can't be removed
+  int64_t scored_samples = 0;  ///< that its mutants were run on
+  double agreement = 1;        ///< see ScoringState::agreement
 };
 
 struct ModuleResult {

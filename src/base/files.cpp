@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <fstream>
 #include <memory>
@@ -23,6 +24,30 @@ std::ifstream open(const std::filesystem::path& file) {
   return stream;
 }
 
+constexpr std::string_view staging_prefix = ".incite-";
+
+class Sha256 {
+ public:
+  Sha256() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
+    INCITE_ASSERT(context_ != nullptr && EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) == 1);
+  }
+  void add(std::string_view content) {
+    INCITE_ASSERT(EVP_DigestUpdate(context_.get(), content.data(), content.size()) == 1);
+  }
+  std::string hexadecimal() {
+    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+    unsigned int size = 0;
+    INCITE_ASSERT(EVP_DigestFinal_ex(context_.get(), digest.data(), &size) == 1);
+    std::string text;
+    for (unsigned int i = 0; i < size; ++i)
+      text += fmt::format("{:02x}", digest[i]);
+    return text;
+  }
+
+ private:
+  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
+};
+
 /// Closes a file descriptor.
 class Descriptor {
  public:
@@ -38,24 +63,57 @@ class Descriptor {
   int fd_;
 };
 
+/// Writes a file, to the disk; `meant` is its name for the user.
+void write_to_disk(const std::filesystem::path& file, std::string_view content, const std::filesystem::path& meant) {
+  const auto check = [&](bool good) {
+    if (!good) fail(ExitCode::output, "{}: can't be written: {}", meant.string(), std::strerror(errno));
+  };
+  const Descriptor descriptor(::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666));
+  check(descriptor.get() >= 0);
+  while (!content.empty()) {
+    const ssize_t written = ::write(descriptor.get(), content.data(), content.size());
+    if (written < 0 && errno == EINTR) continue;
+    check(written >= 0);
+    content.remove_prefix(static_cast<size_t>(written));
+  }
+  check(::fsync(descriptor.get()) == 0);
+}
+
+/// The process that made a staging folder, by the folder's name; -1 for any other name.
+pid_t owner_of(const std::string& name) {
+  if (!name.starts_with(staging_prefix)) return -1;
+  const std::string digits = name.substr(staging_prefix.size());
+  if (digits.empty() || digits.size() > 9 || digits.find_first_not_of("0123456789") != std::string::npos) return -1;
+  return static_cast<pid_t>(std::stol(digits));
+}
+
+/// Removes what killed processes have left in a folder.
+void remove_abandoned(const std::filesystem::path& folder) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    const pid_t owner = owner_of(entry.path().filename().string());
+    if (owner <= 0 || ::kill(owner, 0) == 0 || errno != ESRCH) continue;
+    std::error_code ignored;
+    std::filesystem::remove_all(entry.path(), ignored);
+  }
+}
+
 }  // namespace
 
 std::string sha256_of_file(const std::filesystem::path& file) {
   std::ifstream stream = open(file);
-  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
-  INCITE_ASSERT(context != nullptr && EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) == 1);
+  Sha256 digest;
   std::array<char, 65536> block{};
-  while (stream.read(block.data(), block.size()) || stream.gcount() > 0) {
-    INCITE_ASSERT(EVP_DigestUpdate(context.get(), block.data(), static_cast<size_t>(stream.gcount())) == 1);
-  }
+  while (stream.read(block.data(), block.size()) || stream.gcount() > 0)
+    digest.add({block.data(), static_cast<size_t>(stream.gcount())});
   if (stream.bad()) fail(ExitCode::data_file, "{}: reading it failed: {}", file.string(), std::strerror(errno));
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned int size = 0;
-  INCITE_ASSERT(EVP_DigestFinal_ex(context.get(), digest.data(), &size) == 1);
-  std::string hexadecimal;
-  for (unsigned int i = 0; i < size; ++i)
-    hexadecimal += fmt::format("{:02x}", digest[i]);
-  return hexadecimal;
+  return digest.hexadecimal();
+}
+
+std::string sha256(std::string_view content) {
+  Sha256 digest;
+  digest.add(content);
+  return digest.hexadecimal();
 }
 
 std::string read_text(const std::filesystem::path& file) {
@@ -77,7 +135,8 @@ StagedFiles::StagedFiles(std::filesystem::path folder) : folder_(std::move(folde
     remove_made_folders();
     fail(ExitCode::output, "{}: can't make this folder: {}", folder_.string(), error.message());
   }
-  staging_ = folder_ / fmt::format(".incite-{}", ::getpid());
+  remove_abandoned(folder_);
+  staging_ = folder_ / fmt::format("{}{}", staging_prefix, ::getpid());
   std::filesystem::create_directory(staging_, error);
   if (error) {
     remove_made_folders();
@@ -98,28 +157,25 @@ void StagedFiles::remove_made_folders() {
 }
 
 void StagedFiles::write(const std::string& name, std::string_view content) {
-  const std::filesystem::path file = path(name);
-  const auto check = [&](bool good) {
-    if (!good) fail(ExitCode::output, "{}: can't be written: {}", (folder_ / name).string(), std::strerror(errno));
-  };
-  const Descriptor descriptor(::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666));
-  check(descriptor.get() >= 0);
-  while (!content.empty()) {
-    const ssize_t written = ::write(descriptor.get(), content.data(), content.size());
-    if (written < 0 && errno == EINTR) continue;
-    check(written >= 0);
-    content.remove_prefix(static_cast<size_t>(written));
-  }
-  check(::fsync(descriptor.get()) == 0);
+  write_to_disk(path(name), content, folder_ / name);
   if (std::find(names_.begin(), names_.end(), name) == names_.end()) names_.push_back(name);
 }
 
+void StagedFiles::put(const std::string& name, std::string_view content) {
+  write_to_disk(path(name), content, folder_ / name);
+  rename(name);
+  made_folders_.clear();
+}
+
+void StagedFiles::rename(const std::string& name) const {
+  std::error_code error;
+  std::filesystem::rename(path(name), folder_ / name, error);
+  if (error) fail(ExitCode::output, "{}: can't be put in place: {}", (folder_ / name).string(), error.message());
+}
+
 void StagedFiles::commit() {
-  for (const std::string& name : names_) {
-    std::error_code error;
-    std::filesystem::rename(path(name), folder_ / name, error);
-    if (error) fail(ExitCode::output, "{}: can't be put in place: {}", (folder_ / name).string(), error.message());
-  }
+  for (const std::string& name : names_)
+    rename(name);
   names_.clear();
   made_folders_.clear();
 }

@@ -16,7 +16,8 @@ struct Arguments {
   std::string metric = "auto";
   std::string clustering = "kmeans";
   std::string cluster_size = "auto";
-  std::string samples = "10000";
+  std::string samples = "auto";
+  double agreement = 0.99;
   std::string repair = "least-squares";
   std::string head = "lbfgs";
   std::string outputs = "all";
@@ -91,9 +92,21 @@ void add_method_options(CLI::App& verb, Arguments& a) {
       ->capture_default_str()
       ->type_name("UNITS|auto")
       ->group("Method");
-  verb.add_option("--samples", a.samples, "Samples to score, 1 or more: a seeded part with the classes in proportion")
+  verb.add_option("--samples", a.samples,
+                  "Samples to score: all, the first COUNT of a seeded order with the classes in proportion, or auto: "
+                  "until more would not change what modules keep")
       ->capture_default_str()
-      ->type_name("COUNT|all")
+      ->type_name("auto|all|COUNT")
+      ->group("Method");
+  verb.add_option("--agreement", a.agreement,
+                  "For --samples auto: how well what a group keeps must agree with what it would keep by all samples")
+      ->check(in_range(0, 1, false, "a share above 0 and up to 1"))
+      ->capture_default_str()
+      ->type_name("SHARE")
+      ->group("Method");
+  verb.add_option("--scores", a.options.scores,
+                  "scores.npz of an earlier run on the same model and data, to score no more")
+      ->type_name("FILE.npz")
       ->group("Method");
   verb.add_option("--keep", a.options.keep, "Share of each group's clusters that a module keeps, above 0 and up to 1")
       ->check(in_range(0, 1, false, "a share above 0 and up to 1"))
@@ -164,7 +177,15 @@ void finish(const CLI::App& verb, Arguments& a) {
   options.repair = named<RepairMethod>(a.repair, {RepairMethod::none, RepairMethod::least_squares});
   options.head = named<HeadMethod>(a.head, {HeadMethod::lbfgs, HeadMethod::adam, HeadMethod::original});
   options.cluster_size = parse_count("--cluster-size", a.cluster_size, "auto");
-  options.samples = parse_count("--samples", a.samples, "all");
+  options.agreement.reset();
+  if (a.samples == "auto") {
+    options.agreement = a.agreement;
+  } else {
+    if (verb.get_option("--agreement")->count() > 0) {
+      fail(ExitCode::usage, "--agreement is for --samples auto; not for --samples {}", a.samples);
+    }
+    options.samples = parse_count("--samples", a.samples, "all");
+  }
   options.outputs = parse_outputs(a.outputs);
   if (verb.get_option("--memory")->count() > 0 && (a.memory == 0 || a.memory > INT64_MAX)) {
     fail(ExitCode::usage, "--memory: expected a size above 0, such as 2GB");  // CLI11 turns -1 into 2^64 - 1
@@ -185,6 +206,8 @@ void add_decompose(CLI::App& app, CommonOptions& common) {
       ->type_name("FOLDER")
       ->group("Output");
   verb->add_flag("--force", arguments->options.force, "Replace a decomposition that is already in the folder")
+      ->group("Output");
+  verb->add_flag("--resume", arguments->options.resume, "Go on from where a run with the same options was stopped")
       ->group("Output");
   add_common_options(*verb, common);
   verb->add_option("--memory", arguments->memory, "Memory for activations, such as 2GB; default: half of what is free")

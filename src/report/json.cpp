@@ -187,8 +187,12 @@ std::string to_json(const Decomposition& d) {
   json["settings"] = settings_json(d.settings);
   json["groups"] = Json::array();
   for (const GroupResult& group : d.groups) {
-    json["groups"].push_back(
-        {{"layers", group.layers}, {"units", group.units}, {"clusters", group.clusters}, {"pinned", group.pinned}});
+    json["groups"].push_back({{"layers", group.layers},
+                              {"units", group.units},
+                              {"clusters", group.clusters},
+                              {"pinned", group.pinned},
+                              {"scored_samples", group.scored_samples},
+                              {"agreement", number(group.agreement)}});
   }
   json["modules"] = Json::array();
   for (const ModuleResult& module : d.modules)

@@ -113,4 +113,26 @@ std::vector<Cluster> cluster_units(const Program& program, const UnitMap& map, c
   return clusters;
 }
 
+std::vector<int64_t> unit_clusters(const UnitMap& map, const std::vector<Cluster>& clusters) {
+  std::vector<int64_t> of_units(map.units.size(), -1);
+  for (size_t c = 0; c < clusters.size(); ++c) {
+    for (const int32_t unit : clusters[c].units)
+      of_units[static_cast<size_t>(unit)] = static_cast<int64_t>(c);
+  }
+  return of_units;
+}
+
+std::vector<Cluster> clusters_of(const UnitMap& map, const std::vector<int64_t>& unit_clusters) {
+  INCITE_ASSERT(unit_clusters.size() == map.units.size());
+  std::vector<Cluster> clusters;
+  for (size_t unit = 0; unit < unit_clusters.size(); ++unit) {
+    if (unit_clusters[unit] < 0) continue;
+    const auto c = static_cast<size_t>(unit_clusters[unit]);
+    if (c >= clusters.size()) clusters.resize(c + 1);
+    clusters[c].group = map.units[unit].group;
+    clusters[c].units.push_back(static_cast<int32_t>(unit));
+  }
+  return clusters;
+}
+
 }  // namespace incite

@@ -35,6 +35,13 @@ void fill_empty_spans(const UnitMap& map, const std::vector<Cluster>& clusters, 
 
 }  // namespace
 
+at::Tensor best_clusters(const at::Tensor& scores, double keep) {
+  // 1e-9: 0.07 * 100 is a little more than 7 in binary, and 7 is meant.
+  const auto count = static_cast<int64_t>(std::ceil(keep * static_cast<double>(scores.size(-2)) - 1e-9));
+  const at::Tensor ranked = at::argsort(scores, /*stable=*/true, -2, /*descending=*/true);
+  return at::zeros_like(scores, scores.options().dtype(at::kBool)).scatter_(-2, ranked.narrow(-2, 0, count), true);
+}
+
 Selection select(const UnitMap& map, const std::vector<Cluster>& clusters, const at::Tensor& scores, int64_t output,
                  double keep) {
   if (!(keep > 0 && keep <= 1)) fail(ExitCode::usage, "--keep {}: expected a share above 0 and up to 1", keep);
@@ -42,15 +49,15 @@ Selection select(const UnitMap& map, const std::vector<Cluster>& clusters, const
   const double* worth = column.data_ptr<double>();
   Selection kept(map.units.size(), true);
   for (size_t g = 0; g < map.groups.size(); ++g) {
-    std::vector<size_t> ranked;
+    std::vector<int64_t> own;
     for (size_t c = 0; c < clusters.size(); ++c) {
-      if (clusters[c].group == static_cast<int32_t>(g)) ranked.push_back(c);
+      if (clusters[c].group == static_cast<int32_t>(g)) own.push_back(static_cast<int64_t>(c));
     }
-    std::stable_sort(ranked.begin(), ranked.end(), [&](size_t a, size_t b) { return worth[a] > worth[b]; });
-    // 1e-9: 0.07 * 100 is a little more than 7 in binary, and 7 is meant.
-    const auto count = static_cast<size_t>(std::ceil(keep * static_cast<double>(ranked.size()) - 1e-9));
-    for (size_t i = count; i < ranked.size(); ++i) {
-      for (const int32_t unit : clusters[ranked[i]].units)
+    if (own.empty()) continue;
+    const at::Tensor best = best_clusters(column.index_select(0, at::tensor(own, at::kLong)).unsqueeze(1), keep);
+    for (size_t i = 0; i < own.size(); ++i) {
+      if (best.data_ptr<bool>()[i]) continue;
+      for (const int32_t unit : clusters[static_cast<size_t>(own[i])].units)
         kept[static_cast<size_t>(unit)] = false;
     }
   }

@@ -41,9 +41,10 @@ struct OnPaper {
   }
 };
 
-void expect_scores(const at::Tensor& found, const std::vector<double>& expected) {
-  const at::Tensor values = at::tensor(expected, at::kDouble).view(found.sizes());
-  EXPECT_TRUE(at::allclose(found, values, 1e-6, 1e-6)) << found;
+/// `expected` are sums over the samples.
+void expect_scores(const Contributions& found, const std::vector<double>& expected) {
+  const at::Tensor means = at::tensor(expected, at::kDouble).view(found.scores.sizes()) / found.samples;
+  EXPECT_TRUE(at::allclose(found.scores, means, 1e-6, 1e-6)) << found.scores;
 }
 
 TEST(Contributions, MutatesEachHiddenUnitAndNoOutput) {
@@ -56,18 +57,18 @@ TEST(Contributions, MutatesEachHiddenUnitAndNoOutput) {
 TEST(Contributions, AreTheAbsoluteDifferencesWorkedOutByHand) {
   // Times 0: unit 1 gone leaves y = (0, 0) and (6, -3): |3| + |2| = 5, |9| + |6| = 15.
   //          unit 2 gone leaves y = (3, 9) and (2, 6):  0 + 6 = 6,    0 + 3 = 3.
-  expect_scores(OnPaper().scored(Metric::absolute, {0}).scores, {5, 15, 6, 3});
+  expect_scores(OnPaper().scored(Metric::absolute, {0}), {5, 15, 6, 3});
   // Times 1.1 and 0.9 both move by a tenth of that, since relu is linear where it is not 0.
-  expect_scores(OnPaper().scored(Metric::absolute, {1.1}).scores, {0.5, 1.5, 0.6, 0.3});
-  expect_scores(OnPaper().scored(Metric::absolute, {1.1, 0.9, 0}).scores, {6, 18, 7.2, 3.6});
+  expect_scores(OnPaper().scored(Metric::absolute, {1.1}), {0.5, 1.5, 0.6, 0.3});
+  expect_scores(OnPaper().scored(Metric::absolute, {1.1, 0.9, 0}), {6, 18, 7.2, 3.6});
 }
 
 TEST(Contributions, CountFlipsOfTheChosenClass) {
   // The classes are 1 (3 < 9) and 0 (8 > 3). Unit 1 gone: (0, 0) is class 0, so sample 1 flips from 1 to 0; (6, -3)
   // stays 0. Unit 2 gone: (3, 9) stays 1; (2, 6) flips from 0 to 1. A flip counts for the class left and for the class
   // taken.
-  expect_scores(OnPaper().scored(Metric::flips, {0}).scores, {1, 1, 1, 1});
-  expect_scores(OnPaper().scored(Metric::flips, {1.1}).scores, {0, 0, 0, 0});
+  expect_scores(OnPaper().scored(Metric::flips, {0}), {1, 1, 1, 1});
+  expect_scores(OnPaper().scored(Metric::flips, {1.1}), {0, 0, 0, 0});
 }
 
 TEST(Contributions, TakeProbabilitiesOfLogits) {
@@ -75,9 +76,9 @@ TEST(Contributions, TakeProbabilitiesOfLogits) {
   const double unit1 = (0.5 - 1 / (1 + std::exp(6.0))) + (1 / (1 + std::exp(-9.0)) - 1 / (1 + std::exp(-5.0)));
   // Unit 2 gone: sample 1 stays, softmax(2, 6)[0] = 1 / (1 + e^4).
   const double unit2 = 1 / (1 + std::exp(-5.0)) - 1 / (1 + std::exp(4.0));
-  expect_scores(OnPaper().scored(Metric::probability, {0}).scores, {unit1, unit1, unit2, unit2});
+  expect_scores(OnPaper().scored(Metric::probability, {0}), {unit1, unit1, unit2, unit2});
   // Of outputs that are probabilities already, the differences themselves.
-  expect_scores(OnPaper().scored(Metric::probability, {0}, OutputKind::probabilities).scores, {5, 15, 6, 3});
+  expect_scores(OnPaper().scored(Metric::probability, {0}, OutputKind::probabilities), {5, 15, 6, 3});
 }
 
 TEST(Contributions, RefuseABudgetThatHoldsNotOneSample) {

@@ -29,4 +29,10 @@ struct Cluster {
 /// for a negative cluster_size.
 std::vector<Cluster> cluster_units(const Program& program, const UnitMap& map, const ClusterParams& params);
 
+/// The cluster of each of the map's units, -1 for those in none.
+std::vector<int64_t> unit_clusters(const UnitMap& map, const std::vector<Cluster>& clusters);
+
+/// The reverse: clusters from the cluster of each unit.
+std::vector<Cluster> clusters_of(const UnitMap& map, const std::vector<int64_t>& unit_clusters);
+
 }  // namespace incite

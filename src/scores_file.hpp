@@ -1,0 +1,40 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "incite/scoring/contributions.hpp"
+
+namespace incite {
+
+/// A finished run's scores, beside its modules.
+inline constexpr const char* scores_name = "scores.npz";
+/// An unfinished run's.
+inline constexpr const char* checkpoint_name = "checkpoint.npz";
+
+/// What scores depend on, by name: "model", a file's SHA-256; "metric"; …
+using ScoresKey = std::vector<std::pair<std::string, std::string>>;
+
+/// Scores as they are kept in a file: an .npz that numpy reads too, with the state's arrays, the cluster of each unit
+/// and a SHA-256 of all of it.
+struct SavedScores {
+  ScoresKey made_from;  ///< another run may use the scores if these are the same
+  ScoresKey run_with;   ///< another run goes on from the state only if these are the same too
+  ScoringState state;
+  std::vector<int64_t> unit_clusters;  ///< by unit; -1: in none
+  int64_t memory = 0;                  ///< bytes that the run planned with
+  bool finished = false;
+};
+
+std::string serialise(const SavedScores& scores);
+
+/// Reads scores. Throws Error (data_file) for a file that can't be read or is damaged.
+SavedScores read_scores(const std::filesystem::path& file);
+
+/// Throws Error (usage) where the scores of `file` were not made from what `wanted` says, or not finished while they
+/// must be; the message names the first difference.
+void check_same(const std::filesystem::path& file, const ScoresKey& found, const ScoresKey& wanted);
+
+}  // namespace incite
