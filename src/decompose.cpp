@@ -85,12 +85,12 @@ class Decomposer {
     if (options_.agreement && !(*options_.agreement > 0 && *options_.agreement <= 1)) {
       fail(ExitCode::usage, "--agreement {}: expected a share above 0 and up to 1", *options_.agreement);
     }
-    std::error_code error;  // a name that is too long is reported when the folder is made
-    if (std::filesystem::exists(options_.out / checkpoint_name, error) && !options_.force && !options_.resume) {
+    if (has_checkpoint(options_.out) && !options_.force && !options_.resume) {
       fail(ExitCode::output,
            "{}: holds the scores of a run that was stopped; pass --resume to go on from them, or --force to start anew",
            options_.out.string());
     }
+    std::error_code error;  // a name that is too long is reported when the folder is made
     if (std::filesystem::exists(options_.out / document_name, error) && !options_.force) {
       fail(ExitCode::output, "{}: already holds a decomposition; pass --force to replace it, or another --out",
            options_.out.string());
@@ -172,10 +172,8 @@ class Decomposer {
 
   /// Reads what an earlier run has left, if it has. Whether that is of use is known only when the model is.
   void resume() {
-    std::error_code error;
-    const std::filesystem::path file = options_.out / checkpoint_name;
-    if (!std::filesystem::exists(file, error)) return;
-    checkpoint_ = read_scores(file);
+    if (!has_checkpoint(options_.out)) return;
+    checkpoint_ = read_scores(options_.out / checkpoint_name);
     if (options_.memory == 0) memory_ = checkpoint_->memory;  // so that batches are the same
   }
 
@@ -504,6 +502,11 @@ class Decomposer {
 };
 
 }  // namespace
+
+bool has_checkpoint(const std::filesystem::path& out) {
+  std::error_code error;
+  return std::filesystem::exists(out / checkpoint_name, error);
+}
 
 Decomposition decompose(const DecomposeOptions& options, const Progress& progress) {
   return Decomposer(options, progress).run();

@@ -113,7 +113,7 @@ void check_same(const std::filesystem::path& file, const ScoresKey& found, const
   for (const auto& [name, value] : wanted) {
     const auto entry = std::find_if(found.begin(), found.end(), [&, &n = name](const auto& e) { return e.first == n; });
     if (entry != found.end() && entry->second == value) continue;
-    fail(ExitCode::usage, "{}: made with {} {}, now it is {}; score again, or with the same options and files",
+    fail(ExitCode::usage, "{}: made with {} {}, now it is {}; score again, or pass the same options and files",
          file.string(), name, entry == found.end() ? "unknown" : entry->second, value);
   }
 }

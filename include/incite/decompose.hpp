@@ -53,8 +53,13 @@ struct DecomposeOptions : ModelOptions {
 /// Loads a model and finds its units. Throws what load_program and read_dataset throw, and Error (device).
 Inspection inspect(const ModelOptions& options);
 
-/// Takes a model apart and writes its modules and decomposition.json into `options.out`, all or nothing. Throws Error.
+/// Takes a model apart and writes its modules, scores.npz and decomposition.json into `options.out`, all or nothing. A
+/// run that is stopped leaves the scores so far there, in checkpoint.npz, from which `options.resume` goes on; the
+/// result is then the same. Throws Error.
 Decomposition decompose(const DecomposeOptions& options, const Progress& progress = {});
+
+/// Whether a folder holds the scores of a run that was stopped.
+bool has_checkpoint(const std::filesystem::path& out);
 
 /// Evaluates the modules of a decomposition on other data. `folder` holds decomposition.json; `model`, if not empty, is
 /// the original's file in place of the one named there. Throws Error.

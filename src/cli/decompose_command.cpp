@@ -193,6 +193,16 @@ void finish(const CLI::App& verb, Arguments& a) {
   options.memory = static_cast<int64_t>(a.memory);
 }
 
+/// A user who stops the program is told where to go on.
+Decomposition run(const DecomposeOptions& options, const Progress& progress) {
+  try {
+    return decompose(options, progress);
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::interrupted || !has_checkpoint(options.out)) throw;
+    fail(ExitCode::interrupted, "stopped; no module was written. The scores so far are kept: go on with --resume");
+  }
+}
+
 }  // namespace
 
 void add_decompose(CLI::App& app, CommonOptions& common) {
@@ -220,7 +230,7 @@ void add_decompose(CLI::App& app, CommonOptions& common) {
     const DecomposeOptions& options = arguments->options;
     spdlog::info("{}: samples from array '{}' of {}, targets from '{}'", options.model.string(), options.data.input_key,
                  options.data.file.string(), options.data.target_key);
-    const Decomposition result = decompose(arguments->options, make_progress(common));
+    const Decomposition result = run(options, make_progress(common));
     spdlog::info("{}: {} modules written", options.out.string(), result.modules.size());
     print(common, to_json(result), to_table(result));
   });

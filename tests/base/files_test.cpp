@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -207,6 +209,34 @@ TEST(StagedFiles, SaysWhichFileCanNotBePutInPlace) {
   files.write("a", "1");
   expect_error([&] { files.commit(); }, ExitCode::output,
                (folder / "a").string() + ": can't be put in place: Is a directory");
+}
+
+TEST(StagedFiles, PutOneFileInPlaceForGood) {
+  const test::TempDir folder;
+  {
+    StagedFiles files(folder / "out");
+    files.put("kept.txt", "one");
+    files.put("kept.txt", "two");
+    files.write("lost.txt", "never committed");
+  }
+  EXPECT_EQ(read_text(folder / "out" / "kept.txt"), "two");
+  EXPECT_FALSE(std::filesystem::exists(folder / "out" / "lost.txt"));
+}
+
+TEST(StagedFiles, RemoveWhatAKilledProcessLeft) {
+  const test::TempDir folder;
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(0);
+  ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+  const std::filesystem::path abandoned = folder / fmt::format(".incite-{}", child);
+  const std::filesystem::path in_use = folder / fmt::format(".incite-{}", ::getppid());
+  const std::filesystem::path other = folder / ".incite-notes";
+  for (const auto& path : {abandoned, in_use, other})
+    std::filesystem::create_directory(path);
+  const StagedFiles files(folder / ".");
+  EXPECT_FALSE(std::filesystem::exists(abandoned));
+  EXPECT_TRUE(std::filesystem::exists(in_use));
+  EXPECT_TRUE(std::filesystem::exists(other));
 }
 
 }  // namespace

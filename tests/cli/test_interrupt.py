@@ -16,7 +16,7 @@ import networks
 from conftest import Cli, into, snapshot
 
 STOPPED = "error: stopped; nothing was written\n"
-LONG = ("--clustering", "none", "--memory", "16MB")
+LONG = ("--clustering", "none", "--memory", "16MB", "--samples", "all")
 
 
 @pytest.fixture

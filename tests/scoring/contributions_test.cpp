@@ -1,6 +1,7 @@
 #include "incite/scoring/contributions.hpp"
 
 #include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
 #include <gtest/gtest.h>
 
 #include "incite/program/executor.hpp"
@@ -102,6 +103,117 @@ TEST(Contributions, NameASampleForWhichTheModelGivesNaN) {
   test::expect_error(
       [&] { score(paper.program, paper.map, paper.clusters, OutputKind::logits, data, at::arange(2, at::kLong), {}); },
       ExitCode::data_mismatch, "the model's output for sample 1 is NaN or infinite; check the data and --input-scale");
+}
+
+/// A hidden layer of eight units, half of which matter a hundred times as much as the others, and many samples.
+struct Clear {
+  at::Tensor input = at::rand({4096, 8}, at::detail::createCPUGenerator(1)) * 2 - 1;
+  at::Tensor strength = at::tensor({1.0F, 0.01F, 1.0F, 0.01F, 1.0F, 0.01F, 1.0F, 0.01F});
+  Program program = test::program_from(two_layers,
+                                       {{"fc1.weight", at::eye(8)},
+                                        {"fc1.bias", at::zeros({8})},
+                                        {"fc2.weight", at::stack({strength, -strength, strength * 0.5})},
+                                        {"fc2.bias", at::zeros({3})}},
+                                       input.narrow(0, 0, 4));
+  UnitMap map = analyse(program, sample_values(program, input.narrow(0, 0, 2)));
+  std::vector<Cluster> clusters = cluster_units(program, map, {.method = ClusteringMethod::none});
+
+  Contributions scored(const ScoringParams& params) const {
+    Dataset data;
+    data.input = input;
+    return score(program, map, clusters, OutputKind::logits, data, at::arange(input.size(0), at::kLong), params);
+  }
+
+  static StopRule stop(double agreement) {
+    const auto best_half = [](const at::Tensor& scores) {
+      return scores > std::get<0>(scores.median(-2, /*keepdim=*/true));
+    };
+    return {best_half, agreement};
+  }
+};
+
+TEST(Contributions, StopWhenTheChoiceIsKnown) {
+  const Clear clear;
+  ScoringParams params;
+  const Contributions all = clear.scored(params);
+  EXPECT_EQ(all.samples, 4096);
+  params.stop = Clear::stop(0.99);
+  const Contributions some = clear.scored(params);
+  EXPECT_LE(some.samples, 512);
+  EXPECT_GE(some.state.agreement[0].item<double>(), 0.99);
+  EXPECT_TRUE(params.stop->choose(some.scores).equal(params.stop->choose(all.scores)));
+  // 256 samples, spread over strata, stand for 4096.
+  EXPECT_TRUE(at::allclose(some.scores, all.scores, 0.15, 1e-4)) << some.scores << all.scores;
+}
+
+TEST(Contributions, AreThoseOfAllSamplesWhenTheChoiceIsNeverKnown) {
+  const Clear clear;
+  ScoringParams params;
+  const Contributions all = clear.scored(params);
+  params.stop = Clear::stop(2);
+  const Contributions to_the_end = clear.scored(params);
+  EXPECT_EQ(to_the_end.samples, 4096);
+  EXPECT_GT(to_the_end.state.sizes.size(0), 1);
+  EXPECT_TRUE(at::allclose(to_the_end.scores, all.scores, 1e-6, 1e-9));
+  params.metric = Metric::flips;
+  const Contributions flips = clear.scored(params);
+  params.stop.reset();
+  EXPECT_TRUE(flips.scores.equal(clear.scored(params).scores));
+}
+
+TEST(Contributions, GoOnFromASavedState) {
+  const Clear clear;
+  ScoringParams params;
+  params.stop = Clear::stop(2);
+  std::vector<ScoringState> states;
+  params.save = [&](const ScoringState& state) { states.push_back(state); };
+  const Contributions whole = clear.scored(params);
+  ASSERT_GT(states.size(), 3U);
+  params.resume = states[1];
+  EXPECT_TRUE(clear.scored(params).scores.equal(whole.scores));
+  params.resume = states.back();
+  EXPECT_TRUE(clear.scored(params).scores.equal(whole.scores));
+}
+
+TEST(Contributions, HalveABatchThatDoesNotFitIntoMemory) {
+  const std::string source = R"(
+def forward(self, x):
+    x = torch.relu(torch.linear(x, self.fc1.weight, self.fc1.bias))
+    x = torch.relu(torch.linear(x, self.fc2.weight, self.fc2.bias))
+    return torch.linear(x, self.fc3.weight, self.fc3.bias)
+)";
+  Dataset data;
+  data.input = at::tensor({1.0F, 2.0F, 2.0F, 1.0F}).view({2, 2});
+  const at::Tensor square = at::tensor({1.0F, 2.0F, -1.0F, 3.0F}).view({2, 2});
+  const at::Tensor zeros = at::zeros({2});
+  Program program = test::program_from(source,
+                                       {{"fc1.weight", square.clone()},
+                                        {"fc1.bias", zeros.clone()},
+                                        {"fc2.weight", square.clone()},
+                                        {"fc2.bias", zeros.clone()},
+                                        {"fc3.weight", square.clone()},
+                                        {"fc3.bias", zeros.clone()}},
+                                       data.input);
+  const UnitMap map = analyse(program, sample_values(program, data.input));
+  const std::vector<Cluster> clusters = cluster_units(program, map, {.method = ClusteringMethod::none});
+  const auto scored = [&](const ScoringParams& params) {
+    return score(program, map, clusters, OutputKind::logits, data, at::arange(2, at::kLong), params);
+  };
+  const Contributions expected = scored({});
+  EXPECT_EQ(expected.batch, 6);
+  int64_t refusals = 0;
+  Node& last = program.nodes.back();
+  ASSERT_EQ(last.op, "aten::linear");
+  last.run = [run = last.run, &refusals](std::vector<c10::IValue>& stack) {
+    if (stack[0].toTensor().size(0) > 4) {
+      ++refusals;
+      C10_THROW_ERROR(OutOfMemoryError, "no room");
+    }
+    run(stack);
+  };
+  const Contributions found = scored({});  // six mutants of two samples: halved to three, one of them to two
+  EXPECT_TRUE(at::allclose(found.scores, expected.scores, 1e-6, 1e-6));
+  EXPECT_EQ(refusals, 3);
 }
 
 TEST(Contributions, StopWhenProgressThrows) {

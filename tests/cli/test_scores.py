@@ -1,0 +1,165 @@
+"""Scores are kept: a stopped run goes on from them and gives what it would have given, and another run uses them."""
+
+import json
+import shutil
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import networks
+from conftest import DECOMPOSE, Cli, into, snapshot
+
+SCORING = ("--clustering", "none", "--agreement", "0.999", "--memory", "64MB")
+
+
+def document(folder: Path) -> dict[str, Any]:
+    """decomposition.json, without what no two runs share."""
+    found = json.loads((folder / "decomposition.json").read_text())
+    del found["timing"]
+    return found
+
+
+@pytest.fixture
+def rounds(cli: Cli) -> Cli:
+    """Work for some seconds, in several rounds."""
+    torch.manual_seed(0)
+    layers = [nn.Linear(32, 192), nn.ReLU(), nn.Linear(192, 192), nn.ReLU(), nn.Linear(192, 5)]
+    networks.save(nn.Sequential(*layers), cli.folder / "model.pt")
+    x = np.random.default_rng(0).standard_normal((4_000, 32), np.float32)
+    np.savez(cli.folder / "data.npz", x=x, y=np.arange(4_000) % 5)
+    return cli
+
+
+def stop(cli: Cli, how: signal.Signals, delay: float, *arguments: str) -> str:
+    """Stops a run some time after it has saved scores. Returns what it said."""
+    checkpoint = cli.folder / "out/checkpoint.npz"
+    before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+    process = cli.popen(*into("out"), *SCORING, *arguments)
+    while process.poll() is None and (not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before):
+        time.sleep(0.002)
+    time.sleep(delay)
+    process.send_signal(how)
+    return process.communicate(timeout=30)[1]
+
+
+def test_a_killed_run_goes_on_and_gives_the_same(rounds: Cli) -> None:
+    rounds.done(*into("whole"), *SCORING)
+    stop(rounds, signal.SIGKILL, 0.05)
+    assert (rounds.folder / "out/checkpoint.npz").exists() and not (rounds.folder / "out/decomposition.json").exists()
+    stop(rounds, signal.SIGKILL, 0.2, "--resume")
+    rounds.done(*into("out"), *SCORING, "--resume")
+    assert document(rounds.folder / "out") == document(rounds.folder / "whole")
+    left = {name: content for name, content in snapshot(rounds.folder / "out").items() if name != "decomposition.json"}
+    whole = {name: content for name, content in snapshot(rounds.folder / "whole").items() if name != "decomposition.json"}
+    assert left == whole
+
+
+def test_an_interrupted_run_says_how_to_go_on(rounds: Cli) -> None:
+    said = stop(rounds, signal.SIGINT, 0)
+    assert said == "error: stopped; no module was written. The scores so far are kept: go on with --resume\n"
+    assert list(snapshot(rounds.folder / "out")) == ["checkpoint.npz"]
+    rounds.refused(
+        7,
+        "out: holds the scores of a run that was stopped; pass --resume to go on from them, or --force to start anew",
+        *into("out"),
+        *SCORING,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--metric", "flips"), "made with metric probability, now it is flips"),
+        (("--seed", "1"), "made with seed 0, now it is 1"),
+        (("--keep", "0.5"), "made with keep 0.6, now it is 0.5"),
+    ],
+)
+def test_scores_of_another_run_are_not_gone_on_from(rounds: Cli, arguments: tuple[str, ...], said: str) -> None:
+    stop(rounds, signal.SIGKILL, 0)
+    shutil.rmtree(next((rounds.folder / "out").glob(".incite-*")))  # what the killed run has left
+    rounds.refused(2, ("out/checkpoint.npz: ", said), *into("out"), *SCORING, "--resume", *arguments)
+
+
+def test_scores_of_other_data_are_not_gone_on_from(rounds: Cli) -> None:
+    stop(rounds, signal.SIGKILL, 0)
+    shutil.rmtree(next((rounds.folder / "out").glob(".incite-*")))
+    with np.load(rounds.folder / "data.npz") as data:
+        np.savez(rounds.folder / "data.npz", x=data["x"] + 1, y=data["y"])
+    rounds.refused(2, ("out/checkpoint.npz: made with data ", ", now it is "), *into("out"), *SCORING, "--resume")
+
+
+def test_a_damaged_checkpoint_is_refused(rounds: Cli) -> None:
+    stop(rounds, signal.SIGKILL, 0)
+    shutil.rmtree(next((rounds.folder / "out").glob(".incite-*")))
+    checkpoint = rounds.folder / "out/checkpoint.npz"
+    content = bytearray(checkpoint.read_bytes())
+    content[len(content) // 2] ^= 1
+    checkpoint.write_bytes(content)
+    rounds.refused(4, ("checkpoint.npz",), *into("out"), *SCORING, "--resume")
+    checkpoint.write_bytes(content[: len(content) // 2])
+    rounds.refused(4, ("checkpoint.npz: a damaged or cut .npz archive",), *into("out"), *SCORING, "--resume")
+
+
+def test_resume_without_anything_to_go_on_from_starts(good: Cli) -> None:
+    good.done(*DECOMPOSE, "--resume")
+    good.done(*into("other"))
+    assert document(good.folder / "out") == document(good.folder / "other")
+
+
+def test_scores_of_a_run_serve_another_one(good: Cli) -> None:
+    good.done(*into("first"), "--samples", "all")
+    good.done(*into("second"), "--samples", "all", "--scores", "first/scores.npz", "--keep", "0.4")
+    good.done(*into("scored"), "--samples", "all", "--keep", "0.4")
+    assert document(good.folder / "second") == document(good.folder / "scored")
+    assert document(good.folder / "first") != document(good.folder / "scored")
+    good.refused(
+        2,
+        ("first/scores.npz: made with factors 1.1,0.9,0, now it is 0; ",),
+        *into("third"),
+        "--scores",
+        "first/scores.npz",
+        "--factors",
+        "0",
+    )
+
+
+def test_scores_of_a_stopped_run_serve_no_other(rounds: Cli) -> None:
+    stop(rounds, signal.SIGKILL, 0)
+    rounds.refused(
+        2,
+        "out/checkpoint.npz: of a run that was stopped; expected the scores.npz of a finished one",
+        *into("other"),
+        *SCORING,
+        "--scores",
+        "out/checkpoint.npz",
+    )
+
+
+def test_scores_are_arrays_that_numpy_reads(good: Cli) -> None:
+    good.done(*DECOMPOSE, "--samples", "all")
+    made = document(good.folder / "out")
+    with np.load(good.folder / "out/scores.npz") as scores:
+        clusters = sum(group["clusters"] for group in made["groups"])
+        assert scores["sums"].shape == (1, clusters, made["model"]["outputs"])
+        assert scores["sums"].min() >= 0 and scores["sums"].max() > 0
+        assert scores["unit_clusters"].max() == clusters - 1
+        assert scores["samples"].max() == made["data"]["scored_samples"]
+        assert b"metric=probability" in scores["made_from"].tobytes()
+
+
+def test_auto_takes_no_more_samples_than_it_needs(rounds: Cli) -> None:
+    rounds.done(*into("auto"), "--agreement", "0.8")
+    groups = document(rounds.folder / "auto")["groups"]
+    scored = [group for group in groups if group["scored_samples"] > 0]
+    assert scored and all(group["agreement"] >= 0.8 for group in scored)
+    assert max(group["scored_samples"] for group in scored) < document(rounds.folder / "auto")["data"]["fit_samples"]
+
+
+def test_agreement_is_for_auto_alone(good: Cli) -> None:
+    good.refused(2, "--agreement is for --samples auto; not for --samples all", *DECOMPOSE, "--samples", "all", "--agreement", "0.9")
