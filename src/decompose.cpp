@@ -226,7 +226,18 @@ class Decomposer {
   }
 
   SavedScores scores_to_save(const ScoringState& state, bool finished) {
-    return {made_from(), run_with(), state, unit_clusters(map_, clusters_), memory(), finished};
+    std::string layers;
+    for (const Layer& layer : map_.layers)
+      layers += layer.name + "\n";
+    std::vector<int64_t> channels;
+    for (size_t unit = 0; unit < map_.units.size(); ++unit) {
+      for (const Unit::Member& member : map_.units[unit].members)
+        channels.insert(channels.end(), {static_cast<int64_t>(unit), member.layer, member.channel});
+    }
+    return {made_from(), run_with(),
+            state,       unit_clusters(map_, clusters_),
+            layers,      at::tensor(channels, at::kLong).view({-1, 3}),
+            memory(),    finished};
   }
 
   /// What scores depend on, whatever is done with them.
@@ -283,6 +294,8 @@ class Decomposer {
 
   void note_scores() {
     result_.scored_samples = contributions_.samples;
+    result_.scoring = {contributions_.mutants, contributions_.multiply_adds, contributions_.chunk,
+                       contributions_.batch};
     for (size_t g = 0; g < result_.groups.size(); ++g) {
       result_.groups[g].scored_samples = contributions_.state.samples[static_cast<int64_t>(g)].sum().item<int64_t>();
       result_.groups[g].agreement = contributions_.state.agreement[static_cast<int64_t>(g)].item<double>();

@@ -72,6 +72,8 @@ std::string serialise(const SavedScores& scores) {
       {"samples", state.samples.contiguous()},
       {"agreement", state.agreement.contiguous()},
       {"unit_clusters", at::tensor(scores.unit_clusters, at::kLong)},
+      {"layers", to_bytes(scores.layers)},
+      {"channels", scores.channels.contiguous()},
       {"memory", at::tensor({scores.memory}, at::kLong)},
       {"finished", at::tensor({static_cast<int64_t>(scores.finished)}, at::kLong)},
   };
@@ -87,7 +89,7 @@ SavedScores read_scores(const std::filesystem::path& file) {
   };
   Arrays arrays;
   for (const char* name : {"format", "made_from", "run_with", "order", "sizes", "taken", "sums", "blocks", "samples",
-                           "agreement", "unit_clusters", "memory", "finished"}) {
+                           "agreement", "unit_clusters", "layers", "channels", "memory", "finished"}) {
     if (!archive.contains(name)) damaged(fmt::format("no array '{}' in it", name));
     arrays.emplace_back(name, archive.read(name));
   }
@@ -104,8 +106,10 @@ SavedScores read_scores(const std::filesystem::path& file) {
   scores.state = {array(3), array(4), array(5), array(6), array(7), array(8), array(9)};
   const at::Tensor clusters = array(10);
   scores.unit_clusters.assign(clusters.data_ptr<int64_t>(), clusters.data_ptr<int64_t>() + clusters.numel());
-  scores.memory = array(11).item<int64_t>();
-  scores.finished = array(12).item<int64_t>() != 0;
+  scores.layers = to_text(array(11));
+  scores.channels = array(12);
+  scores.memory = array(13).item<int64_t>();
+  scores.finished = array(14).item<int64_t>() != 0;
   return scores;
 }
 

@@ -24,6 +24,8 @@ struct SavedScores {
   ScoresKey run_with;   ///< another run goes on from the state only if these are the same too
   ScoringState state;
   std::vector<int64_t> unit_clusters;  ///< by unit; -1: in none
+  std::string layers;                  ///< their names, a line each
+  at::Tensor channels;                 ///< [channels, 3] int64: unit, layer and channel, for whoever reads the file
   int64_t memory = 0;                  ///< bytes that the run planned with
   bool finished = false;
 };

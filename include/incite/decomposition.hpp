@@ -29,6 +29,14 @@ struct GroupResult {
   double agreement = 1;        ///< see ScoringState::agreement
 };
 
+/// How mutants were run.
+struct ScoringResult {
+  int64_t mutants = 0;
+  double multiply_adds = 0;  ///< of all mutants on all samples, in convolutions, linear layers and products
+  int64_t chunk = 0;         ///< samples in a pass
+  int64_t batch = 0;         ///< most mutants in a batch
+};
+
 struct ModuleResult {
   int64_t output = 0;
   std::string file;  ///< in the folder of decomposition.json
@@ -67,6 +75,7 @@ struct Decomposition {
   std::vector<Setting> settings;  ///< every option in force; NaN: null
   bool own_heads = true;          ///< modules have heads of their own, not the original's output layer
   std::vector<GroupResult> groups;
+  ScoringResult scoring;
   std::vector<ModuleResult> modules;
   Evaluation evaluation;
   double mean_overlap = 1;

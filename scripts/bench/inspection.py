@@ -23,12 +23,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "scripts"))
 
+import page  # noqa: E402
 import zoo_models  # noqa: E402 (it lies in the folder above)
 
 PROGRAM = ROOT / "build" / "release" / "incite"
 MODELS = ("resnet152", "vit_b_16")
 SIZE = 224
-SECTION = "## Inspect"
 
 
 def activation_bytes(model: Any, sample: Any) -> int:
@@ -86,8 +86,6 @@ def main() -> None:
         print(row, flush=True)
     (Path(__file__).parent / "inspection.json").write_text(json.dumps({"threads": args.threads, "runs": args.runs, "cases": rows}, indent=2) + "\n")
     lines = [
-        SECTION,
-        "",
         f"`incite inspect` on models of 224 × 224 pixels, {args.threads} threads, medians of {args.runs} runs of "
         "`scripts/bench/inspection.py`. The peak is the whole program's; the bound is three times the model and one sample's activations.",
         "",
@@ -99,8 +97,7 @@ def main() -> None:
             f"| {row['model']} | {row['model_mib']:.0f} MiB | {row['activations_mib']:.0f} MiB | {row['seconds']:.1f} "
             f"| {row['peak_mib']:.0f} MiB | {row['bound_mib']:.0f} MiB |"
         )
-    page = ROOT / "docs" / "performance.md"
-    page.write_text(page.read_text().split(SECTION)[0].rstrip() + "\n\n" + "\n".join(lines) + "\n")
+    page.write_section("Inspect", lines)
 
 
 if __name__ == "__main__":

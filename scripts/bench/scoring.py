@@ -8,23 +8,18 @@ Needs the release build and MNIST as one .npz with x_train and y_train: scripts/
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+import page
+
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "build" / "release" / "incite"
 MODEL = ROOT / "models" / "lenet5-mnist" / "model.pt"
 CASES = [(samples, size) for size in (4, 1) for samples in (15_000, 60_000)]  # samples, cluster size
-
-
-def cpu_model() -> str:
-    info = Path("/proc/cpuinfo")
-    names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def run(data: Path, samples: int, cluster_size: int, memory: str) -> dict[str, float]:
@@ -64,11 +59,9 @@ def main() -> None:
         row["rate"] = row["scored"] * row["mutants"] / row["seconds"]
         rows.append(row)
         print(row, flush=True)
-    result = {"cpu": cpu_model(), "cores": os.cpu_count(), "memory_budget": args.memory, "runs": args.runs, "cases": rows}
+    result = {"cpu": page.cpu_model(), "cores": os.cpu_count(), "memory_budget": args.memory, "runs": args.runs, "cases": rows}
     (Path(__file__).parent / "scoring.json").write_text(json.dumps(result, indent=2) + "\n")
     lines = [
-        "# Performance",
-        "",
         f"Scoring LeNet-5 on MNIST with {args.memory} for activations, {result['cpu']}, {result['cores']} cores; "
         f"{'one run each' if args.runs == 1 else f'medians of {args.runs} runs'} of `scripts/bench/scoring.py MNIST.npz`. The peak is the whole program's, LibTorch and the data "
         "(47 MB as stored) included.",
@@ -87,9 +80,7 @@ def main() -> None:
         "The peak follows the clusters and the batches planned within the budget, not the samples: four times the samples "
         "take as much memory.",
     ]
-    page = ROOT / "docs" / "performance.md"
-    _, found, rest = page.read_text().partition("\n## ")  # the sections of other benchmarks stay
-    page.write_text("\n".join(lines) + "\n" + found + rest)
+    page.write_section("Memory", lines)
 
 
 if __name__ == "__main__":

@@ -231,6 +231,8 @@ void add_decompose(CLI::App& app, CommonOptions& common) {
     spdlog::info("{}: samples from array '{}' of {}, targets from '{}'", options.model.string(), options.data.input_key,
                  options.data.file.string(), options.data.target_key);
     const Decomposition result = run(options, make_progress(common));
+    spdlog::info("scoring: {} mutants, chunks of {} samples, batches of at most {} mutants, {:.3g} multiply-adds",
+                 result.scoring.mutants, result.scoring.chunk, result.scoring.batch, result.scoring.multiply_adds);
     spdlog::info("{}: {} modules written", options.out.string(), result.modules.size());
     print(common, to_json(result), to_table(result));
   });

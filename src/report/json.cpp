@@ -194,6 +194,10 @@ std::string to_json(const Decomposition& d) {
                               {"scored_samples", group.scored_samples},
                               {"agreement", number(group.agreement)}});
   }
+  json["scoring"] = {{"mutants", d.scoring.mutants},
+                     {"multiply_adds", d.scoring.multiply_adds},
+                     {"chunk", d.scoring.chunk},
+                     {"batch", d.scoring.batch}};
   json["modules"] = Json::array();
   for (const ModuleResult& module : d.modules)
     json["modules"].push_back(module_json(module, d.task));

@@ -418,6 +418,8 @@ class Scorer {
     result.mutants = static_cast<int64_t>(clusters_.size() * params_.factors.size());
     result.chunk = chunk_;
     for (const GroupPlan& group : groups_) {
+      const auto samples = state_.samples[group.group].sum().item<double>();
+      result.multiply_adds += samples * static_cast<double>(group.mutants.size()) * group.suffix.plan().multiply_adds;
       for (const MutantBatch& batch : group.batches)
         result.batch = std::max(result.batch, batch.mutants);
     }

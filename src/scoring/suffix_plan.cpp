@@ -23,7 +23,7 @@ size_t at_index(int32_t i) {
   return static_cast<size_t>(i);
 }
 
-int64_t product(const std::vector<int64_t>& sizes, size_t first, size_t last) {
+int64_t product_of(const std::vector<int64_t>& sizes, size_t first, size_t last) {
   return std::accumulate(sizes.begin() + static_cast<std::ptrdiff_t>(first),
                          sizes.begin() + static_cast<std::ptrdiff_t>(last), int64_t{1}, std::multiplies<>());
 }
@@ -78,6 +78,8 @@ class Planner {
     plan_.saved.assign(saved_.begin(), saved_.end());
     note_deaths();
     count_bytes();
+    for (const Step& step : plan_.steps)
+      plan_.multiply_adds += multiply_adds(step);
     return std::move(plan_);
   }
 
@@ -129,6 +131,8 @@ class Planner {
       if (unit == no_unit || unit_clusters_[at_index(unit)] < 0) continue;
       set.widest = std::max(set.widest, ++counts[unit_clusters_[at_index(unit)]]);
     }
+    for (const auto& [cluster, count] : counts)
+      set.mean += static_cast<double>(count) / static_cast<double>(counts.size());
     plan_.sets.push_back(std::move(set));
     return plan_.sets.size() - 1;
   }
@@ -141,6 +145,7 @@ class Planner {
     for (const int32_t unit : plan_.sets[parent].units)
       set.units.insert(set.units.end(), static_cast<size_t>(ratio), unit);
     set.widest = plan_.sets[parent].widest * ratio;
+    set.mean = plan_.sets[parent].mean * static_cast<double>(ratio);
     plan_.sets.push_back(std::move(set));
     return plan_.sets.size() - 1;
   }
@@ -243,7 +248,7 @@ class Planner {
     const auto to = static_cast<size_t>(labels(output).axis);
     const std::vector<int64_t>& before = sizes(input);
     const std::vector<int64_t>& after = sizes(output);
-    if (after[to] % before[from] != 0 || product(before, 0, from) != product(after, 0, to)) return false;
+    if (after[to] % before[from] != 0 || product_of(before, 0, from) != product_of(after, 0, to)) return false;
     if (batch_axis(output) < 0 || batch_axis(input) >= labels(input).axis || batch_axis(output) >= labels(output).axis)
       return false;
     const size_t set = repeated(narrow_[at_index(input)], after[to] / before[from]);
@@ -497,7 +502,7 @@ class Planner {
   }
 
   int64_t whole_bytes(ValueId value) const {
-    return is_tensor(value) ? product(sizes(value), 0, sizes(value).size()) * 4 : 0;
+    return is_tensor(value) ? product_of(sizes(value), 0, sizes(value).size()) * 4 : 0;
   }
 
   int64_t narrow_bytes(ValueId value) const {
@@ -537,6 +542,34 @@ class Planner {
         drop(narrow_live, dead);
       for (const ValueId dead : step.whole_dies)
         drop(whole_live, dead);
+    }
+  }
+
+  /// What a node multiplies and adds for one sample, run whole.
+  double multiply_adds(NodeId id) const {
+    const Node& node = program_.node(id);
+    const auto made = static_cast<double>(whole_bytes(node.outputs[0]) / 4);
+    const bool product = node.op == "aten::matmul" || node.op == "aten::bmm" || node.op == "aten::mm";
+    if (product) return made * static_cast<double>(sizes(node.inputs[0]).back());
+    if (node.op != "aten::linear" && !is_convolution(node.op)) return 0;
+    const std::vector<int64_t>& weight = sizes(node.inputs[1]);
+    return made * static_cast<double>(product_of(weight, 1, weight.size()));
+  }
+
+  double multiply_adds(const Step& step) const {
+    const auto share = [&] {  // of the positions, those that a mutant changes
+      const SuffixPlan::SlotSet& set = plan_.sets[step.slots];
+      return set.mean / static_cast<double>(std::max<int64_t>(set.positions(), 1));
+    };
+    switch (step.kind) {
+      case Kind::linear:
+      case Kind::convolution:
+      case Kind::depthwise:
+        return multiply_adds(step.node) * share();
+      case Kind::whole:
+        return multiply_adds(step.node);
+      default:
+        return 0;
     }
   }
 

@@ -47,6 +47,7 @@ struct SuffixPlan {
     int64_t parent = -1;         ///< the set of which each slot became `ratio` ones
     int64_t ratio = 1;
     int64_t widest = 1;  ///< most positions that one cluster has
+    double mean = 0;     ///< positions that a cluster has, in the mean over those that have any
 
     int64_t positions() const { return static_cast<int64_t>(units.size()); }
   };
@@ -68,6 +69,7 @@ struct SuffixPlan {
   std::vector<Shape> shapes;   ///< by value; no sizes for what is no tensor
   ValueId output = -1;
   int64_t bytes_per_sample = 0;  ///< that one sample of one mutant takes at most while it runs
+  double multiply_adds = 0;  ///< of convolutions, linear layers and products, for one sample of a mutant of mean size
 };
 
 /// Plans the suffix of a group. `sample` is what the values are for two samples; `unit_clusters` the cluster of each

@@ -62,12 +62,13 @@ struct ScoringParams {
 
 /// What each cluster is worth to each output.
 struct Contributions {
-  at::Tensor scores;    ///< [clusters, outputs] float64, CPU: the metric's sum over mutants, its mean over samples
-  ScoringState state;   ///< what they were made from, on the CPU
-  int64_t samples = 0;  ///< most that a group has used
-  int64_t mutants = 0;  ///< clusters times factors
-  int64_t chunk = 0;    ///< samples in one forward pass
-  int64_t batch = 0;    ///< most mutants in one batch
+  at::Tensor scores;         ///< [clusters, outputs] float64, CPU: the metric's sum over mutants, its mean over samples
+  ScoringState state;        ///< what they were made from, on the CPU
+  int64_t samples = 0;       ///< most that a group has used
+  int64_t mutants = 0;       ///< clusters times factors
+  double multiply_adds = 0;  ///< of all mutants
+  int64_t chunk = 0;         ///< samples in one forward pass
+  int64_t batch = 0;         ///< most mutants in one batch
 };
 
 /// Scores every cluster's mutants on samples `order` (int64, CPU) of the data. Where not all are scored, scores are

@@ -1,0 +1,57 @@
+"""The paper's networks, as its public scripts define them, with their layers in PyTorch's order: channels first."""
+
+from torch import nn
+
+
+def convolution(channels_in: int, channels_out: int, size: int, stride: int = 1) -> nn.Conv2d:
+    """With the output as large as the input, over the stride ('same')."""
+    return nn.Conv2d(channels_in, channels_out, size, stride, size // 2)
+
+
+def alexnet(channels: int = 1, outputs: int = 10) -> nn.Sequential:
+    """For images of 28 × 28: batch norm after each activation."""
+
+    def layer(*modules: nn.Module) -> list[nn.Module]:
+        made = modules[0]
+        width = made.out_channels if isinstance(made, nn.Conv2d) else made.out_features
+        norm = nn.BatchNorm2d(width) if isinstance(made, nn.Conv2d) else nn.BatchNorm1d(width)
+        return [made, nn.ReLU(), norm, *modules[1:]]
+
+    def pool() -> nn.Module:
+        return nn.MaxPool2d(3, 2, 1)
+
+    return nn.Sequential(
+        *layer(convolution(channels, 96, 11, 4), pool()),
+        *layer(convolution(96, 256, 5), pool()),
+        *layer(convolution(256, 384, 3)),
+        *layer(convolution(384, 384, 3)),
+        *layer(convolution(384, 256, 3), pool()),
+        nn.Flatten(),
+        *layer(nn.Linear(256, 4096)),
+        *layer(nn.Linear(4096, 4096)),
+        *layer(nn.Linear(4096, 1000)),
+        nn.Linear(1000, outputs),
+        nn.Softmax(1),
+    )
+
+
+def vggnet16(channels: int = 1, outputs: int = 10) -> nn.Sequential:
+    """For images of 56 × 56: thirteen 3 × 3 convolutions with batch norm after each activation."""
+    layers: list[nn.Module] = []
+    width = channels
+    for step in (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512, 0):
+        if step == 0:
+            layers.append(nn.MaxPool2d(2))
+            continue
+        layers += [convolution(width, step, 3), nn.ReLU(), nn.BatchNorm2d(step)]
+        width = step
+    return nn.Sequential(
+        *layers,
+        nn.Flatten(),
+        nn.Linear(512, 4096),
+        nn.ReLU(),
+        nn.Linear(4096, 4096),
+        nn.ReLU(),
+        nn.Linear(4096, outputs),
+        nn.Softmax(1),
+    )

@@ -1,0 +1,214 @@
+#!/usr/bin/env python3
+"""Measures how much faster incite scores than the naive way, and how far it is from what the arithmetic takes.
+
+The naive way is the paper's artifact's, in PyTorch: for each mutant change the weights, run the whole model on all samples,
+restore. Both work on the same samples and mutants, with the same threads; what both found for those mutants is compared. The least
+time is the multiply-adds that incite counts, at the machine's rate for large matrix products.
+
+Needs the release build; LeNet-5 also MNIST as one .npz: scripts/bench/speedup.py --mnist MNIST.npz
+Writes scripts/bench/speedup.json and a section of docs/performance.md.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "models"), str(ROOT / "scripts"), str(ROOT / "scripts" / "bench")]
+import architectures  # noqa: E402
+import page  # noqa: E402
+
+BATCH = 256
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    make: Callable[[], nn.Module | torch.jit.ScriptModule]
+    shape: tuple[int, ...]
+    samples: int
+    mutants: int  # that the naive way is timed on
+    cluster_size: str
+
+
+def resnet18() -> nn.Module:
+    import zoo_models  # it makes torchvision importable
+
+    del zoo_models
+    from torchvision import models
+
+    return models.resnet18(num_classes=10)
+
+
+def lenet5() -> torch.jit.ScriptModule:
+    return torch.jit.load(str(ROOT / "models" / "lenet5-mnist" / "model.pt"))
+
+
+CASES = (
+    Case("LeNet-5", lenet5, (1, 28, 28), 60_000, 6, "1"),
+    Case("AlexNet", architectures.alexnet, (1, 28, 28), 128, 6, "auto"),
+    Case("VGGNet-16", architectures.vggnet16, (1, 56, 56), 8, 6, "auto"),
+    Case("ResNet-18", resnet18, (3, 64, 64), 64, 6, "auto"),
+)
+
+
+def prepare(case: Case, mnist: Path, folder: Path) -> tuple[torch.jit.ScriptModule, np.ndarray]:
+    """Writes model.pt and data.npz; returns the model and its inputs."""
+    torch.manual_seed(0)
+    model = case.make()
+    if not isinstance(model, torch.jit.ScriptModule):
+        model.train()  # batch norm sees some data, so that its statistics are those of activations
+        with torch.no_grad():
+            for _ in range(10):
+                model(torch.rand(16, *case.shape))
+        model = torch.jit.script(model.eval())
+    model.save(str(folder / "model.pt"))
+    if case.name == "LeNet-5":
+        with np.load(mnist) as data:
+            x = data["x_train"].reshape(-1, *case.shape)[: case.samples].astype(np.float32) / 255
+            y = data["y_train"][: case.samples].astype(np.int64)
+    else:
+        x = np.random.default_rng(0).random((case.samples, *case.shape), np.float32)
+        y = np.arange(case.samples) % 10
+    np.savez(folder / "data.npz", x=x, y=y)
+    return model.eval(), x
+
+
+def incite(case: Case, folder: Path, binary: Path, threads: int, out: str) -> dict[str, Any]:
+    command = [
+        str(binary), "decompose", "model.pt", "--data", "data.npz", "--test", "data.npz", "--samples", "all",
+        "--cluster-size", case.cluster_size, "--outputs", "0", "--repair", "none", "--head", "original", "--metric", "probability",
+        "--threads", str(threads), "--out", out, "--json",
+    ]  # fmt: skip
+    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, check=True)
+    return json.loads(done.stdout)
+
+
+def probabilities(model: torch.jit.ScriptModule, x: torch.Tensor, softmax: bool) -> torch.Tensor:
+    with torch.no_grad():
+        y = torch.cat([model(x[i : i + BATCH]) for i in range(0, len(x), BATCH)])
+    return torch.softmax(y, 1) if softmax else y
+
+
+def naive(case: Case, model: torch.jit.ScriptModule, x: np.ndarray, folder: Path, document: dict[str, Any]) -> tuple[float, float]:
+    """Seconds a mutant, and the largest relative difference of the scores."""
+    inputs = torch.from_numpy(x)
+    softmax = document["model"]["output_kind"] == "logits"
+    weights = model.state_dict()
+    with np.load(folder / "first" / "scores.npz") as scores:
+        sums, clusters, channels = scores["sums"].sum(0), scores["unit_clusters"], scores["channels"]
+        layers = scores["layers"].tobytes().decode().split()
+    base = probabilities(model, inputs, softmax)
+    every = np.linspace(0, len(sums) - 1, case.mutants).astype(int)
+    seconds = []
+    worst = 0.0
+    for cluster in every:
+        found = torch.zeros(base.shape[1], dtype=torch.float64)
+        for factor in document["settings"]["factors"]:
+            began = time.perf_counter()
+            saved = {}
+            for unit, layer, channel in channels:
+                if clusters[unit] != cluster:
+                    continue
+                for name in (f"{layers[layer]}.weight", f"{layers[layer]}.bias"):
+                    if name not in weights:
+                        continue
+                    saved.setdefault(name, weights[name].clone())
+                    weights[name][channel] *= factor
+            found += (probabilities(model, inputs, softmax) - base).abs().double().sum(0)
+            for name, value in saved.items():
+                weights[name].copy_(value)
+            seconds.append(time.perf_counter() - began)
+        scale = max(float(found.max()), 1e-9)
+        worst = max(worst, float((torch.from_numpy(sums[cluster]) - found).abs().max()) / scale)
+    return statistics.median(seconds), worst
+
+
+def matrix_rate(threads: int) -> float:
+    """Multiply-adds a second of a large product of matrices."""
+    a, b = torch.rand(2048, 2048), torch.rand(2048, 2048)
+    times = []
+    for _ in range(7):
+        began = time.perf_counter()
+        a @ b
+        times.append(time.perf_counter() - began)
+    return 2048**3 / statistics.median(times)
+
+
+def measure(case: Case, args: argparse.Namespace) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model, x = prepare(case, args.mnist, folder)
+        rate = matrix_rate(args.threads)
+        runs = [incite(case, folder, args.binary, args.threads, out) for out in ["first", "second", "third"][: args.runs]]
+        a_mutant, difference = naive(case, model, x, folder, runs[0])
+    seconds = statistics.median(run["timing"]["scoring"] for run in runs)
+    mutants = runs[0]["scoring"]["mutants"]
+    least = runs[0]["scoring"]["multiply_adds"] / rate
+    return {
+        "network": case.name,
+        "samples": case.samples,
+        "mutants": mutants,
+        "seconds": seconds,
+        "naive_seconds": a_mutant * mutants,
+        "speedup": a_mutant * mutants / seconds,
+        "least_seconds": least,
+        "over_least": seconds / least,
+        "matrix_rate": rate,
+        "difference": difference,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--mnist", type=Path, required=True, help="MNIST as one .npz with x_train and y_train")
+    parser.add_argument("--binary", type=Path, default=ROOT / "build" / "release" / "incite")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--runs", type=int, default=3, choices=(1, 2, 3), help="runs of incite; medians are written")
+    parser.add_argument("--only", default="", help="networks whose name contains this; nothing is written")
+    args = parser.parse_args()
+    args.binary = args.binary.resolve()
+    torch.set_num_threads(args.threads)
+    rows = []
+    for case in CASES:
+        if args.only.lower() not in case.name.lower():
+            continue
+        rows.append(measure(case, args))
+        print(json.dumps(rows[-1]), flush=True)
+    if args.only:
+        return
+    result = {"cpu": page.cpu_model(), "threads": args.threads, "runs": args.runs, "cases": rows}
+    (Path(__file__).parent / "speedup.json").write_text(json.dumps(result, indent=2) + "\n")
+    lines = [
+        f"`scripts/bench/speedup.py`, {result['cpu']}, {args.threads} threads, medians of {args.runs} runs. The naive way changes the "
+        "weights, runs the whole PyTorch model on all samples, and restores, for each mutant; it is timed on some mutants and "
+        "multiplied. Least: the multiply-adds that mutants need, counted, at the rate of a large matrix product. Difference: between "
+        "the scores that both find, relative to the largest. AlexNet and VGGNet-16 are the paper's; they and ResNet-18 have random "
+        "weights and inputs.",
+        "",
+        "| network | samples | mutants | naive | incite | speedup | least | over least | difference |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for row in rows:
+        lines.append(
+            f"| {row['network']} | {row['samples']:,} | {row['mutants']:,} | {row['naive_seconds']:,.0f} s | {row['seconds']:,.1f} s "
+            f"| {row['speedup']:.1f}× | {row['least_seconds']:,.1f} s | {row['over_least']:.1f}× | {row['difference']:.1e} |"
+        )
+    page.write_section("Against the naive way, and the least time", lines)
+
+
+if __name__ == "__main__":
+    main()
