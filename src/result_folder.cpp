@@ -13,13 +13,14 @@ bool contains(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-/// Module files of the result that a folder holds already, if it does.
-std::vector<std::string> earlier_modules(const std::filesystem::path& folder) {
+/// Files of the result that a folder holds already, if it does, but the document.
+std::vector<std::string> earlier_files(const std::filesystem::path& folder) {
   std::vector<std::string> files;
   if (!std::filesystem::exists(folder / document_name)) return files;
   try {
     for (const ModuleResult& module : read_decomposition(folder / document_name).modules)
       files.push_back(module.file);
+    files.emplace_back(scores_name);
   } catch (const Error&) {
     files.clear();  // damaged: the document itself is replaced, nothing else is known to be ours
   }
@@ -34,21 +35,21 @@ std::string module_file(int64_t output) {
 
 ResultFolder::ResultFolder(std::filesystem::path folder, std::filesystem::path model,
                            const std::vector<int64_t>& outputs)
-    : folder_(std::move(folder)), model_(std::move(model)), earlier_(earlier_modules(folder_)) {
+    : folder_(std::move(folder)), model_(std::move(model)), earlier_(earlier_files(folder_)), files_{scores_name} {
   for (const int64_t output : outputs)
-    modules_.push_back(module_file(output));
+    files_.push_back(module_file(output));
 }
 
 void ResultFolder::check_targets(bool force) const {
-  for (const std::string& name : modules_) {
+  for (const std::string& name : files_) {
     const std::filesystem::path file = folder_ / name;
     std::error_code error;
     if (!std::filesystem::exists(file)) continue;
     if (std::filesystem::equivalent(file, model_, error)) {
-      fail(ExitCode::output, "{}: a module would replace the model itself; pass another --out", file.string());
+      fail(ExitCode::output, "{}: the result would replace the model itself; pass another --out", file.string());
     }
     if (!std::filesystem::is_regular_file(file)) {
-      fail(ExitCode::output, "{}: is no file, so a module can't replace it; pass another --out", file.string());
+      fail(ExitCode::output, "{}: is no file, so the result can't replace it; pass another --out", file.string());
     }
     if (!contains(earlier_, name) && !force) {
       fail(ExitCode::output,
@@ -61,7 +62,7 @@ void ResultFolder::check_targets(bool force) const {
 void ResultFolder::remove_stale() const {
   for (const std::string& name : earlier_) {
     std::error_code error;
-    if (contains(modules_, name) || std::filesystem::equivalent(folder_ / name, model_, error)) continue;
+    if (contains(files_, name) || std::filesystem::equivalent(folder_ / name, model_, error)) continue;
     std::filesystem::remove(folder_ / name, error);
   }
 }

@@ -21,7 +21,7 @@ class ResultFolder {
   /// Refuses (output) to write over the model itself or what is no file, and, without `force`, over a file that is no
   /// earlier result's.
   void check_targets(bool force) const;
-  /// Removes module files of the earlier result that the new one does not have.
+  /// Removes files of the earlier result that the new one does not have.
   void remove_stale() const;
   /// Removes the scores of a run that was stopped.
   void remove_checkpoint() const;
@@ -29,8 +29,8 @@ class ResultFolder {
  private:
   std::filesystem::path folder_;
   std::filesystem::path model_;
-  std::vector<std::string> modules_;  // to be written
   std::vector<std::string> earlier_;  // of the earlier result
+  std::vector<std::string> files_;    // to be written
 };
 
 }  // namespace incite

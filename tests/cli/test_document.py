@@ -34,7 +34,7 @@ def test_what_json_prints_is_the_file(decomposed: Decomposed) -> None:
 
 def test_the_fields_are_these(document: dict[str, Any]) -> None:
     assert list(document) == [
-        "schema", "model", "data", "test", "settings", "groups", "modules", "evaluation", "timing", "versions",
+        "schema", "model", "data", "test", "settings", "groups", "scoring", "modules", "evaluation", "timing", "versions",
     ]  # fmt: skip
     assert document["schema"] == 1
 
@@ -84,7 +84,8 @@ def test_the_settings_are_all_options_in_force(document: dict[str, Any]) -> None
         "clustering": "kmeans",
         "cluster_size": 0,
         "keep": 0.6,
-        "samples": 10_000,
+        "samples": 0,
+        "agreement": 0.99,
         "repair": "least-squares",
         "head": "lbfgs",
         "epochs": 128,
@@ -98,9 +99,16 @@ def test_the_settings_are_all_options_in_force(document: dict[str, Any]) -> None
 
 def test_the_groups_are_the_layers_and_their_units(document: dict[str, Any]) -> None:
     assert document["groups"] == [
-        {"layers": ["0"], "units": 8, "clusters": 8, "pinned": 0},
-        {"layers": ["2"], "units": 3, "clusters": 0, "pinned": 3},
+        {"layers": ["0"], "units": 8, "clusters": 8, "pinned": 0, "scored_samples": 90, "agreement": 1.0},
+        {"layers": ["2"], "units": 3, "clusters": 0, "pinned": 3, "scored_samples": 0, "agreement": 1.0},
     ]
+
+
+def test_the_scoring_is_described(document: dict[str, Any]) -> None:
+    scoring = dict(document["scoring"])
+    assert scoring.pop("chunk") >= 1 and scoring.pop("batch") >= 1
+    # A unit of 8 scaled: one column of the output layer's three rows, for each of 24 mutants and 90 samples.
+    assert scoring == {"mutants": 24, "multiply_adds": 24 * 90 * 3}
 
 
 def test_the_modules_are_described(decomposed: Decomposed, document: dict[str, Any]) -> None:
@@ -162,6 +170,7 @@ def test_held_out_samples_are_said(good: Cli) -> None:
     assert document["data"]["samples"] == 90
     assert document["data"]["fit_samples"] == 63
     assert document["data"]["scored_samples"] == 40
+    assert document["settings"]["agreement"] is None and document["groups"][0]["agreement"] is None
     assert document["test"] == {
         "file": "data.npz",
         "sha256": document["data"]["sha256"],

@@ -23,12 +23,12 @@ def names(folder: Path) -> list[str]:
 def test_only_modules_and_the_document_are_written(good: Cli) -> None:
     good.done(*DECOMPOSE)
     assert names(good.folder) == ["data.npz", "model.pt", "out"]
-    assert names(good.folder / "out") == ["decomposition.json", "module-0.pt", "module-1.pt", "module-2.pt"]
+    assert names(good.folder / "out") == ["decomposition.json", "module-0.pt", "module-1.pt", "module-2.pt", "scores.npz"]
 
 
 def test_folders_above_are_made_too(good: Cli) -> None:
     good.done(*into("a/b/c"), "--outputs", "1")
-    assert names(good.folder / "a/b/c") == ["decomposition.json", "module-1.pt"]
+    assert names(good.folder / "a/b/c") == ["decomposition.json", "module-1.pt", "scores.npz"]
 
 
 def test_folders_above_are_removed_after_a_failure(good: Cli) -> None:
@@ -40,7 +40,7 @@ def test_a_folder_with_other_files_keeps_them(good: Cli) -> None:
     (good.folder / "out").mkdir()
     (good.folder / "out/notes.txt").write_text("mine")
     good.done(*DECOMPOSE, "--outputs", "1")
-    assert names(good.folder / "out") == ["decomposition.json", "module-1.pt", "notes.txt"]
+    assert names(good.folder / "out") == ["decomposition.json", "module-1.pt", "notes.txt", "scores.npz"]
     assert (good.folder / "out/notes.txt").read_text() == "mine"
 
 
@@ -71,14 +71,14 @@ def test_a_name_longer_than_the_file_system_allows(good: Cli) -> None:
 
 
 def test_a_full_disk(good: Cli) -> None:
-    good.refused(7, "out/module-0.pt: can't be written: File too large", *DECOMPOSE, preexec_fn=one_kibibyte_a_file)
+    good.refused(7, "out/checkpoint.npz: can't be written: File too large", *DECOMPOSE, preexec_fn=one_kibibyte_a_file)
 
 
 def test_a_full_disk_while_replacing_leaves_the_earlier_result(good: Cli) -> None:
     good.done(*DECOMPOSE)
     good.refused(
         7,
-        "out/module-0.pt: can't be written: File too large",
+        "out/checkpoint.npz: can't be written: File too large",
         *(*DECOMPOSE, "--force", "--keep", "0.3"),
         preexec_fn=one_kibibyte_a_file,
     )
@@ -103,6 +103,12 @@ def test_a_file_that_is_no_earlier_module_is_not_replaced(good: Cli) -> None:
     good.refused(7, ("out/module-0.pt",), *DECOMPOSE)
 
 
+def test_a_file_of_scores_that_is_no_earlier_one_is_not_replaced(good: Cli) -> None:
+    (good.folder / "out").mkdir()
+    (good.folder / "out/scores.npz").write_text("mine")
+    good.refused(7, ("out/scores.npz",), *DECOMPOSE)
+
+
 def test_the_model_itself_is_not_replaced_even_with_force(good: Cli) -> None:
     good.done(*DECOMPOSE, "--head", "original")
     good.refused(7, ("out/module-0.pt",), "decompose", "out/module-0.pt", *DECOMPOSE[2:], "--force")
@@ -114,7 +120,7 @@ def test_force_replaces_and_removes_modules_no_longer_made(good: Cli) -> None:
     before = snapshot(good.folder / "out")
     good.done(*DECOMPOSE, "--force", "--outputs", "0,2", "--keep", "0.3")
     after = snapshot(good.folder / "out")
-    assert sorted(after) == ["decomposition.json", "module-0.pt", "module-2.pt", "notes.txt"]
+    assert sorted(after) == ["decomposition.json", "module-0.pt", "module-2.pt", "notes.txt", "scores.npz"]
     assert {name for name in after if after[name] != before[name]} == set(after) - {"notes.txt"}
 
 
@@ -129,4 +135,4 @@ def test_force_replaces_a_document_that_is_damaged_and_nothing_outside(good: Cli
     (good.folder / "out/decomposition.json").write_text(content)
     good.done(*DECOMPOSE, "--force", "--outputs", "1")
     assert names(good.folder) == ["data.npz", "model.pt", "out"]
-    assert names(good.folder / "out") == ["decomposition.json", "module-1.pt"]
+    assert names(good.folder / "out") == ["decomposition.json", "module-1.pt", "scores.npz"]

@@ -45,7 +45,8 @@ Decomposition full_decomposition() {
                 {"head", std::string("adam")},
                 {"seed", int64_t{7}},
                 {"force", true}};
-  d.groups = {{{"conv1", "conv2"}, 16, 4, 2}};
+  d.groups = {{{"conv1", "conv2"}, 16, 4, 2, 40, 0.75}};
+  d.scoring = {12, 3e9, 64, 6};
   d.modules = {{0, "module-0.pt", 400, 2000, 2.5, {{"conv1", {0, 3}}, {"fc", {0}}}, 1e-7, 0.75},
                {2, "module-2.pt", 500, 2500, 2.0, {{"conv1", {}}}, 2e-7, 0.5}};
   d.evaluation = {Task::classification, 8, 0.875, 0.625, {0.75, 0.5}};
@@ -92,7 +93,14 @@ TEST(DecompositionDocument, HasEveryFieldThatIsDocumented) {
         {"head", "adam"},
         {"seed", 7},
         {"force", true}}},
-      {"groups", {{{"layers", {"conv1", "conv2"}}, {"units", 16}, {"clusters", 4}, {"pinned", 2}}}},
+      {"groups",
+       {{{"layers", {"conv1", "conv2"}},
+         {"units", 16},
+         {"clusters", 4},
+         {"pinned", 2},
+         {"scored_samples", 40},
+         {"agreement", 0.75}}}},
+      {"scoring", {{"mutants", 12}, {"multiply_adds", 3e9}, {"chunk", 64}, {"batch", 6}}},
       {"modules",
        {{{"output", 0},
          {"file", "module-0.pt"},

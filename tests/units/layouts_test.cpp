@@ -120,6 +120,23 @@ TEST(Layouts, TieWhatAPixelShuffleInterleaves) {
   EXPECT_LE(net.cut_every_second(0), slice_tolerance);
 }
 
+TEST(Layouts, SettleAlongTheAxisThatLeavesMostUnits) {
+  // What is added differs along both axes, and can be cut along one: three units of two channels are more than two of
+  // three.
+  const Analysed net(R"(
+    x = torch.conv2d(x, self.a.weight).unflatten(1, [2, 3]) + self.offset
+    x = torch.conv2d(torch.relu(x.flatten(1, 2)), self.b.weight)
+    return torch.linear(x.mean([2, 3]), self.head.weight)
+)",
+                     {{"a.weight", normal({6, 2, 3, 3}, 1)},
+                      {"offset", normal({2, 3, 1, 1}, 4)},
+                      {"b.weight", normal({5, 6, 1, 1}, 2)},
+                      {"head.weight", normal({3, 5}, 3)}},
+                     image);
+  EXPECT_EQ(net.groups(), (Groups{{3, 0}, {5, 0}, {3, 3}}));
+  EXPECT_LE(net.cut_every_second(0), slice_tolerance);
+}
+
 // Seed 7388 of RandomNetworks: a gate of one channel ties the pixels of both, so units lie along rows of pixels.
 TEST(Layouts, PinWhatAPixelShuffleSpreadsOverPixels) {
   const Analysed net(R"(
@@ -353,6 +370,19 @@ TEST(Spans, KeepAChunkThatWouldBeEmpty) {
   Selection keep(net.map.units.size(), true);
   keep[0] = keep[1] = false;  // all of the first chunk, but not of the layer
   ASSERT_EQ(empty_spans(net.map, keep).size(), 1U);
+  EXPECT_EQ(net.map.spans[empty_spans(net.map, keep)[0]], (std::vector<int32_t>{0, 1}));
+}
+
+TEST(Spans, KeepAPartThatIsReadByNoLayer) {
+  const Analysed net(R"(
+    y, z = torch.split(torch.conv2d(x, self.a.weight), [2, 6], 1)
+    x = torch.cat([torch.max_pool2d(y, [2, 2]), torch.avg_pool2d(z, [2, 2])], 1)
+    return torch.linear(x.mean([2, 3]), self.head.weight)
+)",
+                     {{"a.weight", normal({8, 2, 3, 3}, 1)}, {"head.weight", normal({3, 8}, 4)}}, image);
+  Selection keep(net.map.units.size(), true);
+  keep[0] = keep[1] = false;
+  ASSERT_EQ(empty_spans(net.map, keep).size(), 1U);  // pooling takes no value without channels
   EXPECT_EQ(net.map.spans[empty_spans(net.map, keep)[0]], (std::vector<int32_t>{0, 1}));
 }
 
