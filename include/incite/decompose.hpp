@@ -36,11 +36,10 @@ struct DecomposeOptions : ModelOptions {
   ClusteringMethod clustering = ClusteringMethod::kmeans;
   int64_t cluster_size = 0;  ///< 0: chosen for each group
   double keep = 0.6;
-  int64_t samples = 0;  ///< most samples to score; 0: all
-  std::optional<double> agreement =
-      0.99;  ///< a group is scored until its choice is that of all samples, so far; unset: to the end
-  std::filesystem::path scores;  ///< scores of an earlier run to use; empty: none
-  bool resume = false;           ///< go on from where an earlier run was stopped, if it was
+  int64_t samples = 0;                     ///< most samples to score; 0: all
+  std::optional<double> agreement = 0.99;  ///< see StopRule; unset: all, or so many, are scored
+  std::filesystem::path scores;            ///< scores of an earlier run to use; empty: none
+  bool resume = false;                     ///< go on from where an earlier run was stopped, if it was
   RepairMethod repair = RepairMethod::least_squares;
   HeadMethod head = HeadMethod::lbfgs;
   int64_t epochs = 128;          ///< of --head adam

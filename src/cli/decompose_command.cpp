@@ -92,9 +92,10 @@ void add_method_options(CLI::App& verb, Arguments& a) {
       ->capture_default_str()
       ->type_name("UNITS|auto")
       ->group("Method");
-  verb.add_option("--samples", a.samples,
-                  "Samples to score: all, the first COUNT of a seeded order with the classes in proportion, or auto: "
-                  "until more would not change what modules keep")
+  verb.add_option(
+          "--samples", a.samples,
+          "Samples to score: all, COUNT, or auto: until more would not change what modules keep. Not all: most of "
+          "them where the model is uncertain")
       ->capture_default_str()
       ->type_name("auto|all|COUNT")
       ->group("Method");
