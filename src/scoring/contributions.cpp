@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "incite/base/error.hpp"
+#include "incite/base/freed_memory.hpp"
 #include "incite/base/random.hpp"
 #include "suffix.hpp"
 
@@ -14,6 +15,8 @@ namespace incite {
 namespace {
 
 constexpr int64_t default_memory = int64_t{1} << 30;
+// On a CPU larger batches only fall out of the caches.
+constexpr int64_t most_cpu_bytes = int64_t{512} << 20;
 
 constexpr int64_t most_strata = 16;
 constexpr int64_t least_stratum = 64;  // samples that a stratum is worth
@@ -55,6 +58,12 @@ at::Tensor jaccard(const at::Tensor& a, const at::Tensor& b, const at::Tensor& u
   return at::where(either > 0, both / either, at::ones_like(both));
 }
 
+/// The size, at most `most`, of as few parts of `count` as there must be, all but the last of them alike.
+int64_t even_part(int64_t count, int64_t most) {
+  const int64_t parts = (count + most - 1) / most;
+  return (count + parts - 1) / parts;
+}
+
 /// Where the samples of a chunk belong.
 struct Cells {
   at::Tensor cells;    // int64: those that occur, ascending; stratum · blocks + block
@@ -69,6 +78,7 @@ class Scorer {
 
   Contributions run(const Dataset& data, const at::Tensor& order, const Progress& progress) {
     const at::NoGradGuard no_grad;
+    const FreedMemoryStays freed_memory_stays;
     most_ = params_.samples > 0 ? std::min(params_.samples, order.size(0)) : order.size(0);
     plan(data);
     if (params_.resume) {
@@ -78,8 +88,9 @@ class Scorer {
     }
     while (taken() < most_ && any_unsettled()) {
       const at::Tensor round = next_round();
-      for (int64_t first = 0; first < round.size(0); first += chunk_)
-        run_chunk(data, round.narrow(0, first, std::min(chunk_, round.size(0) - first)), progress);
+      const int64_t part = even_part(round.size(0), chunk_);
+      for (int64_t first = 0; first < round.size(0); first += part)
+        run_chunk(data, round.narrow(0, first, std::min(part, round.size(0) - first)), progress);
       end_round(round);
       if (params_.save) params_.save(copied(state_, at::kCPU));
     }
@@ -102,18 +113,22 @@ class Scorer {
         keep_[static_cast<size_t>(value)] = true;
     }
     // Half of the budget for the run without mutants and what is saved of it, half for the mutants.
-    const int64_t budget = (params_.memory > 0 ? params_.memory : default_memory) / 2;
+    const int64_t given = (params_.memory > 0 ? params_.memory : default_memory) / 2;
     const int64_t base_bytes = std::max<int64_t>(two.activation_bytes / 2, 1);
-    if (const int64_t least = std::max(base_bytes, largest); budget < least) {
+    const int64_t least = std::max(base_bytes, largest);
+    if (given < least) {
       fail(ExitCode::device,
-           "a memory budget of {} bytes is too small to score one sample: it takes {}; raise --memory", 2 * budget,
+           "a memory budget of {} bytes is too small to score one sample: it takes {}; raise --memory", 2 * given,
            2 * least);
     }
-    chunk_ = std::clamp<int64_t>(std::min(budget / base_bytes, budget / largest), 1, params_.most_samples);
+    const int64_t budget = program_.device.is_cpu() ? std::min(given, std::max(most_cpu_bytes, least)) : given;
+    chunk_ = std::clamp<int64_t>(std::min(budget / base_bytes, budget / largest), 1,
+                                 std::max<int64_t>(std::min(params_.most_samples, most_), 1));
     for (GroupPlan& group : groups_) {
       const int64_t bytes = std::max<int64_t>(group.suffix.plan().bytes_per_sample, 1);
       const int64_t rows = std::min(budget / bytes, params_.most_rows);
-      group.batches = batches(group, group.mutants, std::max<int64_t>(rows / chunk_, 1));
+      const auto mutants = static_cast<int64_t>(group.mutants.size());
+      group.batches = batches(group, group.mutants, even_part(mutants, std::max<int64_t>(rows / chunk_, 1)));
     }
   }
 
