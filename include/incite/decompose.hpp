@@ -32,7 +32,7 @@ struct DecomposeOptions : ModelOptions {
   std::optional<Task> task;            ///< unset: from the target
   std::optional<Metric> metric;        ///< unset: the next for classification, absolute for regression
   Metric classification_metric = Metric::probability;
-  std::vector<double> factors = {1.1, 0.9, 0.0};
+  std::vector<double> factors = {0.0};
   ClusteringMethod clustering = ClusteringMethod::kmeans;
   int64_t cluster_size = 0;  ///< 0: chosen for each group
   double keep = 0.6;

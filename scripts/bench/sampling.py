@@ -9,14 +9,12 @@ Writes scripts/bench/sampling.json and a section of docs/performance.md.
 import argparse
 import json
 import os
-import subprocess
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import page
+from decomposing import RELEASE, ROOT, decompose, images, jaccard
 
-ROOT = Path(__file__).resolve().parents[2]
 # Of the larger network all samples would take hours: 4,000 stand for them.
 CASES = (
     ("LeNet-5, MNIST", "lenet5-mnist", "mnist", ("--clustering", "none"), "all"),
@@ -25,29 +23,15 @@ CASES = (
 
 
 def run(model: str, data: Path, options: tuple[str, ...], samples: str, args: argparse.Namespace) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as out:
-        command = [
-            str(args.binary), "decompose", str(ROOT / "models" / model / "model.pt"), "--data", str(data), "--test", str(data),
-            "--input-key", "x_train", "--target-key", "y_train", "--test-input-key", "x_test", "--test-target-key", "y_test",
-            "--input-shape", "1,28,28", *options, "--samples", samples, "--threads", str(args.threads), "--json", "--out", out,
-        ]  # fmt: skip
-        return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
-
-
-def jaccard(a: dict[str, Any], b: dict[str, Any]) -> float:
-    """Of the channels kept, the mean over modules."""
-    values = []
-    for one, other in zip(a["modules"], b["modules"], strict=True):
-        pairs = [({(layer, c) for layer in kept for c in kept[layer]}) for kept in (one["kept"], other["kept"])]
-        values.append(len(pairs[0] & pairs[1]) / len(pairs[0] | pairs[1]))
-    return sum(values) / len(values)
+    given = [*options, "--samples", samples, "--threads", str(args.threads)]
+    return decompose(args.binary, ROOT / "models" / model / "model.pt", images(data), given).document
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mnist", type=Path, required=True)
     parser.add_argument("--fmnist", type=Path, required=True)
-    parser.add_argument("--binary", type=Path, default=ROOT / "build" / "release" / "incite")
+    parser.add_argument("--binary", type=Path, default=RELEASE)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     args = parser.parse_args()
     rows = []

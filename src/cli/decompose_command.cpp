@@ -79,10 +79,10 @@ void add_method_options(CLI::App& verb, Arguments& a) {
          "Method");
   choice(verb, "--metric", a.metric, {"auto", "probability", "flips", "absolute", "random"},
          "What a mutant's effect is measured by; auto: probability, absolute for regression", "Method");
-  verb.add_option("--factors", a.options.factors, "Factors that mutants multiply weights and biases by")
+  verb.add_option("--factors", a.options.factors, "Factors that mutants multiply weights and biases by; 0 removes the units")
       ->check(in_range(-1e6, 1e6, true, "numbers from -1e6 to 1e6"))
       ->delimiter(',')
-      ->default_str("1.1,0.9,0")
+      ->default_str("0")
       ->type_name("NUMBERS")
       ->group("Method");
   choice(verb, "--clustering", a.clustering, {"kmeans", "agglomerative", "none"},
@@ -139,6 +139,7 @@ void apply_preset(const CLI::App& verb, Arguments& a) {
     if (verb.get_option(flag)->count() == 0) value = preset;
   };
   a.options.classification_metric = Metric::flips;
+  if (verb.get_option("--factors")->count() == 0) a.options.factors = {1.1, 0.9, 0.0};
   set("--clustering", a.clustering, "agglomerative");
   set("--cluster-size", a.cluster_size, "10");
   set("--repair", a.repair, "none");

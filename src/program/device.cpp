@@ -1,5 +1,7 @@
 #include "incite/program/device.hpp"
 
+#include <ATen/Context.h>
+#include <c10/core/CachingDeviceAllocator.h>
 #include <torch/cuda.h>
 
 #include <fstream>
@@ -26,12 +28,18 @@ c10::Device parse_device(const std::string& name) {
   if (index >= count)
     fail(ExitCode::device, "--device {}: there are {} CUDA devices; expected cuda:0 to cuda:{}", name, count,
          count - 1);
+  at::globalContext().setAllowTF32CuDNN(false);
+  at::globalContext().setAllowTF32CuBLAS(false);
   return {c10::kCUDA, static_cast<c10::DeviceIndex>(index)};
 }
 
 int64_t default_memory(c10::Device device) {
   constexpr int64_t otherwise = int64_t{2} << 30;
-  if (!device.is_cpu()) return otherwise;
+  if (device.is_cuda()) {
+    at::globalContext().lazyInitDevice(device.type());
+    auto* allocator = dynamic_cast<c10::DeviceAllocator*>(c10::GetAllocator(device.type()));
+    return allocator != nullptr ? static_cast<int64_t>(allocator->getMemoryInfo(device.index()).first / 2) : otherwise;
+  }
   std::ifstream file("/proc/meminfo");
   std::string key;
   int64_t kibibytes = 0;

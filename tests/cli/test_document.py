@@ -80,7 +80,7 @@ def test_the_settings_are_all_options_in_force(document: dict[str, Any]) -> None
         "input_shape": [],
         "output": "",
         "metric": "probability",
-        "factors": [1.1, 0.9, 0.0],
+        "factors": [0.0],
         "clustering": "kmeans",
         "cluster_size": 0,
         "keep": 0.6,

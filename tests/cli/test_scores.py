@@ -122,12 +122,12 @@ def test_scores_of_a_run_serve_another_one(good: Cli) -> None:
     assert document(good.folder / "first") != document(good.folder / "scored")
     good.refused(
         2,
-        ("first/scores.npz: made with factors 1.1,0.9,0, now it is 0; ",),
+        ("first/scores.npz: made with factors 0, now it is 1.1; ",),
         *into("third"),
         "--scores",
         "first/scores.npz",
         "--factors",
-        "0",
+        "1.1",
     )
 
 

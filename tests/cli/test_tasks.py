@@ -184,9 +184,10 @@ def test_a_head_by_adam(good: Cli) -> None:
 
 def test_the_papers_preset(good: Cli) -> None:
     settings = decompose(good, "--preset", "paper", "--epochs", "2")["settings"]
-    named = {name: settings[name] for name in ("metric", "clustering", "cluster_size", "keep", "repair", "head")}
+    named = {name: settings[name] for name in ("metric", "factors", "clustering", "cluster_size", "keep", "repair", "head")}
     assert named == {
         "metric": "flips",
+        "factors": [1.1, 0.9, 0.0],
         "clustering": "agglomerative",
         "cluster_size": 10,
         "keep": 0.6,
@@ -221,10 +222,16 @@ def test_the_original_head_goes_with_no_repair_unless_asked_for(good: Cli) -> No
 
 
 def test_options_beside_a_preset_win(good: Cli) -> None:
-    options = ("--preset", "paper", "--head", "lbfgs", "--cluster-size", "2", "--metric", "probability")
+    options = ("--preset", "paper", "--head", "lbfgs", "--cluster-size", "2", "--metric", "probability", "--factors", "0,2")
     settings = decompose(good, *options)["settings"]
-    named = {name: settings[name] for name in ("metric", "clustering", "cluster_size", "head")}
-    assert named == {"metric": "probability", "clustering": "agglomerative", "cluster_size": 2, "head": "lbfgs"}
+    named = {name: settings[name] for name in ("metric", "factors", "clustering", "cluster_size", "head")}
+    assert named == {
+        "metric": "probability",
+        "factors": [0.0, 2.0],
+        "clustering": "agglomerative",
+        "cluster_size": 2,
+        "head": "lbfgs",
+    }
 
 
 @pytest.mark.parametrize("clustering", ["kmeans", "agglomerative", "none"])

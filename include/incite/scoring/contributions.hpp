@@ -47,8 +47,7 @@ struct StopRule {
 
 struct ScoringParams {
   Metric metric = Metric::probability;
-  std::vector<double> factors = {1.1, 0.9,
-                                 0.0};  ///< a mutant multiplies a cluster's weights and biases by one of these
+  std::vector<double> factors = {0.0};  ///< a mutant multiplies a cluster's weights and biases by one of these
   int64_t memory = 0;                   ///< bytes that activations may take; 0: 1 GiB
   uint64_t seed = 0;                    ///< of Metric::random, and of resampling
   int64_t samples = 0;                  ///< most to score; 0: all
