@@ -9,6 +9,7 @@
 #include "incite/base/error.hpp"
 #include "incite/base/freed_memory.hpp"
 #include "incite/base/random.hpp"
+#include "sampling.hpp"
 #include "suffix.hpp"
 
 namespace incite {
@@ -19,10 +20,7 @@ constexpr int64_t default_memory = int64_t{1} << 30;
 constexpr int64_t most_cpu_bytes = int64_t{512} << 20;
 
 constexpr int64_t most_strata = 16;
-constexpr int64_t least_stratum = 64;  // samples that a stratum is worth
-constexpr int64_t block_count = 8;     // in each stratum, for the bootstrap
-constexpr int64_t resamples = 64;
-constexpr int64_t first_round = 256;
+constexpr int64_t least_stratum = 64;                     // samples that a stratum is worth
 constexpr int64_t most_state_bytes = int64_t{128} << 20;  // of sums, and as much of blocks
 
 /// The mutants of one group and how they run.
@@ -48,14 +46,6 @@ at::Tensor differences(const at::Tensor& base, const at::Tensor& mutated, Metric
   const at::Tensor flipped = (before != after).to(at::kFloat);
   at::Tensor changed = at::zeros({mutants, samples, outputs}, flipped.options());
   return changed.scatter_add_(2, before, flipped).scatter_add_(2, after, flipped);
-}
-
-/// Jaccard index of two choices of clusters, over dimension -2, weighted by the clusters' units; 1 for two empty ones.
-at::Tensor jaccard(const at::Tensor& a, const at::Tensor& b, const at::Tensor& units) {
-  const at::Tensor weights = units.unsqueeze(1);
-  const at::Tensor both = (a.logical_and(b) * weights).sum(-2);
-  const at::Tensor either = (a.logical_or(b) * weights).sum(-2);
-  return at::where(either > 0, both / either, at::ones_like(both));
 }
 
 /// The size, at most `most`, of as few parts of `count` as there must be, all but the last of them alike.
@@ -87,7 +77,7 @@ class Scorer {
       stratify(data, order, progress);
     }
     while (taken() < most_ && any_unsettled()) {
-      const at::Tensor round = next_round();
+      const at::Tensor round = next_places(state_, most_);
       const int64_t part = even_part(round.size(0), chunk_);
       for (int64_t first = 0; first < round.size(0); first += part)
         run_chunk(data, round.narrow(0, first, std::min(part, round.size(0) - first)), progress);
@@ -215,66 +205,9 @@ class Scorer {
     return at::cat(variances).to(at::kCPU).nan_to_num(0, 0, 0);
   }
 
-  /// The stratum of each sample: the most uncertain ones, as long as they make up an equal part of the sum, are the
-  /// first. [samples] int64
-  static at::Tensor strata_of(const at::Tensor& uncertainty, int64_t strata) {
-    const at::Tensor ranked = at::argsort(uncertainty, /*stable=*/true, 0, /*descending=*/true);
-    const at::Tensor parts = uncertainty.index_select(0, ranked) + 1e-12;
-    const at::Tensor before = parts.cumsum(0) - parts;
-    const at::Tensor stratum = (before / parts.sum() * strata).to(at::kLong).clamp(0, strata - 1);
-    return at::zeros_like(stratum).scatter_(0, ranked, stratum);
-  }
-
   // ---- Rounds -------------------------------------------------------------------------------------------------------
 
   int64_t taken() const { return state_.taken.sum().item<int64_t>(); }
-
-  /// How many samples the next round takes of each stratum: by the stratum's part of the scores so far, but none less
-  /// than a quarter of an equal part.
-  std::vector<int64_t> allocation() const {
-    const int64_t strata = state_.sizes.size(0);
-    const int64_t behind = taken();
-    const int64_t length = std::min(std::max(behind / 4 / 256 * 256, first_round), most_ - behind);
-    at::Tensor parts = at::ones({strata}, at::kDouble);
-    if (behind > 0) {
-      const at::Tensor mass = state_.sums.sum({1, 2}).to(at::kCPU) * state_.sizes / state_.taken.clamp_min(1);
-      if (mass.sum().item<double>() > 0) parts = mass / mass.sum() * static_cast<double>(strata) + 0.25;
-    }
-    std::vector<int64_t> counts(static_cast<size_t>(strata), 0);
-    int64_t left = length;
-    // What a stratum can't give is shared by the others; what rounding leaves is taken one by one.
-    for (bool moved = true; left > 0 && moved;) {
-      moved = false;
-      const at::Tensor open = state_.sizes - state_.taken - at::tensor(counts, at::kLong) > 0;
-      const at::Tensor share = parts * open / (parts * open).sum() * static_cast<double>(left);
-      int64_t given = 0;
-      for (int64_t l = 0; l < strata; ++l) {
-        int64_t& count = counts[static_cast<size_t>(l)];
-        const int64_t room = state_.sizes[l].item<int64_t>() - state_.taken[l].item<int64_t>() - count;
-        const auto wanted = std::max<int64_t>(static_cast<int64_t>(share[l].item<double>()), 1);
-        const int64_t more = std::min({room, wanted, left - given});
-        count += more;
-        given += more;
-        moved = moved || more > 0;
-      }
-      left -= given;
-    }
-    return counts;
-  }
-
-  /// The samples of the next round, as places in the state's order. int64
-  at::Tensor next_round() const {
-    const std::vector<int64_t> counts = allocation();
-    std::vector<at::Tensor> places;
-    int64_t first = 0;
-    for (size_t l = 0; l < counts.size(); ++l) {
-      const auto stratum = static_cast<int64_t>(l);
-      const int64_t begin = first + state_.taken[stratum].item<int64_t>();
-      places.push_back(at::arange(begin, begin + counts[l], at::kLong));
-      first += state_.sizes[stratum].item<int64_t>();
-    }
-    return at::cat(places);
-  }
 
   double& agreement(int32_t group) const { return state_.agreement.data_ptr<double>()[group]; }
   bool settled(int32_t group) const { return params_.stop && agreement(group) >= params_.stop->agreement; }
@@ -290,13 +223,9 @@ class Scorer {
     return mutants * (most_ - taken()) - done_in_round_;
   }
 
-  /// The stratum of each place in the order, and which of its blocks the sample is dealt to: stratum · blocks + block.
   /// Without a stop rule there is one block.
   at::Tensor cells_of(const at::Tensor& places) const {
-    const at::Tensor ends = state_.sizes.cumsum(0);
-    const at::Tensor stratum = at::searchsorted(ends, places, /*out_int32=*/false, /*right=*/true);
-    const at::Tensor rank = places - (ends - state_.sizes).index_select(0, stratum);
-    return stratum * block_count + rank.remainder(params_.stop ? block_count : 1);
+    return incite::cells_of(state_, places, params_.stop ? block_count : 1);
   }
 
   void run_chunk(const Dataset& data, const at::Tensor& places, const Progress& progress) {
@@ -388,42 +317,12 @@ class Scorer {
          bad.min().item<int64_t>());
   }
 
-  // ---- When the answer is known
-  // ---------------------------------------------------------------------------------------
-
   void settle() {
-    const at::Tensor scale =
-        state_.sizes.to(at::kDouble) / state_.taken.clamp_min(1);  // from a stratum's sample to all
-    // Of n samples of N a share is known for good: the deviation shrinks as in sampling without replacement. Eight
-    // blocks show seven eighths of the variance.
-    const at::Tensor unknown = (1 - state_.taken / state_.sizes.to(at::kDouble)).clamp_min(0);
-    const at::Tensor deviation = (unknown * block_count / (block_count - 1)).sqrt();
-    // [resamples, strata, blocks]: a block's weight in the estimate from a resample.
-    const at::Tensor weights = scale.view({1, -1, 1}) * (1 + deviation.view({1, -1, 1}) * (draws() - 1));
-    const at::Tensor blocks = state_.blocks.to(at::kCPU);
-    const at::Tensor estimate = scale.unsqueeze(1).expand({-1, block_count}).reshape({1, -1});
+    const Bootstrap bootstrap(state_, derive_seed(params_.seed, fmt::format("resample {}", taken())));
     for (const GroupPlan& group : groups_) {
       if (settled(group.group)) continue;
-      const at::Tensor own = blocks.index_select(2, group.clusters);
-      const std::vector<int64_t> shape = {-1, own.size(2), own.size(3)};
-      const at::Tensor flat = own.reshape({-1, own.size(2) * own.size(3)});
-      const at::Tensor all = at::matmul(estimate, flat).view(shape);
-      const at::Tensor drawn = at::matmul(weights.flatten(1), flat).view(shape);
-      const at::Tensor same = jaccard(params_.stop->choose(drawn), params_.stop->choose(all), group.units);
-      agreement(group.group) = same.mean().item<double>();
+      agreement(group.group) = bootstrap.agreement(group.clusters, group.units, params_.stop->choose);
     }
-  }
-
-  /// How often each block is drawn in each resample of its stratum. [resamples, strata, blocks] float64
-  at::Tensor draws() const {
-    Random random(derive_seed(params_.seed, fmt::format("resample {}", taken())));
-    at::Tensor drawn = at::zeros({resamples, state_.sizes.size(0), block_count}, at::kDouble);
-    auto* row = drawn.data_ptr<double>();
-    for (int64_t stratum = 0; stratum < resamples * state_.sizes.size(0); ++stratum, row += block_count) {
-      for (int64_t draw = 0; draw < block_count; ++draw)
-        row[random.below(block_count)] += 1;
-    }
-    return drawn;
   }
 
   // ---- Results ----------------------------------------------------------------------------------------------------

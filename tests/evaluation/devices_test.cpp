@@ -57,14 +57,15 @@ struct Pipeline {
     module.save((folder / "model.pt").string());
     Dataset data;
     data.input = random({samples, 2, 6, 6});
-    const Program program = load_program(folder / "model.pt", data.batch(0, 4, device));
+    Program program = load_program(folder / "model.pt", data.batch(0, 4, at::kCPU));
+    move(program, device);
     const UnitMap map = analyse(program, sample_values(program, data.batch(0, 2, device)));
     const std::vector<Cluster> clusters =
         cluster_units(program, map, {.method = ClusteringMethod::kmeans, .cluster_size = 2});
     const OutputKind kind = output_kind(program, map);
 
     ScoringParams params;
-    params.stop = StopRule{[](const at::Tensor& scores) { return best_clusters(scores, 0.6); }, 0.9};
+    params.stop = StopRule{[](const at::Tensor& worth) { return best_clusters(worth, 0.6); }, 0.9};
     const at::Tensor order = at::arange(samples, at::kLong);
     scores = score(program, map, clusters, kind, data, order, params).scores;
 
@@ -92,6 +93,15 @@ struct Pipeline {
     bytes = serialise(body);
     evaluation =
         evaluate(program, {{0, &body, false}, {1, &body, false}, {2, &body, false}}, kind, Task::classification, test);
+  }
+
+  /// As if the program had been loaded there: LibTorch's own loader moves parameters to its own devices only.
+  static void move(Program& program, at::Device device) {
+    program.device = device;
+    for (Value& value : program.values) {
+      if (value.content.isTensor() && value.content.toTensor().defined())
+        value.content = value.content.toTensor().to(device);
+    }
   }
 
   static at::Tensor features(const Program& body, const FittableHead& place, const Batch& batch) {

@@ -1,6 +1,7 @@
 #include "support/strict_device.hpp"
 
 #include <ATen/ATen.h>
+#include <ATen/detail/PrivateUse1HooksInterface.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <c10/core/impl/InlineDeviceGuard.h>
 #include <torch/library.h>
@@ -38,12 +39,25 @@ struct OneDevice final : c10::impl::DeviceGuardImplInterface {
   c10::Device getDevice() const override { return strict_device(); }
   void setDevice(c10::Device) const override {}
   void uncheckedSetDevice(c10::Device) const noexcept override {}
-  c10::Stream getStream(c10::Device) const override { return {c10::Stream::DEFAULT, strict_device()}; }
-  c10::Stream exchangeStream(c10::Stream) const override { return {c10::Stream::DEFAULT, strict_device()}; }
+  c10::Stream getStream(c10::Device) const override { return c10::Stream(c10::Stream::DEFAULT, strict_device()); }
+  c10::Stream exchangeStream(c10::Stream) const override { return c10::Stream(c10::Stream::DEFAULT, strict_device()); }
   c10::DeviceIndex deviceCount() const noexcept override { return 1; }
 };
 
 C10_REGISTER_GUARD_IMPL(PrivateUse1, OneDevice);
+
+/// Derivatives ask for them.
+struct Hooks final : at::PrivateUse1HooksInterface {
+  bool isBuilt() const override { return true; }
+  bool isAvailable() const override { return true; }
+  bool hasPrimaryContext(c10::DeviceIndex) const override { return true; }
+  c10::DeviceIndex deviceCount() const override { return 1; }
+  c10::DeviceIndex getCurrentDevice() const override { return 0; }
+};
+
+Hooks hooks;
+[[maybe_unused]] const bool registered_hooks =
+    (c10::register_privateuse1_backend("strict"), at::RegisterPrivateUse1HooksInterface(&hooks), true);
 
 /// The same memory as a tensor of another device.
 at::Tensor seen_from(c10::Device device, const at::Tensor& tensor) {
@@ -62,15 +76,14 @@ at::Tensor seen_from(c10::Device device, const at::Tensor& tensor) {
 /// Runs one operation on the CPU, over the same memory.
 class OnHost {
  public:
-  explicit OnHost(const c10::OperatorHandle& op)
-      : op_(op), copies_(op.schema().name().find("copy") != std::string::npos) {}
+  explicit OnHost(const c10::OperatorHandle& op) : op_(op) {}
 
   void operator()(torch::jit::Stack* stack) {
     ++operations;
     const size_t count = op_.schema().arguments().size();
     for (size_t i = stack->size() - count; i < stack->size(); ++i)
       (*stack)[i] = to_host((*stack)[i]);
-    TORCH_CHECK(copies_ || !(here_ && elsewhere_), op_.schema().name(), ": tensors on the CPU and on another device");
+    TORCH_CHECK(!(here_ && elsewhere_), op_.schema().name(), ": tensors on the CPU and on another device");
     op_.callBoxed(stack);
     for (size_t i = stack->size() - op_.schema().returns().size(); i < stack->size(); ++i)
       (*stack)[i] = from_host((*stack)[i]);
@@ -82,7 +95,7 @@ class OnHost {
     if (value.isDevice()) return c10::Device(c10::kCPU);
     if (value.isTensorList()) {
       c10::List<at::Tensor> list;
-      for (const at::Tensor tensor : value.toTensorList())
+      for (const at::Tensor& tensor : value.toTensorVector())
         list.push_back(to_host(tensor));
       return list;
     }
@@ -102,7 +115,9 @@ class OnHost {
       return tensor;
     }
     here_ = true;
-    at::Tensor seen = seen_from(c10::kCPU, tensor);
+    // An empty result grows on the CPU.
+    at::Tensor seen = tensor.storage().nbytes() > 0 ? seen_from(c10::kCPU, tensor)
+                                                    : at::empty(tensor.sizes(), tensor.options().device(c10::kCPU));
     given_.insert_or_assign(seen.unsafeGetTensorImpl(), std::pair(seen, tensor));
     return seen;
   }
@@ -111,7 +126,7 @@ class OnHost {
     if (value.isTensor()) return from_host(value.toTensor());
     if (value.isTensorList()) {
       c10::List<at::Tensor> list;
-      for (const at::Tensor tensor : value.toTensorList())
+      for (const at::Tensor& tensor : value.toTensorVector())
         list.push_back(from_host(tensor));
       return list;
     }
@@ -121,11 +136,17 @@ class OnHost {
   at::Tensor from_host(const at::Tensor& tensor) const {
     if (!tensor.defined()) return tensor;
     const auto given = given_.find(tensor.unsafeGetTensorImpl());
-    return given != given_.end() ? given->second.second : seen_from(strict_device(), tensor);
+    if (given == given_.end()) return seen_from(strict_device(), tensor);
+    at::Tensor own = given->second.second;
+    if (own.storage().nbytes() == 0 && tensor.numel() > 0) {
+      c10::TensorImpl* impl = own.unsafeGetTensorImpl();
+      impl->set_storage_keep_dtype(seen_from(strict_device(), tensor).storage());
+      impl->set_sizes_and_strides(tensor.sizes(), tensor.strides(), tensor.storage_offset());
+    }
+    return own;
   }
 
   const c10::OperatorHandle& op_;
-  const bool copies_;
   bool here_ = false;
   bool elsewhere_ = false;
   std::map<c10::TensorImpl*, std::pair<at::Tensor, at::Tensor>> given_;  // as the CPU sees it, and as it is
@@ -133,6 +154,36 @@ class OnHost {
 
 void run(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   OnHost{op}(stack);
+}
+
+// What LibTorch hands to devices under a name that the CPU does not know.
+
+/// Between devices, or on this one.
+at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool /*non_blocking*/) {
+  const auto on_host = [](const at::Tensor& tensor) {
+    return tensor.device().is_cpu() ? tensor : seen_from(c10::kCPU, tensor);
+  };
+  on_host(to).copy_(on_host(from));
+  return to;
+}
+
+at::Tensor convolution(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
+                       at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation, bool transposed,
+                       at::IntArrayRef output_padding, int64_t groups) {
+  const bool biased = bias && bias->defined();
+  for (const at::Tensor& tensor : {input, weight, biased ? *bias : weight})
+    TORCH_CHECK(tensor.device() == strict_device(), "convolution: a tensor on ", tensor.device());
+  const auto on_host = [](const at::Tensor& tensor) { return seen_from(c10::kCPU, tensor); };
+  const std::optional<at::Tensor> added = biased ? std::optional(on_host(*bias)) : std::nullopt;
+  ++operations;
+  return seen_from(strict_device(), at::convolution(on_host(input), on_host(weight), added, stride, padding, dilation,
+                                                    transposed, output_padding, groups)
+                                        .contiguous());
+}
+
+TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
+  m.impl("_copy_from", &copy_from);
+  m.impl("convolution_overrideable", &convolution);
 }
 
 TORCH_LIBRARY_IMPL(_, PrivateUse1, m) {
