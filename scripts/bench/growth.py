@@ -91,8 +91,9 @@ def table(result: dict[str, Any]) -> list[str]:
         f"`scripts/bench/growth.py`, {result['cpu']}, {result['threads']} threads, `--memory {result['memory']}`, medians of "
         f"{result['runs']} runs. Convolutions of 3 × 3 on images of {SIDE} × {SIDE}, each unit a cluster; units are those of the first "
         "layer and of `depth` layers of 32 after it. Exponent: e of seconds ~ x^e, for what grows. A deeper network has more mutants, "
-        "each of which runs through more layers: its time grows with the square of the depth, a mutant's with the depth. The peak is the "
-        "whole program's, LibTorch and the data included.",
+        "each of which runs through more layers: its time grows with the square of the depth, a mutant's with the depth. Later layers' mutants "
+        "run through less, so that more units in the first layer raise the mean. The peak is the whole program's, LibTorch and the data "
+        "included: what a chunk of samples and a batch of mutants take, within `--memory`. More layers keep more outputs until it is reached.",
         "",
         "| grows | samples | units | depth | mutants | seconds | exponent | of a mutant | peak memory |",
         "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
