@@ -431,8 +431,8 @@ class Decomposer {
 
   /// What the body gives its head: [samples, features]. The body is run once.
   at::Tensor head_features(const Program& body, const FittableHead& head, const at::Tensor& samples) const {
-    constexpr int64_t batch = 1024;
     const at::NoGradGuard no_grad;
+    const int64_t batch = batch_size(body, first_samples(data_, device_), 1024);
     const Executor executor(body);
     std::vector<bool> keep(body.values.size(), false);
     const NodeId node = body.maker(head.layer.output);

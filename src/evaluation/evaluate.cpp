@@ -10,7 +10,12 @@
 namespace incite {
 namespace {
 
-constexpr int64_t batch_size = 512;
+constexpr int64_t most_at_once = 512;  // samples
+
+int64_t at_once(const Program& program, const Dataset& data, const at::Tensor& samples) {
+  const at::Tensor few = samples.narrow(0, 0, std::min<int64_t>(2, samples.size(0)));
+  return batch_size(program, data.batch(few, program.device), most_at_once);
+}
 
 class Evaluator {
  public:
@@ -28,8 +33,9 @@ class Evaluator {
     const at::NoGradGuard no_grad;
     const at::Tensor& samples = test.samples;
     sums_ = at::zeros({static_cast<int64_t>(modules_.size())}, at::kDouble);
-    for (int64_t first = 0; first < samples.size(0); first += batch_size) {
-      const at::Tensor batch = samples.narrow(0, first, std::min(batch_size, samples.size(0) - first));
+    const int64_t size = at_once(original_.program(), *test.data, samples);
+    for (int64_t first = 0; first < samples.size(0); first += size) {
+      const at::Tensor batch = samples.narrow(0, first, std::min(size, samples.size(0) - first));
       const Batch input = test.data->batch(batch, original_.program().device);
       if (task_ == Task::classification) {
         classify(input, test.classes.index_select(0, batch));
@@ -120,8 +126,9 @@ at::Tensor outputs_for(const Program& program, const Dataset& data, const at::Te
   const at::NoGradGuard no_grad;
   const Executor executor(program);
   std::vector<at::Tensor> outputs;
-  for (int64_t first = 0; first < samples.size(0); first += batch_size) {
-    const at::Tensor batch = samples.narrow(0, first, std::min(batch_size, samples.size(0) - first));
+  const int64_t size = at_once(program, data, samples);
+  for (int64_t first = 0; first < samples.size(0); first += size) {
+    const at::Tensor batch = samples.narrow(0, first, std::min(size, samples.size(0) - first));
     outputs.push_back(executor(data.batch(batch, program.device)).to(at::kCPU, at::kFloat));
   }
   return at::cat(outputs);

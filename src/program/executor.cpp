@@ -81,6 +81,27 @@ at::Tensor Executor::operator()(const Batch& batch) const {
   return environment[static_cast<size_t>(program_.output)].toTensor();
 }
 
+int64_t batch_size(const Program& program, const Batch& batch, int64_t most) {
+  constexpr int64_t most_bytes = int64_t{256} << 20;
+  if (batch.samples() == 0) return most;
+  const at::NoGradGuard no_grad;
+  const Executor executor(program);
+  Environment environment = executor.start(batch);
+  int64_t peak = 1;
+  for (size_t n = 0; n < program.nodes.size(); ++n) {
+    const auto id = static_cast<NodeId>(n);
+    executor.run_node(environment, id);
+    int64_t alive = 0;
+    for (size_t i = 0; i < environment.size(); ++i) {
+      const bool made = program.values[i].kind == Value::Kind::computed;
+      if (made && environment[i].isTensor()) alive += static_cast<int64_t>(environment[i].toTensor().nbytes());
+    }
+    peak = std::max(peak, alive);
+    executor.free_after(environment, id);
+  }
+  return std::clamp<int64_t>(most_bytes / peak * batch.samples(), 1, most);
+}
+
 namespace {
 
 /// Runs the program on `batch` and hands each value that is there to `note` as soon as it is made.

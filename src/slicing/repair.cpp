@@ -11,7 +11,7 @@
 namespace incite {
 namespace {
 
-constexpr int64_t batch_size = 256;
+constexpr int64_t most_at_once = 256;  // samples
 
 /// How a convolution walks over its input, [height, width]; one-dimensional ones have height 1.
 struct Walk {
@@ -88,7 +88,10 @@ class Repairer {
         samples_(samples),
         params_(params),
         module_(module),
-        original_(program) {}
+        original_(program),
+        at_once_(batch_size(program,
+                            data.batch(samples.narrow(0, 0, std::min<int64_t>(1, samples.size(0))), program.device),
+                            most_at_once)) {}
 
   std::vector<LayerRepair> run() {
     const at::NoGradGuard no_grad;
@@ -181,9 +184,9 @@ class Repairer {
     }
     const at::Tensor channels = at::tensor(kept, at::kLong).to(program_.device);
     Moments moments;
-    for (int64_t first = 0; first < samples_.size(0); first += batch_size) {
+    for (int64_t first = 0; first < samples_.size(0); first += at_once_) {
       const Batch input =
-          data_.batch(samples_.narrow(0, first, std::min(batch_size, samples_.size(0) - first)), program_.device);
+          data_.batch(samples_.narrow(0, first, std::min(at_once_, samples_.size(0) - first)), program_.device);
       Environment environment = module.start(input);
       module.run(environment, 0, cut_node, keep);
       const at::Tensor x = environment[static_cast<size_t>(read)].toTensor();
@@ -246,6 +249,7 @@ class Repairer {
   const RepairParams& params_;
   Program& module_;
   const Executor original_;
+  const int64_t at_once_;  // samples
   Random random_{params_.seed};
 };
 
