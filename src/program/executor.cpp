@@ -99,7 +99,7 @@ int64_t batch_size(const Program& program, const Batch& batch, int64_t most) {
     peak = std::max(peak, alive);
     executor.free_after(environment, id);
   }
-  return std::clamp<int64_t>(most_bytes / peak * batch.samples(), 1, most);
+  return std::clamp<int64_t>(most_bytes * batch.samples() / peak, 1, most);
 }
 
 namespace {

@@ -257,6 +257,7 @@ TEST(RandomNetworks, ScoresAreThoseOfMutantsMadeAndRunOneByOne) {
     const Dataset data = small_dataset(loaded.network, seed + 4000);
     const at::Tensor order = at::arange(data.size(), at::kLong);
     ScoringParams params;
+    params.factors = {1.1, 0.9, 0};
     for (const Metric metric : {Metric::probability, Metric::flips, Metric::absolute}) {
       params.metric = metric;
       const at::Tensor scores = score(loaded.program, loaded.map, clusters, kind, data, order, params).scores;
@@ -289,6 +290,7 @@ TEST(RandomNetworks, ScoresDoNotDependOnBatching) {
     const at::Tensor order = at::arange(data.size(), at::kLong);
     for (const Metric metric : {Metric::flips, Metric::probability}) {
       ScoringParams params;
+      params.factors = {1.1, 0.9, 0};
       params.metric = metric;
       const Contributions together = score(loaded.program, loaded.map, clusters, kind, data, order, params);
       params.most_samples = 2;

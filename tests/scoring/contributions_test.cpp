@@ -199,7 +199,9 @@ def forward(self, x):
   const auto scored = [&](const ScoringParams& params) {
     return score(program, map, clusters, OutputKind::logits, data, at::arange(2, at::kLong), params);
   };
-  const Contributions expected = scored({});
+  ScoringParams three;
+  three.factors = {1.1, 0.9, 0};
+  const Contributions expected = scored(three);
   EXPECT_EQ(expected.batch, 6);
   int64_t refusals = 0;
   Node& last = program.nodes.back();
@@ -211,7 +213,7 @@ def forward(self, x):
     }
     run(stack);
   };
-  const Contributions found = scored({});  // six mutants of two samples: halved to three, one of them to two
+  const Contributions found = scored(three);  // six mutants of two samples: halved to three, one of them to two
   EXPECT_TRUE(at::allclose(found.scores, expected.scores, 1e-6, 1e-6));
   EXPECT_EQ(refusals, 3);
 }
@@ -222,12 +224,12 @@ TEST(Contributions, StopWhenProgressThrows) {
   data.input = paper.input;
   int64_t last = 0;
   const Progress progress = [&](const ProgressEvent& event) {
-    EXPECT_EQ(event.total, 12);
+    EXPECT_EQ(event.total, 4);  // two mutants of two samples
     EXPECT_GT(event.done, last);
     last = event.done;
   };
   score(paper.program, paper.map, paper.clusters, OutputKind::logits, data, at::arange(2, at::kLong), {}, progress);
-  EXPECT_EQ(last, 12);
+  EXPECT_EQ(last, 4);
   EXPECT_THROW(score(paper.program, paper.map, paper.clusters, OutputKind::logits, data, at::arange(2, at::kLong), {},
                      [](const ProgressEvent&) { throw Error(ExitCode::interrupted, "stop"); }),
                Error);
