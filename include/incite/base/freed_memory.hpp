@@ -21,8 +21,11 @@ class FreedMemoryStays {
     mallopt(M_TRIM_THRESHOLD, -1);
   }
   ~FreedMemoryStays() {
-    mallopt(M_MMAP_MAX, 65536);  // glibc's own values
-    mallopt(M_TRIM_THRESHOLD, 128 * 1024);
+    // Whoever sets a limit stops glibc from raising it by itself: these are the largest that it would come to. Its
+    // first ones, 128 KiB, would make everything after this slower than before.
+    mallopt(M_MMAP_MAX, 65536);
+    mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    mallopt(M_TRIM_THRESHOLD, 64 << 20);
     malloc_trim(0);
   }
 #else
