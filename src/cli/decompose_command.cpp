@@ -79,7 +79,8 @@ void add_method_options(CLI::App& verb, Arguments& a) {
          "Method");
   choice(verb, "--metric", a.metric, {"auto", "probability", "flips", "absolute", "random"},
          "What a mutant's effect is measured by; auto: probability, absolute for regression", "Method");
-  verb.add_option("--factors", a.options.factors, "Factors that mutants multiply weights and biases by; 0 removes the units")
+  verb.add_option("--factors", a.options.factors,
+                  "Factors that mutants multiply weights and biases by; 0 removes the units")
       ->check(in_range(-1e6, 1e6, true, "numbers from -1e6 to 1e6"))
       ->delimiter(',')
       ->default_str("0")

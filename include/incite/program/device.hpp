@@ -8,8 +8,8 @@
 namespace incite {
 
 /// The device that a name means: cpu, cuda or cuda:<index>. Throws Error: usage for any other name, device for a GPU
-/// that is not there. From then on a GPU computes in float32 proper: LibTorch lets convolutions round to TF32 (ten bits)
-/// unless told otherwise, and a slice would not equal its mask.
+/// that is not there. From then on a GPU computes in float32 proper: LibTorch lets convolutions round to TF32 (ten
+/// bits) unless told otherwise, and a slice would not equal its mask.
 c10::Device parse_device(const std::string& name);
 
 /// Half of the memory that is free for this process now, in bytes: what activations may take by default.
