@@ -309,7 +309,7 @@ class Decomposer {
     noted.output = output;
     noted.file = module_file(output);
     noted.slice_difference = checked_difference(output, keep, body);
-    if (options_.repair == RepairMethod::least_squares) repair_body(body, keep, output);
+    if (options_.repair != RepairMethod::none) repair_body(body, keep, output);
     Program module = options_.head == HeadMethod::original ? body : with_new_head(body, keep, output);
     const std::string bytes = serialise(module);
     files.write(noted.file, bytes);
@@ -324,18 +324,20 @@ class Decomposer {
   }
 
   /// Repairs on samples of the module's class and as many of others, or on any for regression.
-  void repair_body(Program& body, const Selection& keep, int64_t output) const {
+  void repair_body(Program& body, const Selection& keep, int64_t output) {
     at::Tensor samples = fit_.samples;
     if (task_ == Task::classification) {
       const at::Tensor own = fit_.classes.index_select(0, samples) == output;
       const at::Tensor positives = samples.masked_select(own);
       const at::Tensor others = samples.masked_select(own.logical_not());
       const int64_t count = std::min({positives.size(0), others.size(0), most_repair_samples / 2});
-      samples = at::cat({positives.narrow(0, 0, count), others.narrow(0, 0, count)});
+      samples = at::stack({positives.narrow(0, 0, count), others.narrow(0, 0, count)}, 1).flatten();
     } else {
       samples = samples.narrow(0, 0, std::min(samples.size(0), most_repair_samples));
     }
     RepairParams params;
+    params.method = options_.repair;
+    params.memory = memory();
     params.head = options_.head == HeadMethod::original;
     params.seed = derive_seed(options_.seed, fmt::format("repair {}", output));
     repair(program_, map_, keep, data_, samples, params, body);

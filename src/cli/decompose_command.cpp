@@ -115,9 +115,9 @@ void add_method_options(CLI::App& verb, Arguments& a) {
       ->capture_default_str()
       ->type_name("SHARE")
       ->group("Method");
-  choice(verb, "--repair", a.repair, {"none", "least-squares"},
-         "How the weights that stay are refitted to the original's pre-activations; none with --head original, unless "
-         "given",
+  choice(verb, "--repair", a.repair, {"none", "mean", "least-squares"},
+         "How what stays is refitted to the original's pre-activations: mean: biases alone; none with --head original, "
+         "unless given",
          "Method");
   choice(verb, "--head", a.head, {"lbfgs", "adam", "original"},
          "How a module's output layer is made; original: the model's own, all outputs, with its inputs cut", "Method");
@@ -177,7 +177,7 @@ void finish(const CLI::App& verb, Arguments& a) {
   options.clustering = named<ClusteringMethod>(
       a.clustering, {ClusteringMethod::kmeans, ClusteringMethod::agglomerative, ClusteringMethod::none});
   if (a.head == "original" && verb.get_option("--repair")->count() == 0) a.repair = "none";
-  options.repair = named<RepairMethod>(a.repair, {RepairMethod::none, RepairMethod::least_squares});
+  options.repair = named<RepairMethod>(a.repair, {RepairMethod::none, RepairMethod::mean, RepairMethod::least_squares});
   options.head = named<HeadMethod>(a.head, {HeadMethod::lbfgs, HeadMethod::adam, HeadMethod::original});
   options.cluster_size = parse_count("--cluster-size", a.cluster_size, "auto");
   options.agreement.reset();
