@@ -10,6 +10,7 @@
 
 #include "incite/data/dataset.hpp"
 #include "incite/evaluation/evaluate.hpp"
+#include "incite/slicing/head.hpp"
 #include "incite/units/output_kind.hpp"
 
 namespace incite {
@@ -44,8 +45,16 @@ struct ModuleResult {
   int64_t bytes = 0;
   double compression = 1;                            ///< parameters of the original over parameters of the module
   std::map<std::string, std::vector<int64_t>> kept;  ///< by layer: channels
+  Calibration calibration;                           ///< of its log-odds, in its head already
   double slice_difference = 0;  ///< relative difference between the bare slice and the masked original
   double score = 0;             ///< accuracy in telling its class from the others, or mean absolute error
+};
+
+/// One size that a search for the smallest good modules has tried.
+struct SearchStep {
+  double compression = 1;
+  double loss = 0;   ///< on the validation samples: points of combined accuracy, or per cent of mean absolute error
+  double error = 0;  ///< its standard error
 };
 
 /// An option and its value, as the report writes them.
@@ -62,8 +71,9 @@ struct Decomposition {
 
   SourceFile data;
   std::optional<SourceFile> test;
-  int64_t samples = 0;      ///< in the data
-  int64_t fit_samples = 0;  ///< of those, what scoring and heads may use
+  int64_t samples = 0;             ///< in the data
+  int64_t fit_samples = 0;         ///< of those, what scoring and heads may use
+  int64_t validation_samples = 0;  ///< of those, what weights are not fitted to: choices are made by them
   int64_t scored_samples = 0;
   int64_t test_samples = 0;
   bool own_targets = false;           ///< no target was given: the model's own outputs stood in for it
@@ -76,6 +86,8 @@ struct Decomposition {
   bool own_heads = true;          ///< modules have heads of their own, not the original's output layer
   std::vector<GroupResult> groups;
   ScoringResult scoring;
+  std::vector<SearchStep> steps;          ///< of --max-loss, in order
+  std::vector<double> finetuning_losses;  ///< on the validation samples: before, and after each epoch
   std::vector<ModuleResult> modules;
   Evaluation evaluation;
   double mean_overlap = 1;
