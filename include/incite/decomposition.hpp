@@ -1,5 +1,7 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -10,6 +12,7 @@
 
 #include "incite/data/dataset.hpp"
 #include "incite/evaluation/evaluate.hpp"
+#include "incite/program/cost.hpp"
 #include "incite/slicing/head.hpp"
 #include "incite/units/output_kind.hpp"
 
@@ -33,7 +36,7 @@ struct GroupResult {
 /// How mutants were run.
 struct ScoringResult {
   int64_t mutants = 0;
-  double multiply_adds = 0;  ///< of all mutants on all samples, in convolutions, linear layers and products
+  double multiply_adds = 0;  ///< of all mutants on all samples; for what is counted see cost.hpp
   int64_t chunk = 0;         ///< samples in a pass
   int64_t batch = 0;         ///< most mutants in a batch
 };
@@ -47,7 +50,9 @@ struct ModuleResult {
   std::map<std::string, std::vector<int64_t>> kept;  ///< by layer: channels
   Calibration calibration;                           ///< of its log-odds, in its head already
   double slice_difference = 0;  ///< relative difference between the bare slice and the masked original
-  double score = 0;             ///< accuracy in telling its class from the others, or mean absolute error
+  double multiply_adds = 0;     ///< for one sample
+
+  Cost cost() const { return {parameters, bytes, multiply_adds}; }
 };
 
 /// One size that a search for the smallest good modules has tried.
@@ -65,6 +70,8 @@ using Setting =
 struct Decomposition {
   SourceFile model;
   int64_t parameters = 0;
+  int64_t bytes = 0;         ///< of the original's file
+  double multiply_adds = 0;  ///< of the original for one sample
   int64_t outputs = 0;
   OutputKind kind = OutputKind::logits;
   Task task = Task::classification;
@@ -90,11 +97,21 @@ struct Decomposition {
   std::vector<double> finetuning_losses;  ///< on the validation samples: before, and after each epoch
   std::vector<ModuleResult> modules;
   Evaluation evaluation;
+  at::Tensor overlap;  ///< see overlap_matrix
   double mean_overlap = 1;
   double mean_compression = 1;
   std::vector<std::pair<std::string, double>> seconds;  ///< by stage, in order
   std::string device;
   int64_t threads = 1;
+
+  Cost cost() const { return {parameters, bytes, multiply_adds}; }
+  /// Of all modules together.
+  Cost cost_of_modules() const {
+    Cost sum;
+    for (const ModuleResult& module : modules)
+      sum += module.cost();
+    return sum;
+  }
 };
 
 }  // namespace incite
