@@ -47,7 +47,11 @@ at::Tensor ModuleMaker::validation_scores(int64_t output, const Program& module)
 }
 
 void ModuleMaker::calibrate(const Calibration& calibration, Program& module) const {
-  apply_calibration(fittable_head(source_.program, source_.map, source_.task), calibration, source_.kind, module);
+  const Layer& head = source_.map.layers[static_cast<size_t>(source_.map.head)];
+  HeadNames names;
+  names.weight = source_.program.value(head.weight).name;
+  if (head.bias >= 0) names.bias = source_.program.value(head.bias).name;
+  apply_calibration(names, calibration, source_.kind, module);
 }
 
 /// Repairs on samples of the module's class and as many of others, or on any for regression.

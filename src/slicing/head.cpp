@@ -414,18 +414,23 @@ std::vector<Calibration> calibrate(const at::Tensor& odds, const at::Tensor& cla
   return found;
 }
 
-void apply_calibration(const FittableHead& head, const Calibration& calibration, OutputKind kind, Program& module) {
-  const auto change = [&](ValueId parameter, double offset) {
-    const at::Tensor old = module.value(parameter).content.toTensor();
+void apply_calibration(const HeadNames& head, const Calibration& calibration, OutputKind kind, Program& module) {
+  const auto change = [&](const std::string& name, double offset) {
+    const auto value = std::find_if(module.values.begin(), module.values.end(), [&](const Value& v) {
+      return v.kind == Value::Kind::parameter && v.name == name;
+    });
+    INCITE_ASSERT(value != module.values.end());
+    const at::Tensor old = value->content.toTensor();
     at::Tensor rows = old.to(at::kDouble) * calibration.scale;
+    INCITE_ASSERT(rows.size(0) == 2);
     if (offset != 0) {
       rows[0].sub_(offset);
       rows[1].add_(offset);
     }
-    replace(module, parameter, rows);
+    value->content = rows.to(old.options());
   };
-  change(head.layer.weight, 0);
-  if (head.layer.bias >= 0) change(head.layer.bias, (kind == OutputKind::sigmoid ? 1.0 : 0.5) * calibration.offset);
+  change(head.weight, 0);
+  if (!head.bias.empty()) change(head.bias, (kind == OutputKind::sigmoid ? 1.0 : 0.5) * calibration.offset);
 }
 
 void put_head(const FittableHead& head, const Head& fitted, Task task, Program& module) {

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "incite/data/dataset.hpp"
@@ -86,8 +87,14 @@ struct Calibration {
 /// Convex; L-BFGS. Scales are positive.
 std::vector<Calibration> calibrate(const at::Tensor& odds, const at::Tensor& classes);
 
+/// The state_dict keys of a module's head, by which it is found in a module that was written and read again.
+struct HeadNames {
+  std::string weight;
+  std::string bias;  ///< empty: none
+};
+
 /// Puts a calibration into the weights of a module's head (two rows, as put_head leaves it).
-void apply_calibration(const FittableHead& head, const Calibration& calibration, OutputKind kind, Program& module);
+void apply_calibration(const HeadNames& head, const Calibration& calibration, OutputKind kind, Program& module);
 
 /// Puts a fitted head in the place of the module's. Relus after it are taken out, since fitted logits may be negative;
 /// for regression one is put at the end instead, so that no value is negative where the original's can't be.
