@@ -24,6 +24,7 @@ Json module_json(const ModuleResult& module) {
       {"parameters", module.parameters},
       {"bytes", module.bytes},
       {"compression", module.compression},
+      {"calibration", {{"scale", module.calibration.scale}, {"offset", module.calibration.offset}}},
       {"slice_difference", module.slice_difference},
       {"multiply_adds", module.multiply_adds},
   };
@@ -141,6 +142,7 @@ std::string to_json(const Decomposition& d) {
   json["data"] = source(d.data);
   json["data"].update({{"samples", d.samples},
                        {"fit_samples", d.fit_samples},
+                       {"validation_samples", d.validation_samples},
                        {"scored_samples", d.scored_samples},
                        {"targets", d.own_targets ? "model" : "data"}});
   json["test"] = d.test ? source(*d.test) : Json{{"file", d.data.file}, {"sha256", d.data.sha256}};
@@ -159,6 +161,10 @@ std::string to_json(const Decomposition& d) {
                      {"multiply_adds", d.scoring.multiply_adds},
                      {"chunk", d.scoring.chunk},
                      {"batch", d.scoring.batch}};
+  json["search"] = Json::array();
+  for (const SearchStep& step : d.steps)
+    json["search"].push_back({{"compression", step.compression}, {"loss", step.loss}, {"error", step.error}});
+  json["finetuning_losses"] = d.finetuning_losses;
   json["modules"] = Json::array();
   for (size_t i = 0; i < d.modules.size(); ++i) {
     json["modules"].push_back(module_json(d.modules[i]));
