@@ -84,7 +84,7 @@ class Decomposer {
     }
     if (has_checkpoint(options_.out) && !options_.force && !options_.resume) {
       fail(ExitCode::output,
-           "{}: holds the scores of a run that was stopped; pass --resume to go on from them, or --force to start anew",
+           "{}: holds what a run that was stopped has left; pass --resume to go on from it, or --force to start anew",
            options_.out.string());
     }
     std::error_code error;  // a name that is too long is reported when the folder is made

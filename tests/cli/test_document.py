@@ -84,7 +84,10 @@ def test_the_settings_are_all_options_in_force(document: dict[str, Any]) -> None
         "factors": [0.0],
         "clustering": "kmeans",
         "cluster_size": 0,
-        "keep": 0.6,
+        "keep": None,
+        "target_compression": 5.0,
+        "max_loss": None,
+        "allocation": "global",
         "samples": 0,
         "agreement": 0.99,
         "repair": "least-squares",
@@ -117,7 +120,7 @@ def test_the_modules_are_described(decomposed: Decomposed, document: dict[str, A
     assert [module["output"] for module in document["modules"]] == [0, 1, 2]
     for module in document["modules"]:
         assert list(module) == [
-            "output", "file", "parameters", "bytes", "compression", "slice_difference", "multiply_adds", "accuracy",
+            "output", "file", "parameters", "bytes", "compression", "calibration", "slice_difference", "multiply_adds", "accuracy",
             "precision", "recall", "f1", "auc", "kept",
         ]  # fmt: skip
         file = folder / module["file"]
