@@ -47,6 +47,7 @@ class Compressor {
     for (size_t c = 0; c < clusters_.size(); ++c) {
       if (is_kept(c)) queue.emplace(price(c), c);
     }
+    std::vector<size_t> order;
     while (total_ > params_.parameters && !queue.empty()) {
       const auto [asked, c] = queue.top();
       queue.pop();
@@ -57,6 +58,12 @@ class Compressor {
         continue;
       }
       remove(c);
+      order.push_back(c);
+    }
+    // The last one to go has mostly left room for some that are smaller than it, or are now.
+    for (auto c = order.rbegin(); c != order.rend(); ++c) {
+      put_back(*c);
+      if (total_ > params_.parameters) remove(*c);
     }
     return kept_;
   }
@@ -108,13 +115,23 @@ class Compressor {
 
   void remove(size_t c) {
     total_ -= freed(c);
+    change(c, -1);
+  }
+
+  void put_back(size_t c) {
+    change(c, 1);
+    total_ += freed(c);
+  }
+
+  /// Takes a cluster out, or in.
+  void change(size_t c, int64_t sign) {
     for (const ParameterCount::Share& share : shares_[c])
-      sizes_[share.parameter][share.dimension] -= share.positions;
-    lost_[static_cast<size_t>(clusters_[c].group)] += contributions_[c];
+      sizes_[share.parameter][share.dimension] += sign * share.positions;
+    lost_[static_cast<size_t>(clusters_[c].group)] -= static_cast<double>(sign) * contributions_[c];
     for (const auto& [span, units] : spans_[c])
-      left_[span] -= units;
+      left_[span] += sign * units;
     for (const int32_t unit : clusters_[c].units)
-      kept_[static_cast<size_t>(unit)] = false;
+      kept_[static_cast<size_t>(unit)] = sign > 0;
   }
 
   const UnitMap& map_;
