@@ -449,17 +449,21 @@ class Decomposer {
   }
 
   void measure() {
-    std::vector<ModuleToTest> modules;
-    for (size_t i = 0; i < programs_.size(); ++i)
-      modules.push_back({outputs_[i], &programs_[i], result_.own_heads});
-    result_.evaluation = evaluate(program_, modules, kind_, task_, held_out_, progress_);
+    std::vector<at::Tensor> scores;
     double compression = 0;
-    for (size_t i = 0; i < result_.modules.size(); ++i) {
-      result_.modules[i].score = result_.evaluation.modules[i];
+    for (size_t i = 0; i < programs_.size(); ++i) {
+      scores.push_back(module_scores({outputs_[i], &programs_[i], result_.own_heads}, kind_, task_, held_out_));
+      result_.modules[i].multiply_adds = multiply_adds(programs_[i], samples_of_size(2));
       compression += result_.modules[i].compression;
+      report("evaluating", static_cast<int64_t>(i) + 1, static_cast<int64_t>(programs_.size()), "modules");
     }
+    const at::Tensor own = outputs_for(program_, *held_out_.data, held_out_.samples);
+    result_.evaluation = evaluate(own, at::stack(scores, 1), outputs_, kind_, task_, held_out_);
+    result_.bytes = static_cast<int64_t>(std::filesystem::file_size(options_.model));
+    result_.multiply_adds = multiply_adds(program_, samples_of_size(2));
     result_.mean_compression = compression / static_cast<double>(result_.modules.size());
-    result_.mean_overlap = mean_overlap(overlap_matrix(map_, selections_));
+    result_.overlap = overlap_matrix(map_, selections_);
+    result_.mean_overlap = mean_overlap(result_.overlap);
     result_.device = device_.str();
     result_.threads = at::get_num_threads();
     note_settings();

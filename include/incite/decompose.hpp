@@ -9,6 +9,7 @@
 #include "incite/base/progress.hpp"
 #include "incite/data/dataset.hpp"
 #include "incite/decomposition.hpp"
+#include "incite/evaluation_result.hpp"
 #include "incite/inspection.hpp"
 #include "incite/scoring/contributions.hpp"
 #include "incite/slicing/head.hpp"
@@ -61,7 +62,7 @@ Decomposition decompose(const DecomposeOptions& options, const Progress& progres
 bool has_checkpoint(const std::filesystem::path& out);
 
 /// Evaluates the modules of a decomposition on other data. `folder` holds decomposition.json; `model`, if not empty, is
-/// the original's file in place of the one named there. Throws Error.
+/// the original's file in place of the one named there. Modules are read and run one at a time. Throws Error.
 struct EvaluateOptions {
   std::filesystem::path folder;
   std::filesystem::path model;
@@ -70,11 +71,16 @@ struct EvaluateOptions {
   std::optional<double> input_scale;
   std::vector<int64_t> input_shape;
   std::string device = "cpu";
-};
-struct ModulesEvaluation {
-  Decomposition decomposition;
-  Evaluation evaluation;
+  bool latency = false;  ///< measure it
 };
 ModulesEvaluation evaluate_modules(const EvaluateOptions& options, const Progress& progress = {});
+
+/// Evaluates a model by itself, such as one that modules were composed to. Outputs that nothing tells the kind of are
+/// taken for logits. Throws Error.
+struct EvaluateModelOptions : ModelOptions {
+  std::optional<Task> task;  ///< unset: from the target
+  bool latency = false;      ///< measure it
+};
+ModelEvaluation evaluate_model(const EvaluateModelOptions& options, const Progress& progress = {});
 
 }  // namespace incite

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -10,6 +12,7 @@
 
 #include "incite/data/dataset.hpp"
 #include "incite/evaluation/evaluate.hpp"
+#include "incite/program/cost.hpp"
 #include "incite/units/output_kind.hpp"
 
 namespace incite {
@@ -32,7 +35,7 @@ struct GroupResult {
 /// How mutants were run.
 struct ScoringResult {
   int64_t mutants = 0;
-  double multiply_adds = 0;  ///< of all mutants on all samples, in convolutions, linear layers and products
+  double multiply_adds = 0;  ///< of all mutants on all samples; for what is counted see cost.hpp
   int64_t chunk = 0;         ///< samples in a pass
   int64_t batch = 0;         ///< most mutants in a batch
 };
@@ -45,7 +48,9 @@ struct ModuleResult {
   double compression = 1;                            ///< parameters of the original over parameters of the module
   std::map<std::string, std::vector<int64_t>> kept;  ///< by layer: channels
   double slice_difference = 0;  ///< relative difference between the bare slice and the masked original
-  double score = 0;             ///< accuracy in telling its class from the others, or mean absolute error
+  double multiply_adds = 0;     ///< for one sample
+
+  Cost cost() const { return {parameters, bytes, multiply_adds}; }
 };
 
 /// An option and its value, as the report writes them.
@@ -56,6 +61,8 @@ using Setting =
 struct Decomposition {
   SourceFile model;
   int64_t parameters = 0;
+  int64_t bytes = 0;         ///< of the original's file
+  double multiply_adds = 0;  ///< of the original for one sample
   int64_t outputs = 0;
   OutputKind kind = OutputKind::logits;
   Task task = Task::classification;
@@ -78,11 +85,21 @@ struct Decomposition {
   ScoringResult scoring;
   std::vector<ModuleResult> modules;
   Evaluation evaluation;
+  at::Tensor overlap;  ///< see overlap_matrix
   double mean_overlap = 1;
   double mean_compression = 1;
   std::vector<std::pair<std::string, double>> seconds;  ///< by stage, in order
   std::string device;
   int64_t threads = 1;
+
+  Cost cost() const { return {parameters, bytes, multiply_adds}; }
+  /// Of all modules together.
+  Cost cost_of_modules() const {
+    Cost sum;
+    for (const ModuleResult& module : modules)
+      sum += module.cost();
+    return sum;
+  }
 };
 
 }  // namespace incite

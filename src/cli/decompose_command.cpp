@@ -25,28 +25,6 @@ struct Arguments {
   uint64_t memory = 0;
 };
 
-template <typename Enum>
-Enum named(const std::string& name, std::initializer_list<Enum> values) {
-  for (const Enum value : values) {
-    if (name == to_string(value)) return value;
-  }
-  throw std::logic_error("a name that the command line should have refused: " + name);
-}
-
-CLI::Option* choice(CLI::App& verb, const std::string& flag, std::string& value, const std::vector<std::string>& names,
-                    const std::string& help, const std::string& group) {
-  std::string list;
-  for (const std::string& name : names)
-    list += (list.empty() ? "" : "|") + name;
-  auto check = CLI::Validator(
-      [names, list](std::string& text) -> std::string {
-        if (std::find(names.begin(), names.end(), text) != names.end()) return {};
-        return fmt::format("{}: expected {}", text, list);
-      },
-      "");
-  return verb.add_option(flag, value, help)->check(check)->capture_default_str()->type_name(list)->group(group);
-}
-
 void add_data_options(CLI::App& verb, Arguments& a) {
   verb.add_option("--test", a.test_file, "Data to evaluate on; default: a held-out part of --data")
       ->type_name("FILE.npz")
