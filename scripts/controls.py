@@ -79,8 +79,7 @@ def compared(subject: Subject, args: argparse.Namespace, found: dict[Spec, Recor
     for target in args.targets:
         for name, method, of in ways:
             specs = [Spec(subject, method, seed, ("--target-compression", target)) for seed in args.seeds]
-            records = [of[spec] for spec in specs if spec in of]
-            if records:
+            if records := runs.of_all(of, specs):
                 rows.append({"target": target, "method": name, **results.point(records)})
     kind = next(record["kind"] for spec, record in found.items() if spec.subject == subject)
     return {"title": subject.title, "kind": kind, "rows": rows}

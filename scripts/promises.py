@@ -39,8 +39,7 @@ def measured(subject: subjects.Subject, args: argparse.Namespace, found: dict[Sp
     rows = []
     for option, promised in promises(subject, args):
         specs = [Spec(subject, DEFAULTS, seed, (option, promised)) for seed in args.seeds]
-        records = [found[spec] for spec in specs if spec in found]
-        if records:
+        if records := runs.of_all(found, specs):
             rows.append({"option": option, "promised": promised, **results.point(records)})
     kind = next(record["kind"] for spec, record in found.items() if spec.subject == subject)
     return {"title": subject.title, "kind": kind, "rows": rows}

@@ -44,8 +44,7 @@ def curve(subject: subjects.Subject, args: argparse.Namespace, found: dict[Spec,
     for method in args.methods:
         for size in sizes(method, args):
             specs = [Spec(subject, METHODS[method], seed, size) for seed in args.seeds]
-            records = [found[spec] for spec in specs if spec in found]
-            if records:
+            if records := runs.of_all(found, specs):
                 points.append({"method": method, "size": " ".join(size), **results.point(records)})
     one = next(iter(record for spec, record in found.items() if spec.subject == subject))
     return {

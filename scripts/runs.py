@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +67,8 @@ class Runner:
     def __init__(self, args: argparse.Namespace) -> None:
         self.binary, self.jobs, self.threads, self.cache = args.binary.resolve(), args.jobs, args.threads, args.cache
         self.score_each: bool = args.score_each
+        if not self.binary.exists():
+            raise SystemExit(f"{self.binary}: not there; build it, or give --binary")
         self.version = subprocess.run([self.binary, "--version"], check=True, capture_output=True, text=True).stdout.strip()
         for folder in ("results", "scores"):
             (self.cache / folder).mkdir(parents=True, exist_ok=True)
@@ -81,7 +83,10 @@ class Runner:
             shared = {self.scores_key(spec): spec for spec in wanted if spec.method.scored}
             missing = [spec for key, spec in shared.items() if not self.scores_file(key).exists()]
             self.side_by_side("scores", missing, self.score)
-        return found | self.side_by_side("runs", wanted, self.make)
+        found |= self.side_by_side("runs", wanted, self.make)
+        if not found:
+            raise SystemExit("no run was finished; nothing is written")
+        return found
 
     def side_by_side(self, what: str, specs: list[Spec], do: Any) -> dict[Spec, Record]:
         done: dict[Spec, Record] = {}
@@ -181,6 +186,11 @@ def compact(made: Run) -> Record:
         "timing": {stage: seconds for stage, seconds in document["timing"].items() if stage != "total"},
         "peak_mib": made.peak_mib,
     }
+
+
+def of_all(found: Mapping[Spec, Record], specs: Sequence[Spec]) -> list[Record]:
+    """The records of these specs; none if one of them failed, since means over other seeds can't be compared."""
+    return [found[spec] for spec in specs] if all(spec in found for spec in specs) else []
 
 
 def loss(record: Record) -> float:
