@@ -19,7 +19,7 @@ from subjects import Subject
 
 sys.path.append(str(Path(__file__).resolve().parent / "bench"))
 
-from decomposing import RELEASE, ROOT, Failed, Run, command, run  # noqa: E402 (it lies in a folder below)
+from decomposing import RELEASE, ROOT, Failed, command, run  # noqa: E402 (it lies in a folder below)
 
 Record = dict[str, Any]
 
@@ -113,8 +113,7 @@ class Runner:
         cheap = ("--outputs", "0", "--repair", "none", "--head", "original")
         with tempfile.TemporaryDirectory(dir=self.cache) as name:
             out = Path(name) / "out"
-            made = self.run(spec, (*spec.method.scoring, *cheap), out)
-            record = {"timing": made.document["timing"]}
+            record = {"timing": self.run(spec, (*spec.method.scoring, *cheap), out)["timing"]}
             self.save(key, record)
             (out / "scores.npz").rename(self.scores_file(key))
         return record
@@ -137,10 +136,10 @@ class Runner:
         self.save(self.key(spec), record)
         return record
 
-    def run(self, spec: Spec, options: tuple[str, ...], out: Path) -> Run:
+    def run(self, spec: Spec, options: tuple[str, ...], out: Path) -> dict[str, Any]:
         subject = spec.subject
         given = [*subject.kind.options, *options, "--seed", str(spec.seed), "--threads", str(self.threads)]
-        return run(command(self.binary, subject.model, subject.data, given, out))
+        return run(command(self.binary, subject.model, subject.data, given, out)).document
 
     def made_from(self, spec: Spec) -> list[Any]:
         return [self.version, spec.subject.made_from, spec.subject.kind.options, self.threads, spec.seed, spec.method.scoring]
@@ -169,9 +168,8 @@ def hash_of(value: Any) -> str:
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:24]
 
 
-def compact(made: Run) -> Record:
+def compact(document: dict[str, Any]) -> Record:
     """What quality is told by: of decomposition.json, without channels."""
-    document = made.document
     evaluation, modules = document["evaluation"], document["modules"]
     kind = "accuracy" if "original_accuracy" in evaluation else "mae"
     return {
@@ -184,7 +182,6 @@ def compact(made: Run) -> Record:
         "parameters": [module["parameters"] for module in modules],
         "widths": {layer: [len(module["kept"][layer]) for module in modules] for layer in modules[0]["kept"]},
         "timing": {stage: seconds for stage, seconds in document["timing"].items() if stage != "total"},
-        "peak_mib": made.peak_mib,
     }
 
 

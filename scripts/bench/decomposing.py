@@ -20,7 +20,7 @@ class Failed(Exception):
 @dataclass(frozen=True)
 class Run:
     document: dict[str, Any]
-    peak_mib: float  # of the whole program
+    peak_mib: float  # of the whole program, or of this process so far, if that is more: Linux hands it on
 
 
 def run(command: Sequence[str]) -> Run:
