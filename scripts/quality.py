@@ -21,6 +21,7 @@ from runs import DEFAULTS, FINETUNE, PAPER, Record, Spec
 
 METHODS = {method.name: method for method in (PAPER, DEFAULTS, FINETUNE)}
 TARGETS = ["2", "3", "5", "8", "10", "15", "20"]
+BRIEF = ("load", "analysis", "clustering")  # stages without a column of their own
 KEEPS = ["0.8", "0.6", "0.4", "0.3", "0.2", "0.1"]
 
 
@@ -82,7 +83,7 @@ def section(part: dict[str, Any]) -> list[str]:
         "samples as the choice at `--keep 0.6` needs. Seeds are those of clusters, samples and heads; the networks stay the same. "
         "Change: combined accuracy against the original's, in points, or mean absolute error against the original's, on test data that "
         "nothing was chosen by. ±: sample standard deviation over seeds. All modules: their parameters together, against the original's. "
-        "Seconds are means.",
+        "Seconds are means by stage; in all: with those of loading, analysis and clustering, and the shared scoring run.",
     ]
     for name, one in part["subjects"].items():
         lines += ["", f"### {one['title']}", "", about(one), "", f"![{one['title']}: compression and what it costs](quality-{name}.png)", ""]
@@ -99,17 +100,18 @@ def about(one: dict[str, Any]) -> str:
 
 def table(one: dict[str, Any]) -> list[str]:
     kind = one["kind"]
+    stages = [stage for stage in one["points"][-1]["seconds"] if stage not in BRIEF]
     lines = [
-        f"| method | size | compression | {results.unit(kind)} | overlap, % | all modules "
-        "| scoring | modules | in all |",
-        "|---|---|--:|--:|--:|--:|--:|--:|--:|",
+        f"| method | size | compression | {results.unit(kind)} | overlap, % | all modules | {' | '.join(stages)} | in all |",
+        "|---|---|--:|--:|--:|--:|--:|" + "--:|" * len(stages),
     ]
     for point in one["points"]:
+        seconds = [f"{point['seconds'].get(stage, 0):.1f} s" for stage in stages]
         together = sum(point["parameters"]) / len(point["parameters"]) / one["parameters"]
         lines.append(
             f"| {point['method']} | `{point['size']}` | {several(point['compression'])}x | {results.change_of(kind, point)} "
             f"| {several([100 * overlap for overlap in point['overlap']], '.1f')} | {together:.2f}x "
-            f"| {point['seconds']['scoring']:.1f} s | {point['seconds']['modules']:.1f} s | {several(point['total'], '.1f')} s |"
+            f"| {' | '.join(seconds)} | {several(point['total'], '.1f')} s |"
         )
     return lines
 
