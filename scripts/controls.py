@@ -109,8 +109,8 @@ def section(part: dict[str, Any]) -> list[str]:
         "random, magnitude: units chosen at random, or by the size of their weights, with the same repair and head as the defaults. "
         "scratch: for each output a network of the architecture and of the default module's widths, initialised anew and trained in PyTorch "
         "(Adam, batches of 128, half of them of the class; regression: absolute error) for the output's share of the seconds that "
-        "decomposing took, scoring included, on as many threads; a class is the largest log-odds, as for modules. ±: sample standard "
-        "deviation over seeds. Ahead: better than the defaults by more than both deviations together.",
+        "decomposing took, scoring included, on as many threads; a class is the largest log-odds, as for modules. The paper's clusters of ten "
+        "units are coarse steps: its modules can be smaller than asked. ±: sample standard deviation over seeds. Ahead: better than the defaults by more than both deviations together.",
         "",
         "| network | target | way | compression | change | overlap, % | seconds | |",
         "|---|--:|---|--:|--:|--:|--:|---|",

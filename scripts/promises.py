@@ -58,7 +58,7 @@ def main() -> None:
 def section(part: dict[str, Any]) -> list[str]:
     lines = [
         f"`scripts/promises.py`, {results.conditions(part)}. `{LOSS}`: points of combined accuracy, or per cent of the mean absolute error, "
-        "decided on data that was set apart from the training samples; measured on test data, which played no part. Worst: of the seeds. "
+        "decided on training samples that were set apart; measured on test data, which played no part. Worst: of the seeds. "
         f"Held: seeds for which the measured loss is at most what was promised, or the mean compression at least (`{TARGET}`). ±: sample "
         "standard deviation over seeds.",
         "",

@@ -80,7 +80,7 @@ def main() -> None:
 def section(part: dict[str, Any]) -> list[str]:
     lines = [
         f"`scripts/quality.py`, {results.conditions(part)}. Every method has its own scores, one scoring run for each seed, on as many "
-        "samples as the choice at `--keep 0.6` needs. Seeds are those of clusters, samples and heads; the networks stay the same. "
+        "samples as the choice at the method's default size needs. Seeds are those of clusters, samples and heads; the networks stay the same. "
         "Change: combined accuracy against the original's, in points, or mean absolute error against the original's, on test data that "
         "nothing was chosen by. ±: sample standard deviation over seeds. All modules: their parameters together, against the original's. "
         "Seconds are means by stage; in all: with those of loading, analysis and clustering, and the shared scoring run.",
