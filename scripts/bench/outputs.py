@@ -67,7 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--outputs", nargs="+", type=int, default=[10, 100, 1000], metavar="COUNT")
     parser.add_argument("--samples", type=int, default=1000, help="images made; each output must have one (default: %(default)s)")
-    parser.add_argument("--options", nargs=argparse.REMAINDER, default=["--samples", "64", "--keep", "0.3"], help="of incite decompose; the last")
+    parser.add_argument("--options", nargs=argparse.REMAINDER, default=["--samples", "64", "--target-compression", "10"], help="of incite decompose; the last")
     parser.add_argument("--binary", type=Path, default=RELEASE)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--folder", type=Path, help="where modules are written, some GiB for 1,000 outputs (default: that of temporary files)")
