@@ -110,7 +110,8 @@ def section(part: dict[str, Any]) -> list[str]:
         "scratch: for each output a network of the architecture and of the default module's widths, initialised anew and trained in PyTorch "
         "(Adam, batches of 128, half of them of the class; regression: absolute error) for the output's share of the seconds that "
         "decomposing took, scoring included, on as many threads; a class is the largest log-odds, as for modules. The paper's clusters of ten "
-        "units are coarse steps: its modules can be smaller than asked. ±: sample standard deviation over seeds. Ahead: better than the defaults by more than both deviations together.",
+        "units are coarse steps: its modules can be smaller than asked. ±: sample standard deviation over seeds. Ahead: better than the "
+        "defaults by more than both deviations together.",
         "",
         "| network | target | way | compression | change | overlap, % | seconds | |",
         "|---|--:|---|--:|--:|--:|--:|---|",
@@ -119,7 +120,8 @@ def section(part: dict[str, Any]) -> list[str]:
         unit = "points" if one["kind"] == "accuracy" else "% of MAE"
         title, last = one["title"], ""
         for row in one["rows"]:
-            ours = next((other for other in one["rows"] if (other["target"], other["method"]) == (row["target"], DEFAULTS.name)), None)
+            same = [other for other in one["rows"] if other["target"] == row["target"]]
+            ours = next((other for other in same if other["method"] == DEFAULTS.name), None)
             overlap = "" if row["method"].startswith(SCRATCH) else several([100 * overlap for overlap in row["overlap"]], ".1f")
             lines.append(
                 f"| {title} | {'' if row['target'] == last else row['target'] + 'x'} | {row['method']} | {several(row['compression'])}x "

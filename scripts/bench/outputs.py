@@ -27,6 +27,7 @@ import zoo_models  # noqa: E402 (it lies in the folder above)
 
 SIZE = 64
 TEST = 100
+OPTIONS = ["--samples", "64", "--target-compression", "10"]
 
 
 def prepare(outputs: int, samples: int, folder: Path) -> None:
@@ -67,10 +68,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--outputs", nargs="+", type=int, default=[10, 100, 1000], metavar="COUNT")
     parser.add_argument("--samples", type=int, default=1000, help="images made; each output must have one (default: %(default)s)")
-    parser.add_argument("--options", nargs=argparse.REMAINDER, default=["--samples", "64", "--target-compression", "10"], help="of incite decompose; the last")
+    parser.add_argument("--options", nargs=argparse.REMAINDER, default=OPTIONS, help=f"of incite decompose; the last (default: {' '.join(OPTIONS)})")
     parser.add_argument("--binary", type=Path, default=RELEASE)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--folder", type=Path, help="where modules are written, some GiB for 1,000 outputs (default: that of temporary files)")
+    parser.add_argument("--folder", type=Path, help="where modules are written, a GiB or more for 1,000 outputs (default: that of temporary files)")
     args = parser.parse_args()
     rows = []
     for outputs in args.outputs:
