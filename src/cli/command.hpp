@@ -28,6 +28,7 @@ struct DataArguments {
 // A verb's set-up: adds it to the application, and a callback that runs it.
 void add_inspect(CLI::App& app, CommonOptions& common);
 void add_decompose(CLI::App& app, CommonOptions& common);
+void add_compose(CLI::App& app, CommonOptions& common);
 void add_evaluate(CLI::App& app, CommonOptions& common);
 
 void add_common_options(CLI::App& verb, CommonOptions& common);

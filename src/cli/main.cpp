@@ -29,8 +29,9 @@ std::string first_line(const std::string& text) {
 int report_usage(const CLI::App& app, const CLI::ParseError& error) {
   if (error.get_exit_code() == 0) return app.exit(error);
   if (app.get_subcommands().empty() && app.remaining_size() > 0) {
-    return report(incite::ExitCode::usage, fmt::format("{}: expected inspect, decompose or evaluate. See '{} --help'",
-                                                       app.remaining().front(), app.get_name()));
+    return report(incite::ExitCode::usage,
+                  fmt::format("{}: expected inspect, decompose, compose or evaluate. See '{} --help'",
+                              app.remaining().front(), app.get_name()));
   }
   std::string verb = app.get_name();
   for (const CLI::App* chosen : app.get_subcommands())
@@ -70,6 +71,7 @@ int main(int argc, char** argv) {
   incite::cli::CommonOptions common;
   incite::cli::add_inspect(app, common);
   incite::cli::add_decompose(app, common);
+  incite::cli::add_compose(app, common);
   incite::cli::add_evaluate(app, common);
   incite::cli::watch_signals();
   return run(app, argc, argv);

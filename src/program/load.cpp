@@ -1,13 +1,9 @@
 #include "incite/program/load.hpp"
 
 #include <ATen/ATen.h>
-#include <caffe2/serialize/inline_container.h>
 #include <torch/csrc/jit/passes/freeze_module.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
-#include <torch/csrc/jit/serialization/import.h>
 
-#include <array>
-#include <fstream>
 #include <map>
 #include <optional>
 #include <set>
@@ -18,63 +14,13 @@
 #include "incite/program/executor.hpp"
 #include "lower.hpp"
 #include "outputs.hpp"
+#include "read_module.hpp"
 #include "specialise.hpp"
 
 namespace incite {
 namespace {
 
 namespace jit = torch::jit;
-
-constexpr const char* how_to_export =
-    "Export the model with torch.jit.script(model.eval()).save(\"model.pt\"), or torch.jit.trace(model.eval(), "
-    "example)";
-
-/// Refuses, with the reason, a file that torch::jit::load could not read.
-void check_archive(const std::filesystem::path& file) {
-  const std::string name = file.string();
-  std::error_code error;
-  if (!std::filesystem::exists(file, error)) {
-    fail(ExitCode::model_file, "{}: {}", name, error ? error.message() : "no such file");
-  }
-  std::ifstream stream(file, std::ios::binary);
-  std::array<char, 4> magic{};
-  stream.read(magic.data(), magic.size());
-  if (!stream && stream.gcount() == 0) {
-    fail(ExitCode::model_file, "{}: the file is empty or can't be read; expected a TorchScript file", name);
-  }
-  if (std::string_view(magic.data(), 4) != std::string_view("PK\x03\x04", 4)) {
-    if (magic[0] == '\x80') {
-      fail(ExitCode::model_file,
-           "{}: a Python pickle (a state_dict or nn.Module saved by an old torch.save), not TorchScript. {}", name,
-           how_to_export);
-    }
-    fail(ExitCode::model_file, "{}: not a TorchScript file. {}", name, how_to_export);
-  }
-  try {
-    caffe2::serialize::PyTorchStreamReader reader(name);
-    if (reader.hasRecord("constants.pkl")) return;
-    if (reader.hasRecord("data.pkl")) {
-      fail(ExitCode::model_file, "{}: saved by torch.save (a state_dict or a pickled nn.Module), not TorchScript. {}",
-           name, how_to_export);
-    }
-  } catch (const c10::Error&) {
-    fail(ExitCode::model_file, "{}: the file is truncated or damaged; copy or export it again", name);
-  }
-  fail(ExitCode::model_file, "{}: a ZIP archive, but not TorchScript. {}", name, how_to_export);
-}
-
-jit::Module read_module(const std::filesystem::path& file, at::Device device) {
-  check_archive(file);
-  try {
-    jit::Module module = jit::load(file.string(), at::kCPU);
-    module.eval();
-    module.to(device);
-    return module;
-  } catch (const std::exception& error) {
-    fail(ExitCode::model_file, "{}: can't be read as TorchScript, the file may be truncated or damaged: {}",
-         file.string(), first_line(error));
-  }
-}
 
 /// `count` samples, those of `batch` over and over.
 Batch samples(const Batch& batch, int64_t count) {
@@ -283,11 +229,15 @@ Program load_program(const std::filesystem::path& file, const Batch& batch, cons
   return Original(file, batch, output).program();
 }
 
+std::optional<std::string> refusal_of(const std::filesystem::path& file, const Batch& batch) {
+  return Original(file, batch, "").refusal();
+}
+
 size_t first_accepted(const std::filesystem::path& file, const std::vector<Batch>& batches) {
   INCITE_ASSERT(!batches.empty());
   std::optional<size_t> likely;
   for (size_t i = 0; i < batches.size(); ++i) {
-    const auto why = Original(file, batches[i], "").refusal();
+    const auto why = refusal_of(file, batches[i]);
     if (!why) return i;
     const bool by_type = why->find("scalar type") != std::string::npos || why->find("dtype") != std::string::npos;
     if (!by_type && !likely) likely = i;

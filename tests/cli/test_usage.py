@@ -69,7 +69,7 @@ def test_no_verb(cli: Cli) -> None:
 
 
 def test_an_unknown_verb(cli: Cli) -> None:
-    message = "frobnicate: expected inspect, decompose or evaluate. See 'incite --help'"
+    message = "frobnicate: expected inspect, decompose, compose or evaluate. See 'incite --help'"
     cli.refused(2, message, "frobnicate", "model.pt")
 
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,10 @@ namespace incite {
 /// depends on the data, whose batch size is fixed, which uses random numbers, writes in place in a way that can't be
 /// made pure, or whose output is not a tensor [samples, outputs]. Messages name the line of the user's code.
 Program load_program(const std::filesystem::path& file, const Batch& batch, const std::string& output = {});
+
+/// Why the model of a file does not run on a batch, in PyTorch's own words; nothing where it does. Throws Error as
+/// load_program does for the file and the number of inputs.
+std::optional<std::string> refusal_of(const std::filesystem::path& file, const Batch& batch);
 
 /// Which of `batches`, the same samples as other types, is the first that the model of a file runs on. Where there is
 /// none, one that fails for another reason than its type. Throws Error as load_program does for the file and the number

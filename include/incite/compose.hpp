@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "incite/base/progress.hpp"
+#include "incite/data/dataset.hpp"
+
+namespace incite {
+
+/// What to join. A column's default name is its output's number; where numbers occur twice, with the folder's name
+/// before it, "lenet-3".
+struct ComposeOptions {
+  /// Module files, and folders that decompose wrote, which stand for all of their modules; in the order of the columns.
+  std::vector<std::filesystem::path> modules;
+  /// Module files to put in the place of others: by a column's default name, which they take over.
+  std::vector<std::pair<std::string, std::filesystem::path>> replace;
+  std::vector<std::string> remove;  ///< columns to leave out, by their default names
+  std::vector<std::string> names;   ///< of the columns that stay; empty: their default names
+  /// Samples that all modules take, to check them with; empty: the data that their models were decomposed with.
+  std::filesystem::path data;
+  std::optional<std::string> input_key;  ///< arrays of samples in `data`; unset: as decomposed
+  std::filesystem::path out;
+  bool force = false;
+};
+
+/// One column of a composition.
+struct ComposedModule {
+  std::string name;
+  std::string key;  ///< what its state_dict keys begin with
+  std::string file;
+  int64_t output = 0;  ///< of the model that it comes from
+  int64_t parameters = 0;
+};
+
+/// What compose has to say.
+struct Composition {
+  std::string file;
+  Task task = Task::classification;
+  int64_t parameters = 0;
+  int64_t bytes = 0;
+  std::vector<ComposedModule> modules;
+  std::string checked_on;  ///< the data whose first samples the file was checked on; empty: there was none
+};
+
+/// Joins modules of one or several decompositions into one TorchScript file, with a column for each module: log-odds of
+/// its class, or its value in a regression. See `join` for what is in it. The file appears whole or not at all.
+///
+/// Where there are samples, each module must run on the first of them, and each column of the file, read back, must be
+/// what its module says.
+///
+/// Throws Error: usage for names and columns that make no sense; data_file for a module without a decomposition.json
+/// beside it that lists it, or samples that can't be found; model_file for a file that is no TorchScript; data_mismatch
+/// for modules of both tasks, or whose models take other inputs; output where the file can't be written, or is there
+/// already and `force` is not set.
+Composition compose(const ComposeOptions& options, const Progress& progress = {});
+
+/// The document of a composition: docs/decomposition-json.md.
+std::string to_json(const Composition& composition);
+
+/// What a person reads after compose.
+std::string to_table(const Composition& composition);
+
+}  // namespace incite

@@ -1,0 +1,79 @@
+#include "command.hpp"
+#include "incite/base/error.hpp"
+#include "incite/compose.hpp"
+
+namespace incite::cli {
+namespace {
+
+struct Arguments {
+  ComposeOptions options;
+  std::vector<std::string> replace;  // "3=other/module-3.pt"
+};
+
+std::pair<std::string, std::filesystem::path> parse_replacement(const std::string& text) {
+  const size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0 || equals + 1 == text.size()) {
+    fail(ExitCode::usage, "--replace {}: expected a column's name and a module file, such as 3=other/module-3.pt",
+         text);
+  }
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+void run(Arguments& arguments, const CommonOptions& common) {
+  for (const std::string& text : arguments.replace)
+    arguments.options.replace.push_back(parse_replacement(text));
+  if (arguments.options.input_key && arguments.options.data.empty()) {
+    fail(ExitCode::usage, "--input-key: names arrays of --data; expected --data as well");
+  }
+  const Composition composition = compose(arguments.options, make_progress(common));
+  print(common, to_json(composition), to_table(composition));
+}
+
+}  // namespace
+
+void add_compose(CLI::App& app, CommonOptions& common) {
+  auto arguments = std::make_shared<Arguments>();
+  ComposeOptions& options = arguments->options;
+  CLI::App* verb = app.add_subcommand(
+      "compose", "Join modules, of one or several models, into one model: reuse, replace or leave out what it knows");
+  verb->add_option("modules", options.modules,
+                   "Module files, and folders that 'incite decompose --out' wrote for all of their modules, in the "
+                   "order of the outputs")
+      ->required()
+      ->type_name("MODULE.pt|FOLDER");
+  verb->add_option("-o,--out", options.out, "File to write: a TorchScript model with an output for each module")
+      ->required()
+      ->type_name("FILE.pt")
+      ->group("Output");
+  verb->add_flag("--force", options.force, "Replace the file if it is there")->group("Output");
+  verb->add_option("--names", options.names,
+                   "Names of the outputs, such as cat,dog; default: their numbers in the models that they come from")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->type_name("NAMES")
+      ->group("Modules");
+  verb->add_option("--replace", arguments->replace,
+                   "Put a module in the place of another, such as 3=other/module-3.pt; may be given again")
+      ->allow_extra_args(false)
+      ->type_name("NAME=MODULE.pt")
+      ->group("Modules");
+  verb->add_option("--remove", options.remove, "Leave modules out, such as 3,7, by their default names")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->type_name("NAMES")
+      ->group("Modules");
+  verb->add_option("-d,--data", options.data,
+                   "Samples that all modules take, to check them on; default: what their models were decomposed with")
+      ->type_name("FILE.npz")
+      ->group("Data");
+  verb->add_option("--input-key", options.input_key, "Arrays of samples in --data; default: as decomposed")
+      ->type_name("NAMES")
+      ->group("Data");
+  add_common_options(*verb, common);
+  verb->callback([arguments, &common] {
+    apply(common);
+    run(*arguments, common);
+  });
+}
+
+}  // namespace incite::cli

@@ -1,0 +1,52 @@
+#include <torch/version.h>
+
+#include <nlohmann/json.hpp>
+
+#include "incite/compose.hpp"
+#include "incite/report/json.hpp"
+#include "incite/report/table.hpp"
+#include "incite/version.hpp"
+
+namespace incite {
+
+std::string to_json(const Composition& composition) {
+  using Json = nlohmann::ordered_json;
+  Json json;
+  json["schema"] = schema;
+  json["file"] = composition.file;
+  json["task"] = to_string(composition.task);
+  json["parameters"] = composition.parameters;
+  json["bytes"] = composition.bytes;
+  json["checked_on"] = composition.checked_on.empty() ? Json(nullptr) : Json(composition.checked_on);
+  json["modules"] = Json::array();
+  for (const ComposedModule& module : composition.modules) {
+    json["modules"].push_back({{"name", module.name},
+                               {"key", module.key},
+                               {"file", module.file},
+                               {"output", module.output},
+                               {"parameters", module.parameters}});
+  }
+  json["versions"] = {{"incite", version}, {"torch", TORCH_VERSION}};
+  // File names need not be UTF-8.
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string to_table(const Composition& composition) {
+  Table table({"column", "name", "key", "module", "parameters"}, {1, 2, 3});
+  for (size_t i = 0; i < composition.modules.size(); ++i) {
+    const ComposedModule& module = composition.modules[i];
+    table.add({std::to_string(i), module.name, module.key, module.file, human_count(module.parameters)});
+  }
+  const size_t count = composition.modules.size();
+  std::string text =
+      fmt::format("{}: {} module{} ({}), {} parameters, {}\n\n", composition.file, count, count == 1 ? "" : "s",
+                  to_string(composition.task), human_count(composition.parameters), human_bytes(composition.bytes));
+  text += table.text() + "\n";
+  text +=
+      composition.checked_on.empty()
+          ? "Not checked on samples: the data of the decomposition is not there; name some with --data.\n"
+          : fmt::format("Each column is what its module says on the first samples of {}.\n", composition.checked_on);
+  return text;
+}
+
+}  // namespace incite
