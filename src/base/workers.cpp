@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
@@ -11,6 +12,9 @@
 
 namespace incite {
 namespace {
+
+/// How often the caller is told at least: it may want to stop.
+constexpr std::chrono::milliseconds interval(200);
 
 /// What the threads share.
 class Work {
@@ -47,9 +51,8 @@ class Work {
   /// Tells `done` of what has ended until all that was handed out has.
   void watch(const std::function<void(int64_t)>& done) {
     std::unique_lock lock(mutex_);
-    int64_t told = 0;
-    while (told < count_ && !error_) {
-      changed_.wait(lock, [&] { return ended_ > told || error_; });
+    for (int64_t told = 0; told < count_ && !error_;) {
+      changed_.wait_for(lock, interval, [&] { return ended_ > told || error_; });
       told = ended_;
       if (!done || error_) continue;
       lock.unlock();

@@ -20,7 +20,7 @@ constexpr double own_share = 0.3;          // of the modules' own losses, beside
 /// A module while it learns.
 class Student {
  public:
-  Student(Program& module, double learning_rate) : module_(module) {
+  explicit Student(Program& module) {
     for (Value& value : module.values) {
       if (value.kind != Value::Kind::parameter || value.is_buffer || !value.content.isTensor()) continue;
       const at::Tensor old = value.content.toTensor();
@@ -30,7 +30,7 @@ class Student {
       weights_.push_back(value.content.toTensor());
     }
     executor_ = std::make_unique<Executor>(module);
-    optimiser_ = std::make_unique<torch::optim::Adam>(weights_, torch::optim::AdamOptions(learning_rate));
+    optimiser_ = std::make_unique<torch::optim::Adam>(weights_);
   }
 
   /// Its column for a batch: [samples] float64; with gradients or without, as the caller has it.
@@ -55,6 +55,14 @@ class Student {
       best_.push_back(weight.detach().clone());
   }
 
+  /// Goes back to the weights that were kept, and forgets what gradients there were.
+  void go_back() {
+    const at::NoGradGuard no_grad;
+    for (size_t i = 0; i < weights_.size(); ++i)
+      weights_[i].copy_(best_[i]);
+    optimiser_ = std::make_unique<torch::optim::Adam>(weights_);
+  }
+
   /// Puts what was kept into the module.
   void finish() {
     for (size_t i = 0; i < places_.size(); ++i)
@@ -62,7 +70,6 @@ class Student {
   }
 
  private:
-  Program& module_;
   std::vector<Value*> places_;
   std::vector<at::Tensor> weights_, best_;
   std::unique_ptr<Executor> executor_;
@@ -81,7 +88,7 @@ class Finetuner {
         params_(params),
         progress_(progress) {
     for (Program& module : modules)
-      students_.push_back(std::make_unique<Student>(module, params.learning_rate));
+      students_.push_back(std::make_unique<Student>(module));
     if (task == Task::classification) {
       joint_ = data.original.defined() && data.original.size(1) == outputs_.size(0) && outputs_.size(0) > 1;
       const at::Tensor counts = own(data.classes.index_select(0, data.train)).sum(0).to(at::kDouble);
@@ -105,8 +112,12 @@ class Finetuner {
         least = result.losses.back();
         result.best = epoch + 1;
         note();
+        continue;
       }
       if (epoch + 1 - result.best >= params_.patience) break;
+      for (const auto& student : students_)
+        student->go_back();
+      learning_rate_ *= params_.decay;
     }
     for (const auto& student : students_)
       student->finish();
@@ -136,7 +147,7 @@ class Finetuner {
     for (int64_t step = 0; step < steps; ++step) {
       const double done = static_cast<double>(epoch * steps + step) / static_cast<double>(params_.epochs * steps);
       run_step(order.narrow(0, step * params_.batch, std::min(params_.batch, samples - step * params_.batch)),
-               0.5 * params_.learning_rate * (1 + std::cos(std::numbers::pi * done)));
+               0.5 * learning_rate_ * (1 + std::cos(std::numbers::pi * done)));
       if (progress_) progress_({"fine-tuning", epoch * steps + step + 1, params_.epochs * steps, "batches"});
     }
   }
@@ -214,6 +225,7 @@ class Finetuner {
   const FinetuneParams& params_;
   const Progress& progress_;
   std::vector<std::unique_ptr<Student>> students_;
+  double learning_rate_ = params_.learning_rate;  // at the start of the cosine
   bool joint_ = false;
   at::Tensor positive_weights_, negative_weights_;  // [modules]
   at::Tensor deviations_;                           // [modules]
