@@ -5,7 +5,7 @@ Models that are not in the cache folder are trained, decomposed and put there; `
 files and measures them. Data are .npz files with x_train, y_train, x_test, y_test (uint8 [N, 28, 28]); MNIST is fetched where no file is
 given, and what other files are not given is left out.
 
-  scripts/compose_demo.py --mnist mnist.npz --kuzushiji kmnist.npz --letters letters.npz --cache build/compose
+  scripts/compose_demo.py --mnist mnist.npz --kuzushiji kmnist.npz --letters cmnist26.npz --cache build/compose
 """
 
 import argparse
@@ -285,7 +285,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--mnist", type=Path, metavar="FILE.npz", help="x_train, y_train, x_test, y_test")
     parser.add_argument("--kuzushiji", type=Path, metavar="FILE.npz", help="Kuzushiji-MNIST, the same arrays")
-    parser.add_argument("--letters", type=Path, metavar="FILE.npz", help="handwritten letters, the same arrays")
+    parser.add_argument("--letters", type=Path, metavar="FILE.npz", help="CMNIST-26, handwritten Cyrillic letters, the same arrays")
     parser.add_argument("--cache", type=Path, default=ROOT / "build" / "compose", help="folder for models and modules")
     parser.add_argument("--incite", type=Path, default=ROOT / "build" / "release" / "incite", metavar="PROGRAM")
     parser.add_argument("--no-anew", action="store_true", help="train no models on joined data for comparison")
@@ -298,7 +298,7 @@ def main() -> None:
 
     demo = Demo(args.incite.resolve(), args.cache.resolve())
     digits = demo.source("MNIST", data.mnist(args.mnist), LENET / "model.pt")
-    given = (("Kuzushiji", args.kuzushiji), ("letters", args.letters))
+    given = (("Kuzushiji", args.kuzushiji), ("CMNIST-26", args.letters))
     others = [demo.source(name, data.from_npz(path)) for name, path in given if path is not None]
     lines = page(demo, digits, others, not args.no_anew)
     print("\n".join(lines))
