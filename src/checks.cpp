@@ -24,12 +24,16 @@ Task choose_task(const std::optional<Task>& asked, const Dataset& data, OutputKi
        data.file, data.target_key);
 }
 
-void check_model(const std::filesystem::path& model, const UnitMap& map, Task task, int64_t outputs) {
+void check_outputs(const std::filesystem::path& model, Task task, int64_t outputs) {
   if (task == Task::classification && outputs < 2) {
     fail(ExitCode::data_mismatch,
          "{}: it has one output; classification needs one for each class, regression is --task regression",
          model.string());
   }
+}
+
+void check_model(const std::filesystem::path& model, const UnitMap& map, Task task, int64_t outputs) {
+  check_outputs(model, task, outputs);
   if (map.removable_units() == 0) {
     fail(ExitCode::unsupported,
          "{}: no unit can be removed, since every layer is pinned; 'incite inspect' says by what", model.string());

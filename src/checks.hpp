@@ -13,14 +13,16 @@
 
 namespace incite {
 
-// What decompose refuses, and inspect says that it would.
+// What decompose refuses, and inspect says that it would; some of it evaluate refuses too.
 
 /// What the model does: as asked, or told from the target or the kind of outputs. Throws Error (data_mismatch) if
 /// nothing tells.
 Task choose_task(const std::optional<Task>& asked, const Dataset& data, OutputKind kind);
 
-/// Throws Error for a model with one output where there must be classes (data_mismatch), or without a unit that can be
-/// removed (unsupported).
+/// Throws Error (data_mismatch) for a model with one output where there must be classes.
+void check_outputs(const std::filesystem::path& model, Task task, int64_t outputs);
+
+/// Throws Error for what check_outputs refuses, and (unsupported) for a model without a unit that can be removed.
 void check_model(const std::filesystem::path& model, const UnitMap& map, Task task, int64_t outputs);
 
 /// Sets the samples of `fit`, which has the truth about all of its data, and returns the same truth with the samples

@@ -4,9 +4,11 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <numeric>
 
+#include "checkpoint_files.hpp"
 #include "checks.hpp"
 #include "incite/base/error.hpp"
 #include "incite/base/files.hpp"
@@ -16,8 +18,7 @@
 #include "incite/program/load.hpp"
 #include "incite/program/save.hpp"
 #include "incite/report/json.hpp"
-#include "incite/selection/select.hpp"
-#include "incite/slicing/slice.hpp"
+#include "module_set.hpp"
 #include "result_folder.hpp"
 #include "samples.hpp"
 #include "scores_file.hpp"
@@ -26,14 +27,15 @@
 namespace incite {
 namespace {
 
-constexpr int64_t most_repair_samples = 8192;
+constexpr double validation_share = 0.2;
+constexpr int64_t most_validation_samples = 10'000;
 
 Metric choose_metric(const DecomposeOptions& options, Task task) {
   if (!options.metric) return task == Task::classification ? options.classification_metric : Metric::absolute;
-  if (*options.metric == Metric::random) return Metric::random;
+  if (*options.metric == Metric::random || *options.metric == Metric::magnitude) return *options.metric;
   if ((task == Task::regression) != (*options.metric == Metric::absolute)) {
     fail(ExitCode::usage, "--metric {} is not for {}; expected {}", to_string(*options.metric), to_string(task),
-         task == Task::regression ? "absolute or random" : "probability, flips or random");
+         task == Task::regression ? "absolute, random or magnitude" : "probability, flips, random or magnitude");
   }
   return *options.metric;
 }
@@ -50,14 +52,11 @@ class Decomposer {
     analyse_model();
     const ResultFolder folder(options_.out, options_.model, outputs_);
     folder.check_targets(options_.force);
+    if (!options_.resume) remove_checkpoints(options_.out);  // of a run that --force starts anew
     split();
     if (task_ == Task::classification) check_classes(fit_, outputs_, result_.outputs);
     score_clusters(files);
-    watch_.start("modules");
-    for (size_t i = 0; i < outputs_.size(); ++i) {
-      make_module(outputs_[i], files);
-      report("making modules", static_cast<int64_t>(i) + 1, static_cast<int64_t>(outputs_.size()), "modules");
-    }
+    make_modules(files);
     watch_.start("evaluation");
     measure();
     result_.seconds = watch_.seconds();
@@ -67,7 +66,7 @@ class Decomposer {
     files.write(document_name, to_json(result_));
     files.write(scores_name, serialise(scores_to_save(contributions_.state, true)));
     files.commit();
-    folder.remove_checkpoint();
+    remove_checkpoints(options_.out);
     folder.remove_stale();
     return std::move(result_);
   }
@@ -78,22 +77,38 @@ class Decomposer {
   }
 
   void check_options() const {
-    if (!(options_.keep > 0 && options_.keep <= 1)) {
-      fail(ExitCode::usage, "--keep {}: expected a share above 0 and up to 1", options_.keep);
-    }
+    check_wish();
     if (options_.factors.empty()) fail(ExitCode::usage, "--factors: expected at least one factor");
     if (options_.agreement && !(*options_.agreement > 0 && *options_.agreement <= 1)) {
       fail(ExitCode::usage, "--agreement {}: expected a share above 0 and up to 1", *options_.agreement);
     }
     if (has_checkpoint(options_.out) && !options_.force && !options_.resume) {
       fail(ExitCode::output,
-           "{}: holds the scores of a run that was stopped; pass --resume to go on from them, or --force to start anew",
+           "{}: holds what a run that was stopped has left; pass --resume to go on from it, or --force to start anew",
            options_.out.string());
     }
     std::error_code error;  // a name that is too long is reported when the folder is made
     if (std::filesystem::exists(options_.out / document_name, error) && !options_.force) {
       fail(ExitCode::output, "{}: already holds a decomposition; pass --force to replace it, or another --out",
            options_.out.string());
+    }
+  }
+
+  /// What the user asks the modules to be.
+  void check_wish() const {
+    const DecomposeOptions& o = options_;
+    if (o.keep && !(*o.keep > 0 && *o.keep <= 1)) {
+      fail(ExitCode::usage, "--keep {}: expected a share above 0 and up to 1", *o.keep);
+    }
+    if (o.target_compression && !(*o.target_compression >= 1)) {
+      fail(ExitCode::usage, "--target-compression {}: expected a number of 1 or more", *o.target_compression);
+    }
+    if (o.max_loss && !(*o.max_loss >= 0)) fail(ExitCode::usage, "--max-loss {}: expected 0 or more", *o.max_loss);
+    if (o.keep.has_value() + o.target_compression.has_value() + o.max_loss.has_value() > 1) {
+      fail(ExitCode::usage, "--keep, --target-compression and --max-loss exclude each other; expected one of them");
+    }
+    if (o.finetune > 0 && o.head == HeadMethod::original) {
+      fail(ExitCode::usage, "--finetune is for modules with heads of their own; not for --head original");
     }
   }
 
@@ -158,6 +173,7 @@ class Decomposer {
     } else {
       held_out_ = hold_out(fit_, options_.held_out, options_.seed);
     }
+    choose_validation();
     result_.own_heads = options_.head != HeadMethod::original;
     result_.own_targets = !data_.target.defined();
     result_.samples = data_.size();
@@ -170,9 +186,34 @@ class Decomposer {
     result_.output = options_.output;
   }
 
+  /// Of the samples to fit to, those by which choices are made: ridges, penalties, calibrations, epochs, sizes. None
+  /// for the paper's way, which makes none.
+  void choose_validation() {
+    const bool needed = options_.calibrate || options_.max_loss || options_.finetune > 0;
+    const int64_t samples = fit_.samples.size(0);
+    const auto share = static_cast<int64_t>(validation_share * static_cast<double>(samples));
+    int64_t count = needed ? std::min(share, most_validation_samples) : 0;
+    if (task_ == Task::classification && count > 0) {
+      // A class of which all samples were among them could not be learnt.
+      const at::Tensor train = fit_.classes.index_select(0, fit_.samples.narrow(0, 0, samples - count));
+      for (const int64_t output : outputs_) {
+        if ((train == output).sum().item<int64_t>() == 0) count = 0;
+      }
+    }
+    if (count == 0 && (options_.max_loss || options_.finetune > 0)) {
+      fail(ExitCode::data_mismatch,
+           "{}: {} samples are too few to fit on some and choose by others; give more, or pass "
+           "neither --max-loss nor --finetune",
+           options_.data.file.string(), samples);
+    }
+    train_ = fit_.samples.narrow(0, 0, samples - count);
+    validation_ = fit_.samples.narrow(0, samples - count, count);
+    result_.validation_samples = count;
+  }
+
   /// Reads what an earlier run has left, if it has. Whether that is of use is known only when the model is.
   void resume() {
-    if (!has_checkpoint(options_.out)) return;
+    if (!std::filesystem::exists(options_.out / checkpoint_name)) return;
     checkpoint_ = read_scores(options_.out / checkpoint_name);
     if (options_.memory == 0) memory_ = checkpoint_->memory;  // so that batches are the same
   }
@@ -199,8 +240,8 @@ class Decomposer {
     scoring.seed = derive_seed(options_.seed, "scoring");
     scoring.samples = options_.samples;
     if (options_.agreement) {
-      scoring.stop =
-          StopRule{[&](const at::Tensor& scores) { return best_clusters(scores, options_.keep); }, *options_.agreement};
+      scoring.stop = StopRule{[&](const at::Tensor& scores) { return best_clusters(scores, likely_share()); },
+                              *options_.agreement};
     }
     if (checkpoint_) scoring.resume = checkpoint_->state;
     scoring.save = [&](const ScoringState& state) {
@@ -266,7 +307,7 @@ class Decomposer {
     return {
         {"samples", fmt::format("{}", options_.samples)},
         {"agreement", options_.agreement ? fmt::format("{}", *options_.agreement) : "none"},
-        {"keep", fmt::format("{}", options_.keep)},
+        {"keep", fmt::format("{}", likely_share())},
         {"memory", options_.memory > 0 ? fmt::format("{}", options_.memory) : "auto"},
         {"device", device_.str()},
         {"threads", fmt::format("{}", at::get_num_threads())},
@@ -302,67 +343,58 @@ class Decomposer {
     }
   }
 
-  void make_module(int64_t output, StagedFiles& files) {
-    const Selection keep = select(map_, clusters_, contributions_.scores, output, options_.keep);
-    Program body = slice(program_, map_, keep);
-    ModuleResult noted;
-    noted.output = output;
-    noted.file = module_file(output);
-    noted.slice_difference = checked_difference(output, keep, body);
-    if (options_.repair == RepairMethod::least_squares) repair_body(body, keep, output);
-    Program module = options_.head == HeadMethod::original ? body : with_new_head(body, keep, output);
+  /// The share of a group's clusters that modules will keep, or nearly: a layer cut along both dimensions to a share k
+  /// has k² of its parameters.
+  double likely_share() const {
+    if (options_.keep) return *options_.keep;
+    return 1 / std::sqrt(options_.target_compression.value_or(default_compression));
+  }
+
+  /// All that modules depend on but for what they keep, and which output they are for.
+  std::string modules_key() const {
+    const DecomposeOptions& o = options_;
+    std::string key =
+        fmt::format("{}\n{}\n{}\n{}\n", to_string(o.repair), to_string(o.head), o.epochs, validation_.size(0));
+    for (const ScoresKey& part : {made_from(), run_with()}) {
+      for (const auto& [name, value] : part)
+        key += name + "=" + value + "\n";
+    }
+    return key;
+  }
+
+  void make_modules(StagedFiles& files) {
+    watch_.start("modules");
+    const int64_t workers =
+        device_.is_cpu() ? std::min<int64_t>(at::get_num_threads(), static_cast<int64_t>(outputs_.size())) : 1;
+    const ModuleSource source{program_, map_, kind_, task_, fit_, train_, validation_, memory() / workers};
+    ModuleSet set(options_, source, clusters_, contributions_.scores, outputs_, modules_key(), files, progress_);
+    set.choose();
+    set.make();
+    result_.modules.resize(outputs_.size());
+    columns_.resize(outputs_.size());
+    set.for_each([&](size_t m, const Program& module) { finish_module(m, module, set, files); });
+    result_.steps = set.steps();
+    result_.finetuning_losses = set.finetuning().losses;
+    selections_ = set.selections();
+  }
+
+  /// Writes one module and measures it. Runs on several threads.
+  void finish_module(size_t m, const Program& module, const ModuleSet& set, StagedFiles& files) {
+    const ModuleMaker& maker = set.maker();
     const std::string bytes = serialise(module);
+    ModuleResult& noted = result_.modules[m];
+    noted.output = outputs_[m];
+    noted.file = module_file(outputs_[m]);
     files.write(noted.file, bytes);
-    check_file(files.path(noted.file), module);
+    maker.check_file(files.path(noted.file), module);
+    noted.slice_difference = set.slice_differences()[m];
+    noted.calibration = set.calibrations()[m];
     noted.bytes = static_cast<int64_t>(bytes.size());
     noted.parameters = module.parameter_count();
     noted.compression = static_cast<double>(result_.parameters) / static_cast<double>(noted.parameters);
-    noted.kept = kept_channels(keep, output);
-    result_.modules.push_back(std::move(noted));
-    selections_.push_back(keep);
-    programs_.push_back(std::move(module));
-  }
-
-  /// Repairs on samples of the module's class and as many of others, or on any for regression.
-  void repair_body(Program& body, const Selection& keep, int64_t output) const {
-    at::Tensor samples = fit_.samples;
-    if (task_ == Task::classification) {
-      const at::Tensor own = fit_.classes.index_select(0, samples) == output;
-      const at::Tensor positives = samples.masked_select(own);
-      const at::Tensor others = samples.masked_select(own.logical_not());
-      const int64_t count = std::min({positives.size(0), others.size(0), most_repair_samples / 2});
-      samples = at::cat({positives.narrow(0, 0, count), others.narrow(0, 0, count)});
-    } else {
-      samples = samples.narrow(0, 0, std::min(samples.size(0), most_repair_samples));
-    }
-    RepairParams params;
-    params.head = options_.head == HeadMethod::original;
-    params.seed = derive_seed(options_.seed, fmt::format("repair {}", output));
-    repair(program_, map_, keep, data_, samples, params, body);
-  }
-
-  /// A slice that differs from the masked original is never written.
-  double checked_difference(int64_t output, const Selection& keep, const Program& body) const {
-    const SliceCheck check = check_slice(program_, map_, keep, body, first_samples(data_, device_));
-    if (check.difference <= slice_tolerance) return check.difference;
-    fail(ExitCode::internal,
-         "module {}: the slice differs from the masked original by {:.2g} (at most {:.2g} is allowed), so it is not "
-         "written; please report "
-         "this model",
-         output, check.difference, slice_tolerance);
-  }
-
-  /// What was written is read back and compared: it must be loadable, and the same function.
-  void check_file(const std::filesystem::path& file, const Program& module) const {
-    const at::NoGradGuard no_grad;
-    const Batch batch = first_samples(data_, device_);
-    const Program read = load_program(file, batch);
-    const at::Tensor expected = Executor(module)(batch);
-    const at::Tensor found = Executor(read)(batch);
-    const double scale = std::max(expected.abs().max().item<double>(), 1e-30);
-    if ((found - expected).abs().max().item<double>() <= 1e-5 * scale) return;
-    fail(ExitCode::internal,
-         "{}: read back, it gives other outputs than the module in memory; please report this model", file.string());
+    noted.multiply_adds = multiply_adds(module, samples_of_size(2));
+    noted.kept = kept_channels(set.selections()[m], outputs_[m]);
+    columns_[m] = module_scores({outputs_[m], &module, result_.own_heads}, kind_, task_, held_out_);
   }
 
   std::map<std::string, std::vector<int64_t>> kept_channels(const Selection& keep, int64_t output) const {
@@ -381,85 +413,17 @@ class Decomposer {
     return kept;
   }
 
-  Program with_new_head(const Program& body, const Selection& keep, int64_t output) {
-    const FittableHead place = fittable_head(program_, map_, task_);
-    const Layer& head = place.layer;
-    const at::Tensor samples = head_samples(body);
-    HeadData data;
-    data.features = head_features(body, place, samples);
-    data.has_bias = head.bias >= 0;
-    data.kind = kind_;
-    Head original;
-    original.weight = body.value(head.weight).content.toTensor().flatten(1);
-    if (data.has_bias) original.bias = body.value(head.bias).content.toTensor();
-    HeadParams params;
-    params.method = options_.head;
-    params.epochs = options_.epochs;
-    params.seed = derive_seed(options_.seed, fmt::format("head {}", output));
-    Head fitted;
-    if (task_ == Task::classification) {
-      data.positive = (fit_.classes.index_select(0, samples) == output).to(device_);
-      fitted = fit_classification_head(data, original, output, params);
-    } else {
-      data.rectified = !place.relus.empty();
-      data.values = fit_.values.index_select(0, samples).select(1, output).contiguous().to(device_);
-      fitted = fit_regression_head(data, original, output, params);
-    }
-    // The slice keeps as many of the head's channels as the new one has rows; then their weights are replaced.
-    Selection rows = keep;
-    for (const int32_t unit : head.units)
-      rows[static_cast<size_t>(unit)] = false;
-    rows[static_cast<size_t>(head.units[static_cast<size_t>(output)])] = true;
-    if (fitted.weight.size(0) == 2) {
-      rows[static_cast<size_t>(head.units[output == 0 ? 1 : 0])] = true;
-    }
-    Program module = slice(program_, map_, rows);
-    for (size_t i = 0; i < module.values.size(); ++i) {  // the rest is the body's, which may be repaired
-      if (module.values[i].kind == Value::Kind::parameter) module.values[i].content = body.values[i].content;
-    }
-    put_head(place, fitted, task_, module);
-    return module;
-  }
-
-  /// Samples to fit heads on: all, or as many as the memory holds in double precision.
-  at::Tensor head_samples(const Program& body) {
-    const Layer& head = map_.layers[static_cast<size_t>(map_.head)];
-    const int64_t row = body.value(head.weight).content.toTensor().size(1) * 4 * static_cast<int64_t>(sizeof(double));
-    const int64_t most = std::max<int64_t>(memory() / row, 1000);
-    return fit_.samples.narrow(0, 0, std::min(most, fit_.samples.size(0)));
-  }
-
-  /// What the body gives its head: [samples, features]. The body is run once.
-  at::Tensor head_features(const Program& body, const FittableHead& head, const at::Tensor& samples) const {
-    const at::NoGradGuard no_grad;
-    const int64_t batch = batch_size(body, first_samples(data_, device_), 1024);
-    const Executor executor(body);
-    std::vector<bool> keep(body.values.size(), false);
-    const NodeId node = body.maker(head.layer.output);
-    const ValueId read = body.node(node).inputs[0];
-    keep[static_cast<size_t>(read)] = true;
-    std::vector<at::Tensor> features;
-    for (int64_t first = 0; first < samples.size(0); first += batch) {
-      Environment environment =
-          executor.start(data_.batch(samples.narrow(0, first, std::min(batch, samples.size(0) - first)), device_));
-      executor.run(environment, 0, node, keep);
-      features.push_back(head.features(environment[static_cast<size_t>(read)].toTensor()));
-    }
-    return at::cat(features);
-  }
-
   void measure() {
-    std::vector<ModuleToTest> modules;
-    for (size_t i = 0; i < programs_.size(); ++i)
-      modules.push_back({outputs_[i], &programs_[i], result_.own_heads});
-    result_.evaluation = evaluate(program_, modules, kind_, task_, held_out_, progress_);
+    const at::Tensor original = outputs_for(program_, *held_out_.data, held_out_.samples, progress_);
+    result_.evaluation = evaluate(original, at::stack(columns_, 1), outputs_, kind_, task_, held_out_);
+    result_.bytes = static_cast<int64_t>(std::filesystem::file_size(options_.model));
+    result_.multiply_adds = multiply_adds(program_, samples_of_size(2));
     double compression = 0;
-    for (size_t i = 0; i < result_.modules.size(); ++i) {
-      result_.modules[i].score = result_.evaluation.modules[i];
-      compression += result_.modules[i].compression;
-    }
+    for (const ModuleResult& module : result_.modules)
+      compression += module.compression;
     result_.mean_compression = compression / static_cast<double>(result_.modules.size());
-    result_.mean_overlap = mean_overlap(overlap_matrix(map_, selections_));
+    result_.overlap = overlap_matrix(map_, selections_);
+    result_.mean_overlap = mean_overlap(result_.overlap);
     result_.device = device_.str();
     result_.threads = at::get_num_threads();
     note_settings();
@@ -467,6 +431,7 @@ class Decomposer {
 
   void note_settings() {
     const auto name = [](auto value) { return std::string(to_string(value)); };
+    constexpr double nan = std::numeric_limits<double>::quiet_NaN();
     result_.settings = {
         {"task", name(task_)},
         {"input_key", options_.data.input_key},
@@ -478,12 +443,18 @@ class Decomposer {
         {"factors", options_.factors},
         {"clustering", name(options_.clustering)},
         {"cluster_size", options_.cluster_size},
-        {"keep", options_.keep},
+        {"keep", options_.keep.value_or(nan)},
+        {"target_compression",
+         options_.keep || options_.max_loss ? nan : options_.target_compression.value_or(default_compression)},
+        {"max_loss", options_.max_loss.value_or(nan)},
+        {"allocation", name(options_.keep ? Allocation::uniform : options_.allocation)},
         {"samples", options_.samples},
         {"agreement", options_.agreement.value_or(std::numeric_limits<double>::quiet_NaN())},
         {"repair", name(options_.repair)},
         {"head", name(options_.head)},
         {"epochs", options_.epochs},
+        {"calibrate", options_.calibrate},
+        {"finetune", options_.finetune},
         {"outputs", outputs_},
         {"held_out", options_.test ? 0.0 : options_.held_out},
         {"seed", static_cast<int64_t>(options_.seed)},
@@ -509,16 +480,16 @@ class Decomposer {
   std::vector<Cluster> clusters_;
   Contributions contributions_;
   std::optional<SavedScores> checkpoint_;
-  int64_t memory_ = 0;  // 0: not asked for yet
+  int64_t memory_ = 0;             // 0: not asked for yet
+  at::Tensor train_, validation_;  // of fit_'s samples
   std::vector<Selection> selections_;
-  std::vector<Program> programs_;
+  std::vector<at::Tensor> columns_;  // by module: what it says of the held-out samples
 };
 
 }  // namespace
 
 bool has_checkpoint(const std::filesystem::path& out) {
-  std::error_code error;
-  return std::filesystem::exists(out / checkpoint_name, error);
+  return !checkpoints_in(out).empty();
 }
 
 Decomposition decompose(const DecomposeOptions& options, const Progress& progress) {

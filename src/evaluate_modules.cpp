@@ -3,6 +3,7 @@
 #include "incite/base/error.hpp"
 #include "incite/base/files.hpp"
 #include "incite/decompose.hpp"
+#include "incite/program/cost.hpp"
 #include "incite/program/device.hpp"
 #include "incite/program/load.hpp"
 #include "incite/report/json.hpp"
@@ -10,21 +11,25 @@
 #include "samples.hpp"
 
 namespace incite {
+namespace {
 
-ModulesEvaluation evaluate_modules(const EvaluateOptions& options, const Progress& progress) {
-  const at::Device device = parse_device(options.device);
-  ModulesEvaluation result;
-  result.decomposition = read_decomposition(options.folder / document_name);
-  const Decomposition& made = result.decomposition;
-  DatasetOptions data_options;
-  data_options.file = options.data;
-  data_options.input_key = options.input_key.value_or(made.input_key);
-  data_options.target_key = options.target_key.value_or(made.target_key);
-  data_options.target_required = true;
-  data_options.input_scale = options.input_scale ? options.input_scale : made.input_scale;
-  data_options.input_shape = options.input_shape.empty() ? made.input_shape : options.input_shape;
-  Dataset data = read_dataset(data_options);
+int64_t bytes_of(const std::filesystem::path& file) {
+  return static_cast<int64_t>(std::filesystem::file_size(file));
+}
 
+Dataset read_data(const EvaluateOptions& options, const Decomposition& made) {
+  DatasetOptions data;
+  data.file = options.data;
+  data.input_key = options.input_key.value_or(made.input_key);
+  data.target_key = options.target_key.value_or(made.target_key);
+  data.target_required = true;
+  data.input_scale = options.input_scale ? options.input_scale : made.input_scale;
+  data.input_shape = options.input_shape.empty() ? made.input_shape : options.input_shape;
+  return read_dataset(data);
+}
+
+/// The original's file. Throws Error if it is not there, or another.
+std::filesystem::path original_file(const EvaluateOptions& options, const Decomposition& made) {
   const std::filesystem::path file = options.model.empty() ? std::filesystem::path(made.model.file) : options.model;
   if (!std::filesystem::exists(file)) {
     fail(ExitCode::model_file, "{}: the original model is not there; say where it is with --model", file.string());
@@ -34,17 +39,58 @@ ModulesEvaluation evaluate_modules(const EvaluateOptions& options, const Progres
          "{}: not the model that {} was decomposed from (its SHA-256 differs); pass that one with --model",
          file.string(), options.folder.string());
   }
+  return file;
+}
+
+/// The progress of one run among several over the same samples.
+Progress part_of(const Progress& progress, size_t run, size_t runs) {
+  if (!progress) return {};
+  return [&progress, run, runs](ProgressEvent event) {
+    event.done += event.total * static_cast<int64_t>(run);
+    event.total *= static_cast<int64_t>(runs);
+    event.unit = "module-samples";
+    progress(event);
+  };
+}
+
+}  // namespace
+
+ModulesEvaluation evaluate_modules(const EvaluateOptions& options, const Progress& progress) {
+  const at::Device device = parse_device(options.device);
+  ModulesEvaluation result;
+  result.decomposition = read_decomposition(options.folder / document_name);
+  Decomposition& made = result.decomposition;
+  Dataset data = read_data(options, made);
+  const std::filesystem::path file = original_file(options, made);
   const Program original = load_model(file, data, made.output, device);
   const Batch batch = first_samples(data, device);
-  std::vector<Program> programs;
-  for (const ModuleResult& module : made.modules)
-    programs.push_back(load_program(options.folder / module.file, batch));
-  std::vector<ModuleToTest> modules;
-  for (size_t i = 0; i < programs.size(); ++i)
-    modules.push_back({made.modules[i].output, &programs[i], made.own_heads});
   TestSet test = truth(original, data, made.task, made.outputs);
   test.samples = at::arange(data.size(), at::kLong);
-  result.evaluation = evaluate(original, modules, made.kind, made.task, test, progress);
+
+  const size_t runs = made.modules.size() + 1;
+  const at::Tensor outputs = outputs_for(original, data, test.samples, part_of(progress, 0, runs));
+  made.bytes = bytes_of(file);
+  made.multiply_adds = multiply_adds(original, batch);
+  if (options.latency) result.latency = LatencyResult{measure_latency(original, data), {}, {0, 0}};
+
+  // A row for each module, so that its scores lie side by side.
+  const at::Tensor scores = at::empty({static_cast<int64_t>(made.modules.size()), data.size()}, at::kDouble);
+  std::vector<int64_t> measured;
+  for (size_t i = 0; i < made.modules.size(); ++i) {
+    ModuleResult& module = made.modules[i];
+    const Program program = load_program(options.folder / module.file, batch);
+    const ModuleToTest tested = {module.output, &program, made.own_heads};
+    scores[static_cast<int64_t>(i)].copy_(
+        module_scores(tested, made.kind, made.task, test, part_of(progress, i + 1, runs)));
+    measured.push_back(module.output);
+    module.bytes = bytes_of(options.folder / module.file);
+    module.multiply_adds = multiply_adds(program, batch);
+    if (!result.latency) continue;
+    result.latency->modules.push_back(measure_latency(program, data));
+    result.latency->together += result.latency->modules.back();
+  }
+  result.evaluation = evaluate(outputs, scores.t(), measured, made.kind, made.task, test);
+  result.data = {options.data.string(), sha256_of_file(options.data)};
   return result;
 }
 

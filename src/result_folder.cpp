@@ -67,9 +67,4 @@ void ResultFolder::remove_stale() const {
   }
 }
 
-void ResultFolder::remove_checkpoint() const {
-  std::error_code error;
-  std::filesystem::remove(folder_ / checkpoint_name, error);
-}
-
 }  // namespace incite

@@ -23,8 +23,6 @@ class ResultFolder {
   void check_targets(bool force) const;
   /// Removes files of the earlier result that the new one does not have.
   void remove_stale() const;
-  /// Removes the scores of a run that was stopped.
-  void remove_checkpoint() const;
 
  private:
   std::filesystem::path folder_;

@@ -9,8 +9,10 @@
 #include "incite/base/progress.hpp"
 #include "incite/data/dataset.hpp"
 #include "incite/decomposition.hpp"
+#include "incite/evaluation_result.hpp"
 #include "incite/inspection.hpp"
 #include "incite/scoring/contributions.hpp"
+#include "incite/selection/select.hpp"
 #include "incite/slicing/head.hpp"
 #include "incite/slicing/repair.hpp"
 
@@ -24,6 +26,8 @@ struct ModelOptions {
   std::string device = "cpu";  ///< cpu, cuda or cuda:<index>
 };
 
+inline constexpr double default_compression = 5;
+
 /// Options of decompose. The defaults are ours; `paper_preset` gives the paper's.
 struct DecomposeOptions : ModelOptions {
   std::filesystem::path out;
@@ -35,14 +39,22 @@ struct DecomposeOptions : ModelOptions {
   std::vector<double> factors = {0.0};
   ClusteringMethod clustering = ClusteringMethod::kmeans;
   int64_t cluster_size = 0;  ///< 0: chosen for each group
-  double keep = 0.6;
-  int64_t samples = 0;                     ///< most samples to score; 0: all
-  std::optional<double> agreement = 0.99;  ///< see StopRule; unset: all, or so many, are scored
-  std::filesystem::path scores;            ///< scores of an earlier run to use; empty: none
-  bool resume = false;                     ///< go on from where an earlier run was stopped, if it was
+  // What modules are to be; of these at most one is given. None: as target_compression = default_compression.
+  std::optional<double> keep;                ///< share of each group's clusters that stays
+  std::optional<double> target_compression;  ///< the original's parameters over each module's, at least
+  /// Points of combined accuracy, or per cent of mean absolute error, that the smallest modules found may lose on
+  /// samples that nothing was fitted to.
+  std::optional<double> max_loss;
+  Allocation allocation = Allocation::global;  ///< of target_compression and max_loss
+  int64_t samples = 0;                         ///< most samples to score; 0: all
+  std::optional<double> agreement = 0.99;      ///< see StopRule; unset: all, or so many, are scored
+  std::filesystem::path scores;                ///< scores of an earlier run to use; empty: none
+  bool resume = false;                         ///< go on from where an earlier run was stopped, if it was
   RepairMethod repair = RepairMethod::least_squares;
   HeadMethod head = HeadMethod::lbfgs;
   int64_t epochs = 128;          ///< of --head adam
+  bool calibrate = true;         ///< make the modules' log-odds comparable
+  int64_t finetune = 0;          ///< most epochs of fine-tuning
   std::vector<int64_t> outputs;  ///< empty: all
   uint64_t seed = 0;
   int64_t memory = 0;  ///< bytes; 0: half of what is free
@@ -53,15 +65,15 @@ struct DecomposeOptions : ModelOptions {
 Inspection inspect(const ModelOptions& options);
 
 /// Takes a model apart and writes its modules, scores.npz and decomposition.json into `options.out`, all or nothing. A
-/// run that is stopped leaves the scores so far there, in checkpoint.npz, from which `options.resume` goes on; the
-/// result is then the same. Throws Error.
+/// run that is stopped leaves the scores and modules so far there, as checkpoint*, from which `options.resume` goes on;
+/// the result is then the same. Throws Error.
 Decomposition decompose(const DecomposeOptions& options, const Progress& progress = {});
 
-/// Whether a folder holds the scores of a run that was stopped.
+/// Whether a folder holds what a run that was stopped has left: scores, and modules.
 bool has_checkpoint(const std::filesystem::path& out);
 
 /// Evaluates the modules of a decomposition on other data. `folder` holds decomposition.json; `model`, if not empty, is
-/// the original's file in place of the one named there. Throws Error.
+/// the original's file in place of the one named there. Modules are read and run one at a time. Throws Error.
 struct EvaluateOptions {
   std::filesystem::path folder;
   std::filesystem::path model;
@@ -70,11 +82,16 @@ struct EvaluateOptions {
   std::optional<double> input_scale;
   std::vector<int64_t> input_shape;
   std::string device = "cpu";
-};
-struct ModulesEvaluation {
-  Decomposition decomposition;
-  Evaluation evaluation;
+  bool latency = false;  ///< measure it
 };
 ModulesEvaluation evaluate_modules(const EvaluateOptions& options, const Progress& progress = {});
+
+/// Evaluates a model by itself, such as one that modules were composed to. Outputs that nothing tells the kind of are
+/// taken for logits. Throws Error.
+struct EvaluateModelOptions : ModelOptions {
+  std::optional<Task> task;  ///< unset: from the target
+  bool latency = false;      ///< measure it
+};
+ModelEvaluation evaluate_model(const EvaluateModelOptions& options, const Progress& progress = {});
 
 }  // namespace incite

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -10,6 +12,8 @@
 
 #include "incite/data/dataset.hpp"
 #include "incite/evaluation/evaluate.hpp"
+#include "incite/program/cost.hpp"
+#include "incite/slicing/head.hpp"
 #include "incite/units/output_kind.hpp"
 
 namespace incite {
@@ -32,7 +36,7 @@ struct GroupResult {
 /// How mutants were run.
 struct ScoringResult {
   int64_t mutants = 0;
-  double multiply_adds = 0;  ///< of all mutants on all samples, in convolutions, linear layers and products
+  double multiply_adds = 0;  ///< of all mutants on all samples; for what is counted see cost.hpp
   int64_t chunk = 0;         ///< samples in a pass
   int64_t batch = 0;         ///< most mutants in a batch
 };
@@ -44,8 +48,18 @@ struct ModuleResult {
   int64_t bytes = 0;
   double compression = 1;                            ///< parameters of the original over parameters of the module
   std::map<std::string, std::vector<int64_t>> kept;  ///< by layer: channels
+  Calibration calibration;                           ///< of its log-odds, in its head already
   double slice_difference = 0;  ///< relative difference between the bare slice and the masked original
-  double score = 0;             ///< accuracy in telling its class from the others, or mean absolute error
+  double multiply_adds = 0;     ///< for one sample
+
+  Cost cost() const { return {parameters, bytes, multiply_adds}; }
+};
+
+/// One size that a search for the smallest good modules has tried.
+struct SearchStep {
+  double compression = 1;
+  double loss = 0;   ///< on the validation samples: points of combined accuracy, or per cent of mean absolute error
+  double error = 0;  ///< its standard error
 };
 
 /// An option and its value, as the report writes them.
@@ -56,14 +70,17 @@ using Setting =
 struct Decomposition {
   SourceFile model;
   int64_t parameters = 0;
+  int64_t bytes = 0;         ///< of the original's file
+  double multiply_adds = 0;  ///< of the original for one sample
   int64_t outputs = 0;
   OutputKind kind = OutputKind::logits;
   Task task = Task::classification;
 
   SourceFile data;
   std::optional<SourceFile> test;
-  int64_t samples = 0;      ///< in the data
-  int64_t fit_samples = 0;  ///< of those, what scoring and heads may use
+  int64_t samples = 0;             ///< in the data
+  int64_t fit_samples = 0;         ///< of those, what scoring and heads may use
+  int64_t validation_samples = 0;  ///< of those, what weights are not fitted to: choices are made by them
   int64_t scored_samples = 0;
   int64_t test_samples = 0;
   bool own_targets = false;           ///< no target was given: the model's own outputs stood in for it
@@ -76,13 +93,25 @@ struct Decomposition {
   bool own_heads = true;          ///< modules have heads of their own, not the original's output layer
   std::vector<GroupResult> groups;
   ScoringResult scoring;
+  std::vector<SearchStep> steps;          ///< of --max-loss, in order
+  std::vector<double> finetuning_losses;  ///< on the validation samples: before, and after each epoch
   std::vector<ModuleResult> modules;
   Evaluation evaluation;
+  at::Tensor overlap;  ///< see overlap_matrix
   double mean_overlap = 1;
   double mean_compression = 1;
   std::vector<std::pair<std::string, double>> seconds;  ///< by stage, in order
   std::string device;
   int64_t threads = 1;
+
+  Cost cost() const { return {parameters, bytes, multiply_adds}; }
+  /// Of all modules together.
+  Cost cost_of_modules() const {
+    Cost sum;
+    for (const ModuleResult& module : modules)
+      sum += module.cost();
+    return sum;
+  }
 };
 
 }  // namespace incite

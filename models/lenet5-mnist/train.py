@@ -13,63 +13,20 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent))
 
 from data import mnist  # noqa: E402 (they lie in the folder above)
 from export import save_scripted  # noqa: E402
+from lenet5 import EPOCHS, LeNet5, train  # noqa: E402
 
 TRAIN_COUNT = 52_000
 TEST_PER_CLASS = 200
 
 
-class LeNet5(nn.Module):
-    """Images [N, 1, 28, 28] in [0, 1] to logits [N, 10]."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(1, 6, 5)
-        self.conv2 = nn.Conv2d(6, 16, 5)
-        self.fc1 = nn.Linear(16 * 4 * 4, 120)
-        self.fc2 = nn.Linear(120, 84)
-        self.fc3 = nn.Linear(84, 10)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = F.avg_pool2d(torch.tanh(self.conv1(x)), 2)
-        x = F.avg_pool2d(torch.tanh(self.conv2(x)), 2)
-        x = torch.flatten(x, 1)
-        x = torch.tanh(self.fc1(x))
-        x = torch.tanh(self.fc2(x))
-        return self.fc3(x)
-
-
 def as_input(images: np.ndarray) -> Tensor:
     return torch.from_numpy(images).unsqueeze(1).float() / 255
-
-
-def shifted(x: Tensor, by: int = 1) -> Tensor:
-    """The batch, moved as one by up to `by` pixels each way."""
-    down, right = (int(v) for v in torch.randint(-by, by + 1, (2,)))
-    padded = F.pad(x, (by, by, by, by))
-    return padded[:, :, by + down : by + down + 28, by + right : by + right + 28]
-
-
-def train(model: LeNet5, x: Tensor, y: Tensor, epochs: int, batch: int = 128) -> None:
-    steps = epochs * ((len(x) + batch - 1) // batch)
-    optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=4e-3, total_steps=steps, pct_start=0.1)
-    for epoch in range(epochs):
-        total = 0.0
-        for index in torch.randperm(len(x)).split(batch):
-            optimizer.zero_grad()
-            loss = F.cross_entropy(model(shifted(x[index])), y[index])
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-            total += loss.item() * len(index)
-        print(f"epoch {epoch + 1:2}/{epochs}  loss {total / len(x):.4f}", flush=True)
 
 
 @torch.no_grad()
@@ -91,7 +48,7 @@ def save_data(path: Path, images: np.ndarray, labels: np.ndarray) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, metavar="FILE.npz", help="x_train, y_train, x_test, y_test")
-    parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=HERE, help="folder for the three files (default: beside this script)")
     args = parser.parse_args()

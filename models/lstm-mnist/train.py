@@ -20,12 +20,12 @@ from data import mnist  # noqa: E402
 
 
 class LSTMClassifier(nn.Module):
-    """Images [N, 28, 28] in [0, 1], read row by row, to logits [N, 10]."""
+    """Images [N, 28, 28] in [0, 1], read row by row, to logits [N, outputs]."""
 
-    def __init__(self) -> None:
+    def __init__(self, outputs: int) -> None:
         super().__init__()
         self.lstm = nn.LSTM(28, 64, num_layers=2, batch_first=True)
-        self.fc = nn.Linear(64, 10)
+        self.fc = nn.Linear(64, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         outputs, _ = self.lstm(x)

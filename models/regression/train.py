@@ -4,8 +4,10 @@
 import argparse
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -18,6 +20,7 @@ from export import save_scripted  # noqa: E402 (it lies in the folder above)
 
 POINTS = 10_000
 TRAIN_COUNT = 9_000
+WIDTHS = MappingProxyType({"fc1": 64, "fc2": 64, "fc3": 64})
 
 # Subject: the interval x is drawn from, and the functions, in the order of the outputs.
 SUBJECTS = {
@@ -42,14 +45,14 @@ RECIPES = {
 
 
 class Regressor(nn.Module):
-    """x [N, 1] to [N, outputs]."""
+    """x [N, 1] to [N, outputs]. `widths`: units of the layers before the last, by name."""
 
-    def __init__(self, outputs: int, width: int = 64) -> None:
+    def __init__(self, outputs: int, widths: Mapping[str, int] = WIDTHS) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(1, width)
-        self.fc2 = nn.Linear(width, width)
-        self.fc3 = nn.Linear(width, width)
-        self.fc4 = nn.Linear(width, outputs)
+        self.fc1 = nn.Linear(1, widths["fc1"])
+        self.fc2 = nn.Linear(widths["fc1"], widths["fc2"])
+        self.fc3 = nn.Linear(widths["fc2"], widths["fc3"])
+        self.fc4 = nn.Linear(widths["fc3"], outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         x = torch.relu(self.fc1(x))

@@ -6,7 +6,9 @@ Images come from --data FILE.npz (x_train, y_train, x_test, y_test; uint8 [N, 28
 """
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -19,17 +21,24 @@ from classifier import run  # noqa: E402 (they lie in the folder above)
 from data import fashion_mnist  # noqa: E402
 
 
-class BasicBlock(nn.Module):
-    """[N, channels_in, H, W] to [N, channels_out, H / stride, W / stride]."""
+# Units of the layers before the last; a stage's blocks add up, so that its output has one width, that of its last layer.
+WIDTHS = MappingProxyType(
+    {"conv": 16}
+    | {f"stage{stage}.{block}.conv{layer}": 8 << stage for stage in (1, 2, 3) for block in (0, 1) for layer in (1, 2)}
+)
 
-    def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
+
+class BasicBlock(nn.Module):
+    """[N, channels_in, H, W] to [N, channels_out, H / stride, W / stride], with `inner` channels between its two layers."""
+
+    def __init__(self, channels_in: int, inner: int, channels_out: int, stride: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels_out)
-        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=False)
+        self.conv1 = nn.Conv2d(channels_in, inner, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(inner)
+        self.conv2 = nn.Conv2d(inner, channels_out, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(channels_out)
         self.shortcut = nn.Sequential()
-        if stride != 1 or channels_in != channels_out:
+        if stride != 1:
             self.shortcut = nn.Sequential(
                 nn.Conv2d(channels_in, channels_out, 1, stride, bias=False), nn.BatchNorm2d(channels_out)
             )
@@ -41,17 +50,25 @@ class BasicBlock(nn.Module):
 
 
 class ResNet14(nn.Module):
-    """Images [N, 1, 28, 28] in [0, 1] to logits [N, 10]. The stages work on 14x14, 7x7 and 4x4 positions."""
+    """Images [N, 1, 28, 28] in [0, 1] to logits [N, outputs]. The stages work on 14x14, 7x7 and 4x4 positions."""
 
-    def __init__(self) -> None:
+    def __init__(self, outputs: int = 10, widths: Mapping[str, int] = WIDTHS) -> None:
         super().__init__()
         # The stem's stride makes the network four times cheaper, to train and to decompose.
-        self.conv = nn.Conv2d(1, 16, 3, stride=2, padding=1, bias=False)
-        self.bn = nn.BatchNorm2d(16)
-        self.stage1 = nn.Sequential(BasicBlock(16, 16, 1), BasicBlock(16, 16, 1))
-        self.stage2 = nn.Sequential(BasicBlock(16, 32, 2), BasicBlock(32, 32, 1))
-        self.stage3 = nn.Sequential(BasicBlock(32, 64, 2), BasicBlock(64, 64, 1))
-        self.fc = nn.Linear(64, 10)
+        self.conv = nn.Conv2d(1, widths["conv"], 3, stride=2, padding=1, bias=False)
+        self.bn = nn.BatchNorm2d(widths["conv"])
+
+        def stage(name: str, channels_in: int, stride: int) -> nn.Sequential:
+            channels = widths[f"{name}.1.conv2"]
+            return nn.Sequential(
+                BasicBlock(channels_in, widths[f"{name}.0.conv1"], channels, stride),
+                BasicBlock(channels, widths[f"{name}.1.conv1"], channels, 1),
+            )
+
+        self.stage1 = stage("stage1", widths["conv"], 1)
+        self.stage2 = stage("stage2", widths["stage1.1.conv2"], 2)
+        self.stage3 = stage("stage3", widths["stage2.1.conv2"], 2)
+        self.fc = nn.Linear(widths["stage3.1.conv2"], outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         x = torch.relu(self.bn(self.conv(x)))

@@ -13,23 +13,43 @@ ROOT = Path(__file__).resolve().parents[2]
 RELEASE = ROOT / "build" / "release" / "incite"
 
 
+class Failed(Exception):
+    """A program ended with another status than 0: the status, and the last line that it said."""
+
+
 @dataclass(frozen=True)
 class Run:
     document: dict[str, Any]
-    peak_mib: float  # of the whole program
+    peak_mib: float  # of the whole program, or of this process so far, if that is more: Linux hands it on
+
+
+def run(command: Sequence[str]) -> Run:
+    """Runs a command that prints a JSON document. Throws Failed."""
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said)
+        assert process.stdout is not None
+        text = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        last = said.read().strip().rpartition("\n")[2]
+    if process.returncode != 0:
+        raise Failed(f"status {process.returncode}: {last}")
+    return Run(json.loads(text), usage.ru_maxrss / 1024)
+
+
+def command(binary: Path, model: Path, data: Sequence[str], options: Sequence[str], out: Path) -> list[str]:
+    return [str(binary), "decompose", str(model), *data, *options, "--json", "--out", str(out)]
 
 
 def decompose(binary: Path, model: Path, data: Sequence[str], options: Sequence[str]) -> Run:
     """`data` are the options that name the data. The modules are thrown away."""
     with tempfile.TemporaryDirectory() as out:
-        command = [str(binary), "decompose", str(model), *data, *options, "--json", "--out", out]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE)
-        assert process.stdout is not None
-        text = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-    if status != 0:
-        raise SystemExit(f"{' '.join(command)}: ended with status {os.waitstatus_to_exitcode(status)}")
-    return Run(json.loads(text), usage.ru_maxrss / 1024)
+        given = command(binary, model, data, options, Path(out))
+        try:
+            return run(given)
+        except Failed as failure:
+            raise SystemExit(f"{' '.join(given)}: {failure}") from None
 
 
 def images(data: Path) -> list[str]:

@@ -158,12 +158,14 @@ void StagedFiles::remove_made_folders() {
 
 void StagedFiles::write(const std::string& name, std::string_view content) {
   write_to_disk(path(name), content, folder_ / name);
+  const std::lock_guard lock(mutex_);
   if (std::find(names_.begin(), names_.end(), name) == names_.end()) names_.push_back(name);
 }
 
 void StagedFiles::put(const std::string& name, std::string_view content) {
   write_to_disk(path(name), content, folder_ / name);
   rename(name);
+  const std::lock_guard lock(mutex_);
   made_folders_.clear();
 }
 

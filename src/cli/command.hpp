@@ -43,6 +43,18 @@ Progress make_progress(const CommonOptions& common);
 /// Writes a result to stdout: the document, or the table unless all is to be quiet.
 void print(const CommonOptions& common, const std::string& json, const std::string& table);
 
+/// Adds an option that takes one of some names.
+CLI::Option* choice(CLI::App& verb, const std::string& flag, std::string& value, const std::vector<std::string>& names,
+                    const std::string& help, const std::string& group);
+/// The value of such a name. Throws std::logic_error for another: the option's check has refused it.
+template <typename Enum>
+Enum named(const std::string& name, std::initializer_list<Enum> values) {
+  for (const Enum value : values) {
+    if (name == to_string(value)) return value;
+  }
+  throw std::logic_error("a name that the command line should have refused: " + name);
+}
+
 /// A check for CLI11 that a number lies in a range; its message says what was expected.
 CLI::Validator in_range(double low, double high, bool low_allowed, const std::string& expected);
 

@@ -2,6 +2,7 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <iostream>
@@ -101,6 +102,20 @@ void print(const CommonOptions& common, const std::string& json, const std::stri
   }
   std::cout.flush();
   if (!std::cout) fail(ExitCode::output, "stdout: the result can't be written");
+}
+
+CLI::Option* choice(CLI::App& verb, const std::string& flag, std::string& value, const std::vector<std::string>& names,
+                    const std::string& help, const std::string& group) {
+  std::string list;
+  for (const std::string& name : names)
+    list += (list.empty() ? "" : "|") + name;
+  auto check = CLI::Validator(
+      [names, list](std::string& text) -> std::string {
+        if (std::find(names.begin(), names.end(), text) != names.end()) return {};
+        return fmt::format("{}: expected {}", text, list);
+      },
+      "");
+  return verb.add_option(flag, value, help)->check(check)->capture_default_str()->type_name(list)->group(group);
 }
 
 CLI::Validator in_range(double low, double high, bool low_allowed, const std::string& expected) {

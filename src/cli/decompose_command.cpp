@@ -20,32 +20,12 @@ struct Arguments {
   double agreement = 0.99;
   std::string repair = "least-squares";
   std::string head = "lbfgs";
+  std::string allocation = "global";
+  std::string calibration = "joint";
   std::string outputs = "all";
   std::string preset;
   uint64_t memory = 0;
 };
-
-template <typename Enum>
-Enum named(const std::string& name, std::initializer_list<Enum> values) {
-  for (const Enum value : values) {
-    if (name == to_string(value)) return value;
-  }
-  throw std::logic_error("a name that the command line should have refused: " + name);
-}
-
-CLI::Option* choice(CLI::App& verb, const std::string& flag, std::string& value, const std::vector<std::string>& names,
-                    const std::string& help, const std::string& group) {
-  std::string list;
-  for (const std::string& name : names)
-    list += (list.empty() ? "" : "|") + name;
-  auto check = CLI::Validator(
-      [names, list](std::string& text) -> std::string {
-        if (std::find(names.begin(), names.end(), text) != names.end()) return {};
-        return fmt::format("{}: expected {}", text, list);
-      },
-      "");
-  return verb.add_option(flag, value, help)->check(check)->capture_default_str()->type_name(list)->group(group);
-}
 
 void add_data_options(CLI::App& verb, Arguments& a) {
   verb.add_option("--test", a.test_file, "Data to evaluate on; default: a held-out part of --data")
@@ -71,14 +51,41 @@ void add_data_options(CLI::App& verb, Arguments& a) {
       ->group("Data");
 }
 
+/// What the modules are to be.
+void add_wish_options(CLI::App& verb, Arguments& a) {
+  verb.add_option("--target-compression", a.options.target_compression,
+                  "How many times smaller than the model each module is to be, by parameters; default: " +
+                      fmt::format("{:g}", default_compression))
+      ->check(in_range(1, 1e9, true, "a number of 1 or more"))
+      ->type_name("NUMBER")
+      ->group("Size");
+  verb.add_option("--max-loss", a.options.max_loss,
+                  "Find the smallest modules that lose no more on samples set apart: points of combined accuracy, or "
+                  "per cent of mean absolute error")
+      ->check(in_range(0, 1e9, true, "0 or more"))
+      ->type_name("POINTS")
+      ->group("Size");
+  verb.add_option("--keep", a.options.keep,
+                  "Share of each group's clusters that a module keeps, above 0 and up to 1 (the paper: 0.6)")
+      ->check(in_range(0, 1, false, "a share above 0 and up to 1"))
+      ->type_name("SHARE")
+      ->group("Size");
+  choice(verb, "--allocation", a.allocation, {"global", "uniform"},
+         "How the size is divided: global: all clusters compete by contribution per parameter; uniform: the same share "
+         "of each group's clusters",
+         "Size");
+}
+
 void add_method_options(CLI::App& verb, Arguments& a) {
   choice(verb, "--preset", a.preset, {"paper"},
          "paper: the published method (flips, agglomerative clusters of 10, keep 0.6, no repair, head by Adam); "
          "options given "
          "beside it win",
          "Method");
-  choice(verb, "--metric", a.metric, {"auto", "probability", "flips", "absolute", "random"},
-         "What a mutant's effect is measured by; auto: probability, absolute for regression", "Method");
+  choice(verb, "--metric", a.metric, {"auto", "probability", "flips", "absolute", "random", "magnitude"},
+         "What a mutant's effect is measured by; auto: probability, absolute for regression; random and magnitude (of "
+         "weights) are baselines that run no mutants",
+         "Method");
   verb.add_option("--factors", a.options.factors,
                   "Factors that mutants multiply weights and biases by; 0 removes the units")
       ->check(in_range(-1e6, 1e6, true, "numbers from -1e6 to 1e6"))
@@ -110,17 +117,22 @@ void add_method_options(CLI::App& verb, Arguments& a) {
                   "scores.npz of an earlier run on the same model and data, to score no more")
       ->type_name("FILE.npz")
       ->group("Method");
-  verb.add_option("--keep", a.options.keep, "Share of each group's clusters that a module keeps, above 0 and up to 1")
-      ->check(in_range(0, 1, false, "a share above 0 and up to 1"))
-      ->capture_default_str()
-      ->type_name("SHARE")
-      ->group("Method");
-  choice(verb, "--repair", a.repair, {"none", "least-squares"},
-         "How the weights that stay are refitted to the original's pre-activations; none with --head original, unless "
-         "given",
+  choice(verb, "--repair", a.repair, {"none", "mean", "least-squares"},
+         "How what stays is refitted to the original's pre-activations: mean: biases alone; none with --head original, "
+         "unless given",
          "Method");
   choice(verb, "--head", a.head, {"lbfgs", "adam", "original"},
          "How a module's output layer is made; original: the model's own, all outputs, with its inputs cut", "Method");
+  choice(verb, "--calibration", a.calibration, {"joint", "none"},
+         "joint: the modules' log-odds are made comparable, on samples set apart", "Method");
+  verb.add_option(
+          "--finetune", a.options.finetune,
+          "Train the modules for up to so many epochs, on the labels and the original's probabilities; the best "
+          "is kept")
+      ->check(in_range(0, 1e6, true, "0 or more epochs"))
+      ->capture_default_str()
+      ->type_name("EPOCHS")
+      ->group("Method");
   verb.add_option("--epochs", a.options.epochs, "Most epochs of --head adam, 1 or more")
       ->check(in_range(1, 1e9, true, "1 or more epochs"))
       ->capture_default_str()
@@ -143,6 +155,11 @@ void apply_preset(const CLI::App& verb, Arguments& a) {
   if (verb.get_option("--factors")->count() == 0) a.options.factors = {1.1, 0.9, 0.0};
   set("--clustering", a.clustering, "agglomerative");
   set("--cluster-size", a.cluster_size, "10");
+  set("--calibration", a.calibration, "none");
+  const bool wished = verb.get_option("--keep")->count() + verb.get_option("--target-compression")->count() +
+                          verb.get_option("--max-loss")->count() >
+                      0;
+  if (!wished) a.options.keep = 0.6;
   set("--repair", a.repair, "none");
   set("--head", a.head, "adam");
 }
@@ -172,12 +189,19 @@ void finish(const CLI::App& verb, Arguments& a) {
   }
   if (a.task != "auto") options.task = named<Task>(a.task, {Task::classification, Task::regression});
   if (a.metric != "auto") {
-    options.metric = named<Metric>(a.metric, {Metric::probability, Metric::flips, Metric::absolute, Metric::random});
+    options.metric = named<Metric>(
+        a.metric, {Metric::probability, Metric::flips, Metric::absolute, Metric::random, Metric::magnitude});
   }
+  options.allocation = named<Allocation>(a.allocation, {Allocation::global, Allocation::uniform});
+  if (options.keep && a.allocation == "global" && verb.get_option("--allocation")->count() > 0) {
+    fail(ExitCode::usage,
+         "--allocation global has no use for --keep, a share of each group; pass --target-compression");
+  }
+  options.calibrate = a.calibration == "joint" && a.head != "original";
   options.clustering = named<ClusteringMethod>(
       a.clustering, {ClusteringMethod::kmeans, ClusteringMethod::agglomerative, ClusteringMethod::none});
   if (a.head == "original" && verb.get_option("--repair")->count() == 0) a.repair = "none";
-  options.repair = named<RepairMethod>(a.repair, {RepairMethod::none, RepairMethod::least_squares});
+  options.repair = named<RepairMethod>(a.repair, {RepairMethod::none, RepairMethod::mean, RepairMethod::least_squares});
   options.head = named<HeadMethod>(a.head, {HeadMethod::lbfgs, HeadMethod::adam, HeadMethod::original});
   options.cluster_size = parse_count("--cluster-size", a.cluster_size, "auto");
   options.agreement.reset();
@@ -202,7 +226,7 @@ Decomposition run(const DecomposeOptions& options, const Progress& progress) {
     return decompose(options, progress);
   } catch (const Error& error) {
     if (error.code() != ExitCode::interrupted || !has_checkpoint(options.out)) throw;
-    fail(ExitCode::interrupted, "stopped; no module was written. The scores so far are kept: go on with --resume");
+    fail(ExitCode::interrupted, "stopped; no module was written. What was done so far is kept: go on with --resume");
   }
 }
 
@@ -213,6 +237,7 @@ void add_decompose(CLI::App& app, CommonOptions& common) {
   CLI::App* verb = app.add_subcommand("decompose", "Take a model apart into one small module for each of its outputs");
   add_model_options(*verb, arguments->options, arguments->data);
   add_data_options(*verb, *arguments);
+  add_wish_options(*verb, *arguments);
   add_method_options(*verb, *arguments);
   verb->add_option("-o,--out", arguments->options.out, "Folder for the modules and decomposition.json")
       ->required()

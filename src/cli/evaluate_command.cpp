@@ -1,54 +1,116 @@
+#include <filesystem>
+
 #include "command.hpp"
-#include "incite/base/files.hpp"
+#include "incite/base/error.hpp"
+#include "incite/report/evaluation_table.hpp"
 #include "incite/report/json.hpp"
-#include "incite/report/table.hpp"
 
 namespace incite::cli {
+namespace {
 
-void add_evaluate(CLI::App& app, CommonOptions& common) {
-  struct Arguments {
-    EvaluateOptions options;
-    std::string input_scale;
-  };
-  auto arguments = std::make_shared<Arguments>();
-  EvaluateOptions& options = arguments->options;
-  CLI::App* verb =
-      app.add_subcommand("evaluate", "Measure the modules together against the original, on data of your choice");
-  verb->add_option("modules", options.folder, "Folder that 'incite decompose --out' wrote")
-      ->required()
-      ->type_name("FOLDER");
-  verb->add_option("-d,--data", options.data, "Samples and targets, a NumPy archive")
+/// Options of both ways to evaluate: a decomposition's folder, or a model file by itself.
+struct Arguments {
+  std::filesystem::path path;
+  EvaluateOptions options;
+  std::string input_scale;
+  std::string task = "auto";
+  std::string output;
+};
+
+/// What is not there is taken for a model where its name says so, so that the error is about that.
+bool is_model(const std::filesystem::path& path) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) return false;
+  return std::filesystem::exists(path, error) || path.extension() == ".pt";
+}
+
+void add_data_options(CLI::App& verb, Arguments& a) {
+  EvaluateOptions& options = a.options;
+  verb.add_option("-d,--data", options.data, "Samples and targets, a NumPy archive")
       ->required()
       ->type_name("FILE.npz")
       ->group("Data");
-  verb->add_option("--model", options.model, "The original, if it is no longer where it was")
+  verb.add_option("--model", options.model, "With a folder: the original, if it is no longer where it was")
       ->type_name("MODEL.pt")
       ->group("Data");
-  verb->add_option("--input-key", options.input_key, "Arrays of samples; default: as decomposed")
+  verb.add_option("--input-key", options.input_key, "Arrays of samples; default: as decomposed, or x")
       ->type_name("NAMES")
       ->group("Data");
-  verb->add_option("--target-key", options.target_key, "Array of targets; default: as decomposed")
+  verb.add_option("--target-key", options.target_key, "Array of targets; default: as decomposed, or y")
       ->type_name("NAME")
       ->group("Data");
-  verb->add_option("--input-scale", arguments->input_scale, "Factor on inputs; default: as decomposed")
+  verb.add_option("--input-scale", a.input_scale, "Factor on inputs; default: as decomposed, or auto")
       ->type_name("NUMBER|auto")
       ->group("Data");
-  verb->add_option("--input-shape", options.input_shape, "Shape of one sample; default: as decomposed")
+  verb.add_option("--input-shape", options.input_shape,
+                  "Shape of one sample; default: as decomposed, or as in the archive")
       ->delimiter(',')
       ->type_name("SIZES")
       ->group("Data");
-  verb->add_option("--device", options.device, "cpu, cuda or cuda:INDEX")
+  choice(verb, "--task", a.task, {"auto", "classification", "regression"},
+         "With a model: what it does; auto: told from the target", "Data");
+  verb.add_option("--output", a.output,
+                  "With a model: which tensor of a tuple, list or dict that it returns; default: the only one")
+      ->type_name("NAME|INDEX")
+      ->group("Data");
+}
+
+void refuse(const CLI::App& verb, const std::vector<std::string>& names, const std::string& why) {
+  for (const std::string& name : names) {
+    if (verb.get_option(name)->count() > 0) fail(ExitCode::usage, "{}: {}; leave it out", name, why);
+  }
+}
+
+EvaluateModelOptions model_options(const Arguments& a) {
+  EvaluateModelOptions options;
+  options.model = a.path;
+  options.data.file = a.options.data;
+  options.data.input_key = a.options.input_key.value_or(options.data.input_key);
+  options.data.target_key = a.options.target_key.value_or(options.data.target_key);
+  options.data.input_scale = a.options.input_scale;
+  options.data.input_shape = a.options.input_shape;
+  options.output = a.output;
+  options.device = a.options.device;
+  options.latency = a.options.latency;
+  if (a.task != "auto") options.task = named<Task>(a.task, {Task::classification, Task::regression});
+  return options;
+}
+
+void run(const CLI::App& verb, Arguments& a, const CommonOptions& common) {
+  if (!a.input_scale.empty()) a.options.input_scale = parse_scale(a.input_scale);
+  if (is_model(a.path)) {
+    refuse(verb, {"--model"}, "what is evaluated is a model already");
+    const ModelEvaluation result = evaluate_model(model_options(a), make_progress(common));
+    return print(common, to_json(result), to_table(result));
+  }
+  refuse(verb, {"--task", "--output"}, "a folder's modules are evaluated as they were made");
+  a.options.folder = a.path;
+  const ModulesEvaluation result = evaluate_modules(a.options, make_progress(common));
+  print(common, to_json(result), to_table(result));
+}
+
+}  // namespace
+
+void add_evaluate(CLI::App& app, CommonOptions& common) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* verb = app.add_subcommand("evaluate",
+                                      "Measure a decomposition's modules against the original, or a model by itself, "
+                                      "on data of your choice");
+  verb->add_option("modules", arguments->path, "Folder that 'incite decompose --out' wrote, or a TorchScript file")
+      ->required()
+      ->type_name("FOLDER|MODEL.pt");
+  add_data_options(*verb, *arguments);
+  verb->add_option("--device", arguments->options.device, "cpu, cuda or cuda:INDEX")
       ->capture_default_str()
       ->type_name("DEVICE")
       ->group("Machine");
+  verb->add_flag("--latency", arguments->options.latency,
+                 fmt::format("Measure milliseconds for batches of {} and {} too", small_batch, large_batch))
+      ->group("Output");
   add_common_options(*verb, common);
-  verb->callback([arguments, &common] {
+  verb->callback([arguments, verb, &common] {
     apply(common);
-    if (!arguments->input_scale.empty()) arguments->options.input_scale = parse_scale(arguments->input_scale);
-    const ModulesEvaluation result = evaluate_modules(arguments->options, make_progress(common));
-    const SourceFile data{arguments->options.data.string(), sha256_of_file(arguments->options.data)};
-    print(common, to_json(result.decomposition, result.evaluation, data),
-          to_table(result.decomposition, result.evaluation));
+    run(*verb, *arguments, common);
   });
 }
 

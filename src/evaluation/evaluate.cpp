@@ -2,7 +2,9 @@
 
 #include <ATen/ATen.h>
 
-#include <limits>
+#include <algorithm>
+#include <functional>
+#include <numeric>
 
 #include "incite/base/error.hpp"
 #include "incite/program/executor.hpp"
@@ -12,126 +14,102 @@ namespace {
 
 constexpr int64_t most_at_once = 512;  // samples
 
-int64_t at_once(const Program& program, const Dataset& data, const at::Tensor& samples) {
-  const at::Tensor few = samples.narrow(0, 0, std::min<int64_t>(2, samples.size(0)));
-  return batch_size(program, data.batch(few, program.device), most_at_once);
+/// Runs a program over samples in batches: what `reading` makes of its outputs, one after another.
+at::Tensor run(const Program& program, const Dataset& data, const at::Tensor& samples, const Progress& progress,
+               const std::function<at::Tensor(const at::Tensor&)>& reading) {
+  const at::NoGradGuard no_grad;
+  const int64_t n = samples.size(0);
+  const at::Tensor few = samples.narrow(0, 0, std::min<int64_t>(2, n));
+  const int64_t size = batch_size(program, data.batch(few, program.device), most_at_once);
+  const Executor executor(program);
+  std::vector<at::Tensor> parts;
+  for (int64_t first = 0; first < n; first += size) {
+    const at::Tensor batch = samples.narrow(0, first, std::min(size, n - first));
+    parts.push_back(reading(executor(data.batch(batch, program.device))).to(at::kCPU));
+    if (progress) progress({"evaluating", first + batch.size(0), n, "samples"});
+  }
+  return at::cat(parts);
 }
 
-class Evaluator {
- public:
-  Evaluator(const Program& original, const std::vector<ModuleToTest>& modules, OutputKind kind, Task task)
-      : original_(original), modules_(modules), kind_(kind), task_(task) {
-    std::vector<int64_t> outputs;
-    for (const ModuleToTest& module : modules) {
-      executors_.emplace_back(*module.program);
-      outputs.push_back(module.output);
-    }
-    outputs_ = at::tensor(outputs, at::kLong);
+/// The columns `outputs`, without a copy where they are all, in order.
+at::Tensor columns(const at::Tensor& matrix, const std::vector<int64_t>& outputs) {
+  std::vector<int64_t> all(static_cast<size_t>(matrix.size(1)));
+  std::iota(all.begin(), all.end(), 0);
+  return outputs == all ? matrix : matrix.index_select(1, at::tensor(outputs, at::kLong));
+}
+
+/// The place of each sample's class among `outputs`, -1 where it has none. [n] int64
+at::Tensor places(const at::Tensor& classes, const std::vector<int64_t>& outputs) {
+  const int64_t most = std::max(classes.max().item<int64_t>(), *std::max_element(outputs.begin(), outputs.end()));
+  const at::Tensor by_class = at::full({most + 1}, -1, at::kLong);
+  for (size_t i = 0; i < outputs.size(); ++i)
+    by_class[outputs[i]] = static_cast<int64_t>(i);
+  return by_class.index_select(0, classes);
+}
+
+Evaluation classify(const at::Tensor& original, const at::Tensor& modules, const std::vector<int64_t>& outputs,
+                    OutputKind kind, const TestSet& test) {
+  const at::Tensor truth = places(test.classes.index_select(0, test.samples), outputs);
+  Evaluation evaluation;
+  evaluation.task = Task::classification;
+  for (size_t m = 0; m < outputs.size(); ++m) {
+    const auto place = static_cast<int64_t>(m);
+    evaluation.modules.push_back(class_measures(modules.select(1, place), truth == place));
   }
-
-  Evaluation run(const TestSet& test, const Progress& progress) {
-    const at::NoGradGuard no_grad;
-    const at::Tensor& samples = test.samples;
-    sums_ = at::zeros({static_cast<int64_t>(modules_.size())}, at::kDouble);
-    const int64_t size = at_once(original_.program(), *test.data, samples);
-    for (int64_t first = 0; first < samples.size(0); first += size) {
-      const at::Tensor batch = samples.narrow(0, first, std::min(size, samples.size(0) - first));
-      const Batch input = test.data->batch(batch, original_.program().device);
-      if (task_ == Task::classification) {
-        classify(input, test.classes.index_select(0, batch));
-      } else {
-        regress(input, test.values.index_select(0, batch));
-      }
-      if (progress) progress({"evaluating", first + batch.size(0), samples.size(0), "samples"});
-    }
-    if (task_ == Task::classification && covered_ == 0) {
-      fail(ExitCode::data_mismatch, "{}: no sample is of a class that has a module, so there is nothing to evaluate",
-           test.data->file);
-    }
-    return result(samples.size(0));
+  const at::Tensor covered = (truth >= 0).nonzero().squeeze(1);
+  evaluation.samples = covered.size(0);
+  if (evaluation.samples == 0) {
+    fail(ExitCode::data_mismatch, "{}: no sample is of a class that has a module, so there is nothing to evaluate",
+         test.data->file);
   }
-
- private:
-  /// A module is measured on every sample; modules together, and the original, on those whose class has a module.
-  void classify(const Batch& input, const at::Tensor& classes) {
-    const at::Tensor covered = at::isin(classes, outputs_);
-    covered_ += covered.sum().item<int64_t>();
-    const at::Tensor own = original_(input).to(at::kCPU).index_select(1, outputs_);
-    original_sum_ += count((outputs_.index_select(0, own.argmax(1)) == classes).logical_and(covered));
-    std::vector<at::Tensor> odds;
-    for (size_t m = 0; m < modules_.size(); ++m) {
-      odds.push_back(log_odds(executors_[m](input), kind_, column_of(modules_[m])).to(at::kCPU));
-      sums_[static_cast<int64_t>(m)] += count((odds.back() > 0) == (classes == modules_[m].output));
-    }
-    const at::Tensor together = outputs_.index_select(0, at::stack(odds, 1).argmax(1));
-    combined_sum_ += count((together == classes).logical_and(covered));
-  }
-
-  void regress(const Batch& input, const at::Tensor& values) {
-    const at::Tensor own = original_(input).to(at::kCPU, at::kDouble);
-    const at::Tensor truth = values.to(at::kDouble);
-    for (size_t m = 0; m < modules_.size(); ++m) {
-      const int64_t output = modules_[m].output;
-      const at::Tensor found = executors_[m](input).to(at::kCPU, at::kDouble);
-      const at::Tensor column = found.select(1, modules_[m].own_head ? 0 : output);
-      const double error = (column - truth.select(1, output)).abs().sum().item<double>();
-      sums_[static_cast<int64_t>(m)] += error;
-      combined_sum_ += error;
-      original_sum_ += (own.select(1, output) - truth.select(1, output)).abs().sum().item<double>();
-    }
-  }
-
-  static std::optional<int64_t> column_of(const ModuleToTest& module) {
-    return module.own_head ? std::nullopt : std::optional(module.output);
-  }
-
-  Evaluation result(int64_t samples) const {
-    Evaluation evaluation;
-    evaluation.task = task_;
-    evaluation.samples = task_ == Task::classification ? covered_ : samples;
-    const auto modules = static_cast<double>(modules_.size());
-    const double of = static_cast<double>(evaluation.samples) * (task_ == Task::regression ? modules : 1.0);
-    evaluation.original = original_sum_ / of;
-    evaluation.combined = combined_sum_ / of;
-    if (task_ == Task::classification && modules_.size() == 1)
-      evaluation.combined = std::numeric_limits<double>::quiet_NaN();
-    for (size_t m = 0; m < modules_.size(); ++m) {
-      evaluation.modules.push_back(sums_[static_cast<int64_t>(m)].item<double>() / static_cast<double>(samples));
-    }
-    return evaluation;
-  }
-
-  static double count(const at::Tensor& right) { return right.sum().item<double>(); }
-
-  const Executor original_;
-  const std::vector<ModuleToTest>& modules_;
-  const OutputKind kind_;
-  const Task task_;
-  std::vector<Executor> executors_;
-  at::Tensor outputs_;
-  at::Tensor sums_;      // by module
-  int64_t covered_ = 0;  // samples whose class has a module
-  double original_sum_ = 0;
-  double combined_sum_ = 0;
-};
+  const auto rows = [&](const at::Tensor& of) {
+    return evaluation.samples == of.size(0) ? of : of.index_select(0, covered);
+  };
+  const at::Tensor own = rows(columns(original, outputs));
+  evaluation.original = measure_classifier(own, kind, rows(truth));
+  if (outputs.size() == 1) return evaluation;
+  const at::Tensor together = rows(modules);
+  evaluation.combined = measure_classifier(together, OutputKind::logits, rows(truth));
+  evaluation.agreement =
+      (own.argmax(1) == together.argmax(1)).sum().item<double>() / static_cast<double>(evaluation.samples);
+  return evaluation;
+}
 
 }  // namespace
 
-Evaluation evaluate(const Program& original, const std::vector<ModuleToTest>& modules, OutputKind kind, Task task,
-                    const TestSet& test, const Progress& progress) {
-  return Evaluator(original, modules, kind, task).run(test, progress);
+at::Tensor outputs_for(const Program& program, const Dataset& data, const at::Tensor& samples,
+                       const Progress& progress) {
+  return run(program, data, samples, progress, [](const at::Tensor& outputs) { return outputs.to(at::kFloat); });
 }
 
-at::Tensor outputs_for(const Program& program, const Dataset& data, const at::Tensor& samples) {
-  const at::NoGradGuard no_grad;
-  const Executor executor(program);
-  std::vector<at::Tensor> outputs;
-  const int64_t size = at_once(program, data, samples);
-  for (int64_t first = 0; first < samples.size(0); first += size) {
-    const at::Tensor batch = samples.narrow(0, first, std::min(size, samples.size(0) - first));
-    outputs.push_back(executor(data.batch(batch, program.device)).to(at::kCPU, at::kFloat));
-  }
-  return at::cat(outputs);
+at::Tensor module_scores(const ModuleToTest& module, OutputKind kind, Task task, const TestSet& test,
+                         const Progress& progress) {
+  const auto column = module.own_head ? std::nullopt : std::optional(module.output);
+  return run(*module.program, *test.data, test.samples, progress, [&](const at::Tensor& outputs) {
+    return task == Task::classification ? log_odds(outputs, kind, column)
+                                        : outputs.select(1, column.value_or(0)).to(at::kDouble);
+  });
+}
+
+Evaluation evaluate(const at::Tensor& original, const at::Tensor& modules, const std::vector<int64_t>& outputs,
+                    OutputKind kind, Task task, const TestSet& test) {
+  const int64_t n = test.samples.size(0);
+  INCITE_ASSERT(original.size(0) == n && modules.size(0) == n && n > 0);
+  INCITE_ASSERT(!outputs.empty() && modules.size(1) == static_cast<int64_t>(outputs.size()));
+  if (task == Task::classification) return classify(original, modules, outputs, kind, test);
+  const at::Tensor truth = columns(test.values.index_select(0, test.samples), outputs);
+  Evaluation evaluation;
+  evaluation.task = Task::regression;
+  evaluation.samples = n;
+  evaluation.original = measure_regression(columns(original, outputs), truth);
+  evaluation.combined = measure_regression(modules, truth);
+  return evaluation;
+}
+
+ModelMeasures measure(const at::Tensor& outputs, OutputKind kind, Task task, const TestSet& test) {
+  if (task == Task::classification)
+    return measure_classifier(outputs, kind, test.classes.index_select(0, test.samples));
+  return measure_regression(outputs, test.values.index_select(0, test.samples));
 }
 
 }  // namespace incite

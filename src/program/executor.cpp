@@ -38,6 +38,15 @@ Environment Executor::start(const Batch& batch) const {
   return environment;
 }
 
+Environment Executor::resume(const Environment& saved) const {
+  Environment environment = fixed_;
+  for (size_t i = 0; i < saved.size(); ++i) {
+    const Value::Kind kind = program_.values[i].kind;
+    if (kind == Value::Kind::computed || kind == Value::Kind::input) environment[i] = saved[i];
+  }
+  return environment;
+}
+
 std::vector<c10::IValue> Executor::apply(NodeId id, std::vector<c10::IValue> inputs) const {
   const Node& node = program_.node(id);
   try {

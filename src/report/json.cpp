@@ -1,44 +1,13 @@
 #include "incite/report/json.hpp"
 
-#include <torch/version.h>
-
 #include <algorithm>
-#include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "incite/base/error.hpp"
 #include "incite/base/files.hpp"
-#include "incite/version.hpp"
+#include "json_parts.hpp"
 
 namespace incite {
 namespace {
-
-using Json = nlohmann::ordered_json;
-
-Json number(double value) {
-  return std::isfinite(value) ? Json(value) : Json(nullptr);
-}
-
-Json source(const SourceFile& file) {
-  return {{"file", file.file}, {"sha256", file.sha256}};
-}
-
-const char* score_name(Task task) {
-  return task == Task::classification ? "accuracy" : "mae";
-}
-
-Json evaluation_json(const Evaluation& evaluation) {
-  const std::string name = score_name(evaluation.task);
-  Json json = {{"samples", evaluation.samples}};
-  json["original_" + name] = number(evaluation.original);
-  json["combined_" + name] = number(evaluation.combined);
-  if (evaluation.task == Task::classification) {
-    json["accuracy_loss"] = number(evaluation.original - evaluation.combined);
-  } else {
-    json["mae_gain"] = number(evaluation.combined / evaluation.original - 1);
-  }
-  return json;
-}
 
 Json settings_json(const std::vector<Setting>& settings) {
   Json json = Json::object();
@@ -48,19 +17,17 @@ Json settings_json(const std::vector<Setting>& settings) {
   return json;
 }
 
-Json module_json(const ModuleResult& module, Task task) {
-  Json json = {
-      {"output", module.output},           {"file", module.file},
-      {"parameters", module.parameters},   {"bytes", module.bytes},
-      {"compression", module.compression}, {"slice_difference", module.slice_difference},
+Json module_json(const ModuleResult& module) {
+  return {
+      {"output", module.output},
+      {"file", module.file},
+      {"parameters", module.parameters},
+      {"bytes", module.bytes},
+      {"compression", module.compression},
+      {"calibration", {{"scale", module.calibration.scale}, {"offset", module.calibration.offset}}},
+      {"slice_difference", module.slice_difference},
+      {"multiply_adds", module.multiply_adds},
   };
-  json[score_name(task)] = number(module.score);
-  json["kept"] = module.kept;
-  return json;
-}
-
-Json versions() {
-  return {{"incite", version}, {"torch", TORCH_VERSION}};
 }
 
 /// A member of a document; throws nlohmann's own error, which says its name, where it is missing or of another type.
@@ -162,11 +129,6 @@ bool sound(const Decomposition& decomposition) {
          });
 }
 
-std::string text(const Json& json) {
-  // File names need not be UTF-8.
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-}
-
 }  // namespace
 
 std::string to_json(const Decomposition& d) {
@@ -180,6 +142,7 @@ std::string to_json(const Decomposition& d) {
   json["data"] = source(d.data);
   json["data"].update({{"samples", d.samples},
                        {"fit_samples", d.fit_samples},
+                       {"validation_samples", d.validation_samples},
                        {"scored_samples", d.scored_samples},
                        {"targets", d.own_targets ? "model" : "data"}});
   json["test"] = d.test ? source(*d.test) : Json{{"file", d.data.file}, {"sha256", d.data.sha256}};
@@ -198,32 +161,23 @@ std::string to_json(const Decomposition& d) {
                      {"multiply_adds", d.scoring.multiply_adds},
                      {"chunk", d.scoring.chunk},
                      {"batch", d.scoring.batch}};
+  json["search"] = Json::array();
+  for (const SearchStep& step : d.steps)
+    json["search"].push_back({{"compression", step.compression}, {"loss", step.loss}, {"error", step.error}});
+  json["finetuning_losses"] = d.finetuning_losses;
   json["modules"] = Json::array();
-  for (const ModuleResult& module : d.modules)
-    json["modules"].push_back(module_json(module, d.task));
-  json["evaluation"] = evaluation_json(d.evaluation);
+  for (size_t i = 0; i < d.modules.size(); ++i) {
+    json["modules"].push_back(module_json(d.modules[i]));
+    add_measures(json["modules"].back(), d.evaluation, i);
+    json["modules"].back()["kept"] = d.modules[i].kept;
+  }
+  json["evaluation"] = evaluation_json(d.evaluation, outputs_of(d));
   json["evaluation"].update({{"mean_overlap", d.mean_overlap}, {"mean_compression", d.mean_compression}});
+  add_matrix(json["evaluation"], "overlap", d.overlap);
+  json["costs"] = {{"original", cost_json(d.cost())}, {"modules", cost_json(d.cost_of_modules())}};
   json["timing"] = Json::object();
   for (const auto& [stage, seconds] : d.seconds)
     json["timing"][stage] = seconds;
-  json["versions"] = versions();
-  return text(json);
-}
-
-std::string to_json(const Decomposition& d, const Evaluation& evaluation, const SourceFile& data) {
-  Json json;
-  json["schema"] = schema;
-  json["model"] = source(d.model);
-  json["data"] = source(data);
-  json["modules"] = Json::array();
-  for (size_t i = 0; i < d.modules.size(); ++i) {
-    json["modules"].push_back({{"output", d.modules[i].output},
-                               {"file", d.modules[i].file},
-                               {"parameters", d.modules[i].parameters},
-                               {"compression", d.modules[i].compression},
-                               {score_name(evaluation.task), number(evaluation.modules[i])}});
-  }
-  json["evaluation"] = evaluation_json(evaluation);
   json["versions"] = versions();
   return text(json);
 }

@@ -4,30 +4,10 @@
 #include <cmath>
 
 #include "incite/base/error.hpp"
+#include "summary.hpp"
 
 namespace incite {
 namespace {
-
-std::string score(double value, Task task) {
-  return task == Task::classification ? human_percent(value) : fmt::format("{:.6f}", value);
-}
-
-/// One line that compares the modules together with the original.
-std::string verdict(const Evaluation& evaluation) {
-  if (evaluation.task == Task::regression) {
-    return fmt::format("Mean absolute error on {} samples: original {:.6f}, modules together {:.6f} ({:+.2f} %)\n",
-                       human_count(evaluation.samples), evaluation.original, evaluation.combined,
-                       100 * (evaluation.combined / evaluation.original - 1));
-  }
-  if (!std::isfinite(evaluation.combined)) return "";
-  return fmt::format("Accuracy on {} samples: original {}, modules together {} ({:+.2f} points)\n",
-                     human_count(evaluation.samples), human_percent(evaluation.original),
-                     human_percent(evaluation.combined), 100 * (evaluation.combined - evaluation.original));
-}
-
-std::string score_header(Task task) {
-  return task == Task::classification ? "accuracy (own vs others)" : "mean absolute error";
-}
 
 std::string seconds_line(const std::vector<std::pair<std::string, double>>& seconds) {
   std::vector<std::string> parts;
@@ -145,28 +125,22 @@ std::string shortened(const std::string& text, size_t width) {
 
 std::string to_table(const Decomposition& d) {
   Table table({"module", "parameters", "size", "compression", score_header(d.task)});
-  for (const ModuleResult& module : d.modules) {
-    table.add({module.file, human_count(module.parameters), human_bytes(module.bytes), human_ratio(module.compression),
-               score(module.score, d.task)});
-  }
+  std::vector<double> scores;
+  for (size_t i = 0; i < d.modules.size(); ++i)
+    scores.push_back(d.evaluation.score(i));
+  const std::string note = add_rows(table, scores, ranking_of(d.task), [&](size_t i) -> std::vector<std::string> {
+    const ModuleResult& module = d.modules[i];
+    return {module.file, human_count(module.parameters), human_bytes(module.bytes), human_ratio(module.compression),
+            score_text(scores[i], d.task)};
+  });
   std::string text =
       fmt::format("{}: {} parameters, {} outputs ({}), scored on {} samples\n\n", d.model.file,
                   human_count(d.parameters), d.outputs, to_string(d.kind), human_count(d.scored_samples));
-  text += table.text() + "\n" + verdict(d.evaluation);
+  text += table.text() + note + "\n" + verdict(d.evaluation);
   if (d.own_targets) text += "No target was given: the model's own outputs stand for the truth.\n";
   text += fmt::format("Mean compression {}, mean overlap of modules {}\n", human_ratio(d.mean_compression),
                       human_percent(d.mean_overlap));
   return text + seconds_line(d.seconds);
-}
-
-std::string to_table(const Decomposition& d, const Evaluation& evaluation) {
-  Table table({"module", "parameters", "compression", score_header(evaluation.task)});
-  for (size_t i = 0; i < d.modules.size(); ++i) {
-    const ModuleResult& module = d.modules[i];
-    table.add({module.file, human_count(module.parameters), human_ratio(module.compression),
-               score(evaluation.modules[i], evaluation.task)});
-  }
-  return table.text() + "\n" + verdict(evaluation);
 }
 
 }  // namespace incite

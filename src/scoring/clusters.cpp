@@ -113,6 +113,26 @@ std::vector<Cluster> cluster_units(const Program& program, const UnitMap& map, c
   return clusters;
 }
 
+std::vector<double> weight_magnitudes(const Program& program, const UnitMap& map,
+                                      const std::vector<Cluster>& clusters) {
+  std::vector<double> of_units(map.units.size(), 0);
+  for (const Layer& layer : map.layers) {
+    const Incoming read = incoming(program, map, layer);
+    const at::Tensor sums = read.rows.abs().sum(1, false, at::kDouble);
+    for (size_t row = 0; row < read.units.size(); ++row) {
+      if (read.units[row] != no_unit) of_units[static_cast<size_t>(read.units[row])] += sums.data_ptr<double>()[row];
+    }
+  }
+  std::vector<double> magnitudes;
+  for (const Cluster& cluster : clusters) {
+    double sum = 0;
+    for (const int32_t unit : cluster.units)
+      sum += of_units[static_cast<size_t>(unit)];
+    magnitudes.push_back(sum);
+  }
+  return magnitudes;
+}
+
 std::vector<int64_t> unit_clusters(const UnitMap& map, const std::vector<Cluster>& clusters) {
   std::vector<int64_t> of_units(map.units.size(), -1);
   for (size_t c = 0; c < clusters.size(); ++c) {

@@ -357,23 +357,20 @@ class Scorer {
   int64_t done_in_round_ = 0;
 };
 
-/// Scores that say nothing of the clusters.
-Contributions random_scores(const Program& program, size_t groups, const std::vector<Cluster>& clusters,
-                            const Dataset& data, const ScoringParams& params) {
+/// Contributions for which no mutant is run, all 0.
+ScoringState unscored(const Program& program, size_t groups, const std::vector<Cluster>& clusters,
+                      const Dataset& data) {
   const at::NoGradGuard no_grad;
   const int64_t outputs = Executor(program)(data.batch(0, 1, program.device)).size(1);
   ScoringState state;
   state.order = at::arange(data.size(), at::kLong);
   state.sizes = at::full({1}, data.size(), at::kLong);
   state.taken = at::zeros({1}, at::kLong);
-  state.sums = at::empty({1, static_cast<int64_t>(clusters.size()), outputs}, at::kDouble);
+  state.sums = at::zeros({1, static_cast<int64_t>(clusters.size()), outputs}, at::kDouble);
   state.blocks = at::zeros({1, block_count, static_cast<int64_t>(clusters.size()), 0}, at::kDouble);
   state.samples = at::zeros({static_cast<int64_t>(groups), 1}, at::kLong);
   state.agreement = at::ones({static_cast<int64_t>(groups)}, at::kDouble);
-  Random random(params.seed);
-  for (int64_t i = 0; i < state.sums.numel(); ++i)
-    state.sums.data_ptr<double>()[i] = random.uniform();
-  return contributions_of(clusters, state);
+  return state;
 }
 
 }  // namespace
@@ -388,6 +385,8 @@ const char* to_string(Metric metric) {
       return "absolute";
     case Metric::random:
       return "random";
+    case Metric::magnitude:
+      return "magnitude";
   }
   throw std::logic_error("a metric without a name");
 }
@@ -410,7 +409,17 @@ Contributions contributions_of(const std::vector<Cluster>& clusters, const Scori
 Contributions score(const Program& program, const UnitMap& map, const std::vector<Cluster>& clusters, OutputKind kind,
                     const Dataset& data, const at::Tensor& order, const ScoringParams& params,
                     const Progress& progress) {
-  if (params.metric == Metric::random) return random_scores(program, map.groups.size(), clusters, data, params);
+  if (params.metric == Metric::random || params.metric == Metric::magnitude) {
+    ScoringState state = unscored(program, map.groups.size(), clusters, data);
+    if (params.metric == Metric::random) {
+      Random random(params.seed);
+      for (int64_t i = 0; i < state.sums.numel(); ++i)
+        state.sums.data_ptr<double>()[i] = random.uniform();
+    } else {
+      state.sums.add_(at::tensor(weight_magnitudes(program, map, clusters), at::kDouble).view({1, -1, 1}));
+    }
+    return contributions_of(clusters, state);
+  }
   return Scorer(program, map, clusters, kind, params).run(data, order, progress);
 }
 

@@ -9,9 +9,9 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <string_view>
 
 #include "incite/base/error.hpp"
+#include "incite/program/cost.hpp"
 
 namespace incite {
 namespace {
@@ -32,11 +32,6 @@ bool holds_tensors(const c10::Type& type) {
   if (type.kind() == c10::TypeKind::TensorType) return true;
   const auto inside = type.containedTypes();
   return std::any_of(inside.begin(), inside.end(), [](const c10::TypePtr& each) { return holds_tensors(*each); });
-}
-
-bool is_convolution(std::string_view op) {
-  return op == "aten::conv1d" || op == "aten::conv2d" || op == "aten::conv3d" || op == "aten::_convolution" ||
-         op == "aten::convolution" || op == "aten::_convolution_mode";
 }
 
 class Planner {
@@ -545,15 +540,9 @@ class Planner {
     }
   }
 
-  /// What a node multiplies and adds for one sample, run whole.
+  /// Of a node for one sample, run whole.
   double multiply_adds(NodeId id) const {
-    const Node& node = program_.node(id);
-    const auto made = static_cast<double>(whole_bytes(node.outputs[0]) / 4);
-    const bool product = node.op == "aten::matmul" || node.op == "aten::bmm" || node.op == "aten::mm";
-    if (product) return made * static_cast<double>(sizes(node.inputs[0]).back());
-    if (node.op != "aten::linear" && !is_convolution(node.op)) return 0;
-    const std::vector<int64_t>& weight = sizes(node.inputs[1]);
-    return made * static_cast<double>(product_of(weight, 1, weight.size()));
+    return incite::multiply_adds(program_, id, [this](ValueId v) -> const std::vector<int64_t>& { return sizes(v); });
   }
 
   double multiply_adds(const Step& step) const {

@@ -35,6 +35,16 @@ void fill_empty_spans(const UnitMap& map, const std::vector<Cluster>& clusters, 
 
 }  // namespace
 
+const char* to_string(Allocation allocation) {
+  switch (allocation) {
+    case Allocation::global:
+      return "global";
+    case Allocation::uniform:
+      return "uniform";
+  }
+  throw std::logic_error("an allocation without a name");
+}
+
 at::Tensor best_clusters(const at::Tensor& scores, double keep) {
   // 1e-9: 0.07 * 100 is a little more than 7 in binary, and 7 is meant.
   const auto count = static_cast<int64_t>(std::ceil(keep * static_cast<double>(scores.size(-2)) - 1e-9));

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "incite/base/error.hpp"
 #include "incite/base/random.hpp"
+#include "least_squares.hpp"
 
 namespace incite {
 namespace {
@@ -45,37 +47,20 @@ bool find_walk(const Program& program, const Node& node, Walk& walk) {
   return true;
 }
 
-/// Sums over rows x (what a layer reads) and z (what it should give): float64.
-struct Moments {
-  at::Tensor gram;     // [features, features]: x xᵀ
-  at::Tensor cross;    // [features, channels]: x zᵀ
-  at::Tensor squares;  // [channels]: z²
-  at::Tensor sums;     // [channels]: z
-  int64_t rows = 0;
-
-  void add(const at::Tensor& x, const at::Tensor& z) {
-    const at::Tensor inputs = x.to(at::kDouble);
-    const at::Tensor targets = z.to(at::kDouble);
-    if (rows == 0) {
-      gram = at::zeros({inputs.size(1), inputs.size(1)}, inputs.options());
-      cross = at::zeros({inputs.size(1), targets.size(1)}, inputs.options());
-      squares = at::zeros({targets.size(1)}, inputs.options());
-      sums = at::zeros({targets.size(1)}, inputs.options());
-    }
-    gram.addmm_(inputs.t(), inputs);
-    cross.addmm_(inputs.t(), targets);
-    squares.add_(targets.square().sum(0));
-    sums.add_(targets.sum(0));
-    rows += inputs.size(0);
-  }
-
-  /// Mean square error of weights [features, channels], over the targets' variance.
-  double error(const at::Tensor& weights) const {
-    const at::Tensor square = (weights * gram.matmul(weights)).sum(0) - 2 * (weights * cross).sum(0) + squares;
-    const at::Tensor variance = squares - sums.square() / static_cast<double>(rows);
-    return square.clamp_min(0).sum().item<double>() / std::max(variance.sum().item<double>(), 1e-30);
-  }
+/// How far a program has been run on each chunk of the samples, so that the next layer goes on from there.
+struct Front {
+  NodeId node = 0;
+  std::vector<Environment> saved;  // by chunk; empty: nothing, runs start from the data
 };
+
+int64_t live_bytes(const Program& program, const Environment& environment) {
+  int64_t bytes = 0;
+  for (size_t i = 0; i < environment.size(); ++i) {
+    const bool made = program.values[i].kind == Value::Kind::computed;
+    if (made && environment[i].isTensor()) bytes += static_cast<int64_t>(environment[i].toTensor().nbytes());
+  }
+  return bytes;
+}
 
 class Repairer {
  public:
@@ -89,9 +74,7 @@ class Repairer {
         params_(params),
         module_(module),
         original_(program),
-        at_once_(batch_size(program,
-                            data.batch(samples.narrow(0, 0, std::min<int64_t>(1, samples.size(0))), program.device),
-                            most_at_once)) {}
+        chunks_(chunks()) {}
 
   std::vector<LayerRepair> run() {
     const at::NoGradGuard no_grad;
@@ -106,6 +89,30 @@ class Repairer {
   }
 
  private:
+  struct Fit {
+    Moments train, validation;
+  };
+
+  /// Samples that are run together.
+  struct Chunk {
+    int64_t first, count;
+    bool validates;  // its rows choose the ridge
+  };
+
+  /// The first samples, in chunks of their own, are those that validate.
+  std::vector<Chunk> chunks() const {
+    const int64_t samples = samples_.size(0);
+    const int64_t size = batch_size(
+        program_, data_.batch(samples_.narrow(0, 0, std::min<int64_t>(1, samples)), program_.device), most_at_once);
+    const int64_t validating = static_cast<int64_t>(params_.validation * static_cast<double>(samples));
+    std::vector<Chunk> chunks;
+    for (int64_t first = 0; first < samples; first += chunks.back().count) {
+      const int64_t end = first < validating ? validating : samples;
+      chunks.push_back({first, std::min(size, end - first), first < validating});
+    }
+    return chunks;
+  }
+
   /// Layers, in order, whose input is not what it is in the original.
   std::vector<int32_t> touched_layers() const {
     std::vector<bool> touched(program_.values.size(), false);
@@ -141,17 +148,22 @@ class Repairer {
     const bool convolution = find_walk(module_, node, walk);
     if (!convolution && node.op != "aten::linear") return false;
     if (!program_.is_parameter(layer.weight) || shares_weights(layer)) return false;
-    const Moments moments = collect(layer, convolution ? &walk : nullptr);
+    const bool has_bias = layer.bias >= 0;
+    if (params_.method == RepairMethod::mean && !has_bias) return false;
+    const Fit fit = collect(layer, convolution ? &walk : nullptr);
+    Moments all = fit.train;
+    all.add(fit.validation);
     c10::IValue& weight_slot = module_.values[static_cast<size_t>(layer.weight)].content;
     const at::Tensor weight = weight_slot.toTensor();
     at::Tensor start = weight.flatten(1).to(at::kDouble);
-    const bool has_bias = layer.bias >= 0;
     if (has_bias)
       start = at::cat({start, module_.value(layer.bias).content.toTensor().to(at::kDouble).unsqueeze(1)}, 1);
     start = start.t();
-    const at::Tensor solved = solve(moments, start, has_bias);
-    repaired.before = moments.error(start);
-    repaired.after = moments.error(solved);
+    const at::Tensor solved =
+        params_.method == RepairMethod::mean ? with_means(all, start) : best_ridge(fit, all, start, has_bias);
+    if (!solved.defined()) return false;
+    repaired.before = all.error(start);
+    repaired.after = all.error(solved);
     if (!(repaired.after < repaired.before)) return false;
     const int64_t features = solved.size(0) - (has_bias ? 1 : 0);
     weight_slot = solved.narrow(0, 0, features).t().reshape(weight.sizes()).to(weight.options()).contiguous();
@@ -162,45 +174,86 @@ class Repairer {
     return true;
   }
 
-  /// argmin of |x w - z|² + ridge |w - start|²; the bias is not held back.
-  at::Tensor solve(const Moments& moments, const at::Tensor& start, bool has_bias) const {
-    const int64_t features = start.size(0) - (has_bias ? 1 : 0);
-    at::Tensor ridge = at::full({start.size(0)}, params_.ridge, start.options());
-    ridge.mul_(moments.gram.diagonal().narrow(0, 0, features).mean().clamp_min(1e-30));
-    if (has_bias) ridge[features] = 1e-12 * static_cast<double>(moments.rows);
-    const at::Tensor system = moments.gram + ridge.diag();
-    return start + at::linalg_solve(system, moments.cross - moments.gram.matmul(start));
+  /// The weights as they are, with the biases that bring each channel's mean to the original's.
+  static at::Tensor with_means(const Moments& moments, const at::Tensor& start) {
+    at::Tensor solved = start.clone();
+    const at::Tensor ones = moments.gram[moments.gram.size(0) - 1];  // sums of what the layer reads
+    solved[solved.size(0) - 1].add_((moments.sums - ones.unsqueeze(0).matmul(start).squeeze(0)) /
+                                    static_cast<double>(moments.rows));
+    return solved;
   }
 
-  Moments collect(const Layer& layer, const Walk* walk) {
+  /// Fitted to all rows, with the ridge that does best on the validation rows when fitted to the others; undefined
+  /// where none beats the start there.
+  at::Tensor best_ridge(const Fit& fit, const Moments& all, const at::Tensor& start, bool has_bias) const {
+    if (fit.validation.rows == 0) return ridge_least_squares(all, start, params_.ridges.front(), has_bias);
+    double least = fit.validation.error(start);
+    std::optional<double> best;
+    for (const double ridge : params_.ridges) {
+      const at::Tensor solved = ridge_least_squares(fit.train, start, ridge, has_bias);
+      if (!solved.defined()) continue;
+      const double error = fit.validation.error(solved);
+      if (error >= least) continue;
+      least = error;
+      best = ridge;
+    }
+    return best ? ridge_least_squares(all, start, *best, has_bias) : at::Tensor();
+  }
+
+  /// What a layer of the module reads and what the original's gives, over all samples. Both programs go on from where
+  /// the layer before this one has left them, as far as what that takes may be kept.
+  Fit collect(const Layer& layer, const Walk* walk) {
     const Executor module(module_);
     const NodeId cut_node = module_.maker(layer.output);
     const ValueId read = module_.node(cut_node).inputs[0];
-    std::vector<bool> keep(module_.values.size(), false);
-    keep[static_cast<size_t>(read)] = keep[static_cast<size_t>(layer.output)] = true;
     std::vector<int64_t> kept;
     for (size_t channel = 0; channel < layer.units.size(); ++channel) {
       if (keep_[static_cast<size_t>(layer.units[channel])]) kept.push_back(static_cast<int64_t>(channel));
     }
     const at::Tensor channels = at::tensor(kept, at::kLong).to(program_.device);
-    Moments moments;
-    for (int64_t first = 0; first < samples_.size(0); first += at_once_) {
-      const Batch input =
-          data_.batch(samples_.narrow(0, first, std::min(at_once_, samples_.size(0) - first)), program_.device);
-      Environment environment = module.start(input);
-      module.run(environment, 0, cut_node, keep);
-      const at::Tensor x = environment[static_cast<size_t>(read)].toTensor();
-      environment = original_.start(input);
-      original_.run(environment, 0, layer.node + 1, keep);
-      const at::Tensor z =
-          environment[static_cast<size_t>(layer.output)].toTensor().index_select(layer.output_axis, channels);
-      if (walk == nullptr) {
-        add_rows(moments, x.reshape({-1, x.size(-1)}), z.reshape({-1, z.size(-1)}), layer.bias >= 0);
-      } else {
-        add_patches(moments, x, z, *walk, layer.bias >= 0);
+    bool save = false;
+    Fit fit;
+    for (size_t c = 0; c < chunks_.size(); ++c) {
+      Environment cut = run_to(module, cut_front_, c, cut_node);
+      Environment whole = run_to(original_, whole_front_, c, layer.node + 1);
+      add(chunks_[c].validates ? fit.validation : fit.train, cut[static_cast<size_t>(read)].toTensor(),
+          whole[static_cast<size_t>(layer.output)].toTensor().index_select(layer.output_axis, channels), walk,
+          layer.bias >= 0);
+      if (c == 0) {
+        const int64_t bytes = live_bytes(module_, cut) + live_bytes(program_, whole);
+        save = bytes / chunks_[c].count * samples_.size(0) <= params_.memory;
+        if (save) {
+          cut_front_.saved.resize(chunks_.size());
+          whole_front_.saved.resize(chunks_.size());
+        }
       }
+      if (!save) continue;
+      cut_front_.saved[c] = std::move(cut);
+      whole_front_.saved[c] = std::move(whole);
     }
-    return moments;
+    if (save) {
+      cut_front_.node = cut_node;
+      whole_front_.node = layer.node + 1;
+    }
+    return fit;
+  }
+
+  Environment run_to(const Executor& executor, const Front& front, size_t chunk, NodeId node) const {
+    const bool saved = front.node > 0;
+    Environment environment =
+        saved ? executor.resume(front.saved[chunk])
+              : executor.start(
+                    data_.batch(samples_.narrow(0, chunks_[chunk].first, chunks_[chunk].count), program_.device));
+    executor.run(environment, saved ? front.node : 0, node);
+    return environment;
+  }
+
+  void add(Moments& moments, const at::Tensor& x, const at::Tensor& z, const Walk* walk, bool has_bias) {
+    if (walk == nullptr) {
+      add_rows(moments, x.reshape({-1, x.size(-1)}), z.reshape({-1, z.size(-1)}), has_bias);
+    } else {
+      add_patches(moments, x, z, *walk, has_bias);
+    }
   }
 
   void add_rows(Moments& moments, at::Tensor x, const at::Tensor& z, bool has_bias) const {
@@ -208,8 +261,8 @@ class Repairer {
     moments.add(x, z);
   }
 
-  /// Adds some of the positions of a batch, the same share of each, so that all batches together have about
-  /// `most_rows`.
+  /// Adds some of the positions of a batch, the same share of each, so that all batches together have as many as the
+  /// layer is to be fitted to.
   void add_patches(Moments& moments, at::Tensor x, at::Tensor z, const Walk& walk, bool has_bias) {
     if (x.dim() == 3) x = x.unsqueeze(2);
     if (z.dim() == 3) z = z.unsqueeze(2);
@@ -217,7 +270,8 @@ class Repairer {
     const int64_t features = x.size(1) * walk.kernel[0] * walk.kernel[1];
     const int64_t samples_at_once =
         std::max<int64_t>(1, params_.block_bytes / (positions * features * static_cast<int64_t>(sizeof(float))));
-    const double share = static_cast<double>(params_.most_rows) / static_cast<double>(positions * samples_.size(0));
+    const int64_t wanted = std::clamp(params_.rows_per_feature * features, params_.least_rows, params_.most_rows);
+    const double share = static_cast<double>(wanted) / static_cast<double>(positions * samples_.size(0));
     for (int64_t first = 0; first < x.size(0); first += samples_at_once) {
       const int64_t count = std::min(samples_at_once, x.size(0) - first);
       at::Tensor patches = at::im2col(x.narrow(0, first, count), walk.kernel, walk.dilation, walk.padding, walk.stride);
@@ -249,7 +303,8 @@ class Repairer {
   const RepairParams& params_;
   Program& module_;
   const Executor original_;
-  const int64_t at_once_;  // samples
+  const std::vector<Chunk> chunks_;
+  Front cut_front_, whole_front_;
   Random random_{params_.seed};
 };
 
@@ -259,6 +314,8 @@ const char* to_string(RepairMethod method) {
   switch (method) {
     case RepairMethod::none:
       return "none";
+    case RepairMethod::mean:
+      return "mean";
     case RepairMethod::least_squares:
       return "least-squares";
   }

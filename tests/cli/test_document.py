@@ -34,7 +34,8 @@ def test_what_json_prints_is_the_file(decomposed: Decomposed) -> None:
 
 def test_the_fields_are_these(document: dict[str, Any]) -> None:
     assert list(document) == [
-        "schema", "model", "data", "test", "settings", "groups", "scoring", "modules", "evaluation", "timing", "versions",
+        "schema", "model", "data", "test", "settings", "groups", "scoring", "modules", "evaluation", "costs", "timing",
+        "versions",
     ]  # fmt: skip
     assert document["schema"] == 1
 
@@ -83,7 +84,10 @@ def test_the_settings_are_all_options_in_force(document: dict[str, Any]) -> None
         "factors": [0.0],
         "clustering": "kmeans",
         "cluster_size": 0,
-        "keep": 0.6,
+        "keep": None,
+        "target_compression": 5.0,
+        "max_loss": None,
+        "allocation": "global",
         "samples": 0,
         "agreement": 0.99,
         "repair": "least-squares",
@@ -116,7 +120,8 @@ def test_the_modules_are_described(decomposed: Decomposed, document: dict[str, A
     assert [module["output"] for module in document["modules"]] == [0, 1, 2]
     for module in document["modules"]:
         assert list(module) == [
-            "output", "file", "parameters", "bytes", "compression", "slice_difference", "accuracy", "kept",
+            "output", "file", "parameters", "bytes", "compression", "calibration", "slice_difference", "multiply_adds", "accuracy",
+            "precision", "recall", "f1", "auc", "kept",
         ]  # fmt: skip
         file = folder / module["file"]
         assert module["file"] == f"module-{module['output']}.pt"
@@ -138,7 +143,9 @@ def test_a_module_keeps_the_share_asked_for(document: dict[str, Any]) -> None:
 def test_the_evaluation_is_in_the_document(document: dict[str, Any]) -> None:
     evaluation = document["evaluation"]
     assert list(evaluation) == [
-        "samples", "original_accuracy", "combined_accuracy", "accuracy_loss", "mean_overlap", "mean_compression",
+        "samples", "original_accuracy", "combined_accuracy", "accuracy_loss", "agreement_with_original",
+        "original_ece", "combined_ece", "original_classes", "combined_classes", "original_confusion",
+        "combined_confusion", "mean_overlap", "mean_compression", "overlap",
     ]  # fmt: skip
     assert evaluation["samples"] == 45
     assert evaluation["accuracy_loss"] == evaluation["original_accuracy"] - evaluation["combined_accuracy"]
@@ -147,6 +154,27 @@ def test_the_evaluation_is_in_the_document(document: dict[str, Any]) -> None:
     kept = [set(module["kept"]["0"]) for module in modules]
     overlaps = [len(kept[a] & kept[b]) / len(kept[a] | kept[b]) for a, b in ((0, 1), (0, 2), (1, 2))]
     assert evaluation["mean_overlap"] == pytest.approx(sum(overlaps) / 3)
+    found = evaluation["overlap"]
+    assert [found[0][1], found[0][2], found[1][2]] == pytest.approx(overlaps)
+    assert [found[i][i] for i in range(3)] == [1, 1, 1]
+
+
+def test_the_costs_are_counted(decomposed: Decomposed, document: dict[str, Any]) -> None:
+    # Two linear layers, 6 inputs, 8 units, 3 outputs; a module keeps some of the units and has 2 outputs.
+    for module in document["modules"]:
+        units = len(module["kept"]["0"])
+        assert module["multiply_adds"] == 6 * units + units * 2
+    assert document["costs"] == {
+        "original": {
+            "parameters": document["model"]["parameters"],
+            "bytes": (decomposed[0].folder / "model.pt").stat().st_size,
+            "multiply_adds": 6 * 8 + 8 * 3,
+        },
+        "modules": {
+            name: sum(module[name] for module in document["modules"])
+            for name in ("parameters", "bytes", "multiply_adds")
+        },
+    }
 
 
 def test_timing_and_versions_are_in_the_document(document: dict[str, Any], decomposed: Decomposed) -> None:

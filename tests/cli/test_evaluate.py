@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import networks
 from conftest import DECOMPOSE, Cli, into
@@ -54,22 +55,70 @@ def test_it_agrees_for_regression(good: Cli) -> None:
 def test_its_document(made: Cli) -> None:
     document = evaluate(made)
     decomposition = json.loads((made.folder / "out/decomposition.json").read_text())
-    assert list(document) == ["schema", "model", "data", "modules", "evaluation", "versions"]
+    assert list(document) == ["schema", "model", "data", "modules", "evaluation", "costs", "versions"]
     assert document["schema"] == 1
     assert document["model"] == {"file": "model.pt", "sha256": decomposition["model"]["sha256"]}
     sha256 = hashlib.sha256((made.folder / "test.npz").read_bytes()).hexdigest()
     assert document["data"] == {"file": "test.npz", "sha256": sha256}
-    assert [list(module) for module in document["modules"]] == [
-        ["output", "file", "parameters", "compression", "accuracy"]
-    ] * 3
-    assert list(document["evaluation"]) == ["samples", "original_accuracy", "combined_accuracy", "accuracy_loss"]
+    for module, as_made in zip(document["modules"], decomposition["modules"], strict=True):
+        assert list(module) == [
+            "output", "file", "parameters", "bytes", "compression", "multiply_adds", "accuracy", "precision", "recall",
+            "f1", "auc",
+        ]  # fmt: skip
+        assert module == {name: as_made[name] for name in module}
+    assert list(document["evaluation"]) == [
+        "samples", "original_accuracy", "combined_accuracy", "accuracy_loss", "agreement_with_original",
+        "original_ece", "combined_ece", "original_classes", "combined_classes", "original_confusion",
+        "combined_confusion",
+    ]  # fmt: skip
+    assert document["costs"] == decomposition["costs"]
     assert document["versions"] == decomposition["versions"]
 
 
 def test_its_table(made: Cli) -> None:
     lines = made.done(*EVALUATE).splitlines()
     assert [line.split()[0] for line in lines[2:5]] == ["module-0.pt", "module-1.pt", "module-2.pt"]
-    assert lines[-1].startswith("Accuracy on 45 samples: original ")
+    assert [line.split()[0] for line in lines[8:10]] == ["original", "modules"]
+    assert lines[-3].startswith("Accuracy on 45 samples: original ")
+    assert lines[-2].startswith("Agreement with the original: ")
+    assert lines[-1].startswith("Expected calibration error: original ")
+    assert max(map(len, lines)) <= 100
+
+
+def test_its_measures_are_those_that_python_finds(made: Cli) -> None:
+    found = evaluate(made)
+    data = np.load(made.folder / "test.npz")
+    x, y = torch.from_numpy(data["x"]), data["y"]
+    with torch.no_grad():
+        original = torch.jit.load(made.folder / "model.pt")(x).numpy()
+        outputs = [torch.jit.load(made.folder / f"out/module-{k}.pt")(x).double().numpy() for k in range(3)]
+    odds = np.stack([output[:, 1] - output[:, 0] for output in outputs], 1)
+    together = odds.argmax(1)
+    evaluation = found["evaluation"]
+    assert evaluation["combined_accuracy"] == pytest.approx((together == y).mean())
+    assert evaluation["agreement_with_original"] == pytest.approx((together == original.argmax(1)).mean())
+    counts = np.zeros((3, 3), int)
+    np.add.at(counts, (y, together), 1)
+    assert evaluation["combined_confusion"] == counts.tolist()
+    confidence = (np.exp(odds) / np.exp(odds).sum(1, keepdims=True)).max(1)
+    bins = np.clip(np.ceil(15 * confidence).astype(int) - 1, 0, 14)
+    gaps = [abs(((together == y).astype(float) - confidence)[bins == b].sum()) for b in range(15)]
+    assert evaluation["combined_ece"] == pytest.approx(sum(gaps) / len(y))
+    for k, module in enumerate(found["modules"]):
+        yes, own = odds[:, k] > 0, y == k
+        assert module["precision"] == pytest.approx((yes & own).sum() / yes.sum())
+        assert module["recall"] == pytest.approx((yes & own).sum() / own.sum())
+        pairs = odds[own, k][:, None] - odds[~own, k][None]
+        assert module["auc"] == pytest.approx(((pairs > 0) + (pairs == 0) / 2).mean())
+
+
+def test_latency_is_measured_when_asked_for(made: Cli) -> None:
+    document = evaluate(made, "--latency")
+    entries = [*document["modules"], *document["costs"].values()]
+    assert all(entry["latency_ms"]["batch_1"] > 0 and entry["latency_ms"]["batch_256"] > 0 for entry in entries)
+    together = sum(module["latency_ms"]["batch_1"] for module in document["modules"])
+    assert document["costs"]["modules"]["latency_ms"]["batch_1"] == pytest.approx(together)
+    assert "ms, batch 1  ms, batch 256" in made.done(*EVALUATE, "--latency")
 
 
 def test_quiet_prints_nothing(made: Cli) -> None:
@@ -177,3 +226,98 @@ def test_other_keys(made: Cli) -> None:
     np.savez(made.folder / "test.npz", images=2 * x, labels=y)
     keys = ("--input-key", "images", "--target-key", "labels", "--input-scale", "0.5")
     assert evaluate(made, *keys)["evaluation"] == before["evaluation"]
+
+
+class Composed(torch.nn.Module):
+    """The log-odds of several modules side by side: [N, modules]."""
+
+    def __init__(self, modules: list[torch.jit.ScriptModule]) -> None:
+        super().__init__()
+        self.parts = torch.nn.ModuleList(modules)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        odds = []
+        for part in self.parts:
+            outputs = part(x)
+            odds.append(outputs[:, 1] - outputs[:, 0])
+        return torch.stack(odds, 1)
+
+
+def of_model(cli: Cli, *arguments: Any) -> dict[str, Any]:
+    return json.loads(cli.done("evaluate", *arguments, "--threads", "1", "--json"))
+
+
+def test_a_model_by_itself(made: Cli) -> None:
+    document = of_model(made, "model.pt", "--data", "test.npz")
+    beside = evaluate(made)
+    assert list(document) == ["schema", "model", "data", "evaluation", "costs", "versions"]
+    assert document["model"] == {
+        "file": "model.pt",
+        "sha256": beside["model"]["sha256"],
+        "outputs": 3,
+        "output_kind": "logits",
+        "task": "classification",
+    }
+    assert document["data"] == beside["data"]
+    assert document["costs"] == {"model": beside["costs"]["original"]}
+    assert document["evaluation"] == {
+        "samples": 45,
+        "accuracy": beside["evaluation"]["original_accuracy"],
+        "ece": beside["evaluation"]["original_ece"],
+        "classes": beside["evaluation"]["original_classes"],
+        "confusion": beside["evaluation"]["original_confusion"],
+    }
+
+
+def test_a_model_composed_of_modules(made: Cli) -> None:
+    modules = [torch.jit.load(made.folder / f"out/module-{k}.pt") for k in range(3)]
+    networks.save(Composed(modules), made.folder / "composed.pt")
+    found = of_model(made, "composed.pt", "--data", "test.npz")
+    expected = evaluate(made)
+    assert found["model"]["output_kind"] == "logits"
+    for name, value in found["evaluation"].items():
+        of_modules = "samples" if name == "samples" else f"combined_{name}"
+        if name == "ece":  # log-odds in float32, not float64
+            assert value == pytest.approx(expected["evaluation"][of_modules], abs=1e-6)
+        else:
+            assert value == expected["evaluation"][of_modules]
+    for name in ("parameters", "multiply_adds"):
+        assert found["costs"]["model"][name] == expected["costs"]["modules"][name]
+
+
+def test_a_regression_by_itself(good: Cli) -> None:
+    x, _ = networks.samples()
+    np.savez(good.folder / "data.npz", images=x, y=x[:, :3])
+    document = of_model(good, "model.pt", "--data", "data.npz", "--input-key", "images", "--input-scale", "2")
+    with torch.no_grad():
+        errors = torch.jit.load(good.folder / "model.pt")(torch.from_numpy(2 * x)).numpy() - x[:, :3]
+    assert document["model"]["task"] == "regression"
+    assert document["evaluation"]["mae"] == pytest.approx(np.abs(errors).mean(), rel=1e-5)
+    for k, output in enumerate(document["evaluation"]["outputs"]):
+        assert list(output) == ["output", "mae", "rmse", "r2"]
+        assert output["rmse"] == pytest.approx(np.sqrt((errors[:, k] ** 2).mean()), rel=1e-5)
+        assert output["r2"] == pytest.approx(1 - (errors[:, k] ** 2).mean() / x[:, k].var(), rel=1e-4)
+
+
+def test_the_table_of_a_model(made: Cli) -> None:
+    lines = made.done("evaluate", "model.pt", "--data", "test.npz", "--latency").splitlines()
+    assert lines[0] == "model.pt: 3 outputs (logits)"
+    assert [line.split()[0] for line in lines[4:7]] == ["0", "1", "2"]
+    assert lines[-1].startswith("Accuracy on 45 samples: ")
+
+
+def test_a_model_that_is_not_there(made: Cli) -> None:
+    made.refused(3, "none.pt: no such file", "evaluate", "none.pt", "--data", "test.npz")
+
+
+def test_options_of_the_other_way(made: Cli) -> None:
+    message = "--model: what is evaluated is a model already; leave it out"
+    made.refused(2, message, "evaluate", "model.pt", "--data", "test.npz", "--model", "model.pt")
+    message = "--task: a folder's modules are evaluated as they were made; leave it out"
+    made.refused(2, message, *EVALUATE, "--task", "regression")
+
+
+def test_a_model_with_one_output_is_no_classifier(made: Cli) -> None:
+    networks.save(networks.mlp(outputs=1), made.folder / "one.pt")
+    message = "one.pt: it has one output; classification needs one for each class, regression is --task regression"
+    made.refused(5, message, "evaluate", "one.pt", "--data", "test.npz")

@@ -62,11 +62,11 @@ def test_a_killed_run_goes_on_and_gives_the_same(rounds: Cli) -> None:
 
 def test_an_interrupted_run_says_how_to_go_on(rounds: Cli) -> None:
     said = stop(rounds, signal.SIGINT, 0)
-    assert said == "error: stopped; no module was written. The scores so far are kept: go on with --resume\n"
+    assert said == "error: stopped; no module was written. What was done so far is kept: go on with --resume\n"
     assert list(snapshot(rounds.folder / "out")) == ["checkpoint.npz"]
     rounds.refused(
         7,
-        "out: holds the scores of a run that was stopped; pass --resume to go on from them, or --force to start anew",
+        "out: holds what a run that was stopped has left; pass --resume to go on from it, or --force to start anew",
         *into("out"),
         *SCORING,
     )
@@ -77,7 +77,7 @@ def test_an_interrupted_run_says_how_to_go_on(rounds: Cli) -> None:
     [
         (("--metric", "flips"), "made with metric probability, now it is flips"),
         (("--seed", "1"), "made with seed 0, now it is 1"),
-        (("--keep", "0.5"), "made with keep 0.6, now it is 0.5"),
+        (("--keep", "0.5"), "made with keep 0.4472135954999579, now it is 0.5"),
     ],
 )
 def test_scores_of_another_run_are_not_gone_on_from(rounds: Cli, arguments: tuple[str, ...], said: str) -> None:

@@ -12,6 +12,7 @@
 #include "incite/slicing/head.hpp"
 #include "incite/slicing/repair.hpp"
 #include "incite/slicing/slice.hpp"
+#include "support/evaluate_programs.hpp"
 #include "support/script.hpp"
 #include "support/strict_device.hpp"
 
@@ -69,10 +70,10 @@ struct Pipeline {
     const at::Tensor order = at::arange(samples, at::kLong);
     scores = score(program, map, clusters, kind, data, order, params).scores;
 
-    TestSet test;
-    test.data = &data;
-    test.samples = order;
-    test.classes = outputs_for(program, data, order).argmax(1);
+    TestSet set;
+    set.data = &data;
+    set.samples = order;
+    set.classes = outputs_for(program, data, order).argmax(1);
     const Selection keep = select(map, clusters, scores, 1, 0.6);
     Program body = slice(program, map, keep);
     difference = check_slice(program, map, keep, body, data.batch(0, 8, device)).difference;
@@ -80,7 +81,7 @@ struct Pipeline {
     const FittableHead place = fittable_head(program, map, Task::classification);
     HeadData fit;
     fit.features = features(body, place, data.batch(0, samples, device));
-    fit.positive = (test.classes == 1).to(device);
+    fit.positive = (set.classes == 1).to(device);
     Head original;
     original.weight = body.value(place.layer.weight).content.toTensor();
     original.bias = body.value(place.layer.bias).content.toTensor();
@@ -91,8 +92,8 @@ struct Pipeline {
       weights.push_back(fit_classification_head(fit, original, 1, how).weight);
     }
     bytes = serialise(body);
-    evaluation =
-        evaluate(program, {{0, &body, false}, {1, &body, false}, {2, &body, false}}, kind, Task::classification, test);
+    evaluation = test::evaluate_programs(program, {{0, &body, false}, {1, &body, false}, {2, &body, false}}, kind,
+                                         Task::classification, set);
   }
 
   /// As if the program had been loaded there: LibTorch's own loader moves parameters to its own devices only.
@@ -141,7 +142,7 @@ TEST(Devices, AnotherDeviceGivesWhatTheCpuGives) {
     EXPECT_TRUE(at::allclose(cpu.weights[i], other.weights[i].to(at::kCPU), 1e-3, 1e-4)) << i;
   }
   EXPECT_EQ(cpu.bytes.size(), other.bytes.size());
-  EXPECT_DOUBLE_EQ(cpu.evaluation.combined, other.evaluation.combined);
+  EXPECT_DOUBLE_EQ(cpu.evaluation.combined.score, other.evaluation.combined.score);
 }
 
 }  // namespace

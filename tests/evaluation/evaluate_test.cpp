@@ -5,12 +5,14 @@
 
 #include <cmath>
 
+#include "support/evaluate_programs.hpp"
 #include "support/expect_error.hpp"
 #include "support/script.hpp"
 
 namespace incite {
 namespace {
 
+using test::evaluate_programs;
 using test::expect_error;
 using test::program_from;
 
@@ -44,7 +46,7 @@ class EvaluateClasses : public testing::Test {
     std::vector<ModuleToTest> modules;
     for (const int64_t output : outputs)
       modules.push_back({output, &modules_[static_cast<size_t>(output)]});
-    return evaluate(original_, modules, OutputKind::logits, Task::classification, test_);
+    return evaluate_programs(original_, modules, OutputKind::logits, Task::classification, test_);
   }
 
   const Program original_ = linear({1, 0, 0, 0, 1, 0, 0, 0, 1}, {0, 0, 0}, 3);
@@ -63,16 +65,16 @@ TEST_F(EvaluateClasses, CombinesModulesByTheLargestLogOdds) {
   const Evaluation found = run({0, 1, 2});
   EXPECT_EQ(found.task, Task::classification);
   EXPECT_EQ(found.samples, 5);
-  EXPECT_DOUBLE_EQ(found.original, 0.6);
-  EXPECT_DOUBLE_EQ(found.combined, 0.8);  // 0, 1, 2, 1, 2: the fourth is wrong
+  EXPECT_DOUBLE_EQ(found.original.score, 0.6);
+  EXPECT_DOUBLE_EQ(found.combined.score, 0.8);  // 0, 1, 2, 1, 2: the fourth is wrong
 }
 
 TEST_F(EvaluateClasses, MeasuresEachModuleInTellingItsClassFromTheOthers) {
   const Evaluation found = run({0, 1, 2});
   ASSERT_EQ(found.modules.size(), 3U);
-  EXPECT_DOUBLE_EQ(found.modules[0], 0.8);  // takes the second for its own
-  EXPECT_DOUBLE_EQ(found.modules[1], 0.6);  // takes the fourth and the fifth for its own
-  EXPECT_DOUBLE_EQ(found.modules[2], 1.0);
+  EXPECT_DOUBLE_EQ(found.score(0), 0.8);  // takes the second for its own
+  EXPECT_DOUBLE_EQ(found.score(1), 0.6);  // takes the fourth and the fifth for its own
+  EXPECT_DOUBLE_EQ(found.score(2), 1.0);
 }
 
 TEST_F(EvaluateClasses, ChoosesAmongTheClassesThatHaveModules) {
@@ -80,8 +82,8 @@ TEST_F(EvaluateClasses, ChoosesAmongTheClassesThatHaveModules) {
   for (const std::vector<int64_t>& outputs : {std::vector<int64_t>{1, 2}, {2, 1}}) {
     const Evaluation found = run(outputs);
     EXPECT_EQ(found.samples, 3);
-    EXPECT_DOUBLE_EQ(found.original, 2.0 / 3);
-    EXPECT_DOUBLE_EQ(found.combined, 1);
+    EXPECT_DOUBLE_EQ(found.original.score, 2.0 / 3);
+    EXPECT_DOUBLE_EQ(found.combined.score, 1);
   }
 }
 
@@ -89,16 +91,18 @@ TEST_F(EvaluateClasses, MeasuresOnTheSamplesOfTheTestSetOnly) {
   test_.samples = at::tensor({4, 0, 3}, at::kLong);
   const Evaluation found = run({0, 1, 2});
   EXPECT_EQ(found.samples, 3);
-  EXPECT_DOUBLE_EQ(found.original, 1.0 / 3);
-  EXPECT_DOUBLE_EQ(found.combined, 2.0 / 3);
-  EXPECT_DOUBLE_EQ(found.modules[1], 1.0 / 3);
+  EXPECT_DOUBLE_EQ(found.original.score, 1.0 / 3);
+  EXPECT_DOUBLE_EQ(found.combined.score, 2.0 / 3);
+  EXPECT_DOUBLE_EQ(found.score(1), 1.0 / 3);
 }
 
 TEST_F(EvaluateClasses, GivesNoCombinedAccuracyOfASingleClassifier) {
   const Evaluation found = run({0});
-  EXPECT_TRUE(std::isnan(found.combined));
+  EXPECT_TRUE(std::isnan(found.agreement));
+  EXPECT_FALSE(found.combined.confusion.defined());
+  EXPECT_TRUE(std::isnan(found.combined.score));
   ASSERT_EQ(found.modules.size(), 1U);
-  EXPECT_DOUBLE_EQ(found.modules[0], 0.8);  // on all samples, of which the second is not its own
+  EXPECT_DOUBLE_EQ(found.score(0), 0.8);  // on all samples, of which the second is not its own
 }
 
 TEST_F(EvaluateClasses, RefusesATestSetWithoutASampleOfAClassThatHasAModule) {
@@ -111,29 +115,78 @@ TEST_F(EvaluateClasses, GoesBatchByBatchAndReportsProgress) {
   // The five samples 220 times over, 1100 in batches of 512.
   test_.samples = at::arange(1100, at::kLong).remainder(5);
   std::vector<int64_t> done;
-  std::vector<ModuleToTest> modules;
-  for (int64_t output = 0; output < 3; ++output)
-    modules.push_back({output, &modules_[static_cast<size_t>(output)]});
-  const Evaluation found =
-      evaluate(original_, modules, OutputKind::logits, Task::classification, test_, [&](const ProgressEvent& event) {
-        EXPECT_EQ(event.stage, "evaluating");
-        EXPECT_EQ(event.total, 1100);
-        EXPECT_EQ(event.unit, "samples");
-        done.push_back(event.done);
-      });
+  const auto progress = [&](const ProgressEvent& event) {
+    EXPECT_EQ(event.stage, "evaluating");
+    EXPECT_EQ(event.total, 1100);
+    EXPECT_EQ(event.unit, "samples");
+    done.push_back(event.done);
+  };
+  const at::Tensor scores = module_scores({1, &modules_[1]}, OutputKind::logits, Task::classification, test_, progress);
   EXPECT_EQ(done, (std::vector<int64_t>{512, 1024, 1100}));
+  EXPECT_TRUE(at::equal(scores, at::tensor({-0.25, 0.75, -0.25, 0.75, 1.75}, at::kDouble).repeat({220}))) << scores;
+  done.clear();
+  outputs_for(original_, data_, test_.samples, progress);
+  EXPECT_EQ(done, (std::vector<int64_t>{512, 1024, 1100}));
+  const Evaluation found = run({0, 1, 2});
   EXPECT_EQ(found.samples, 1100);
-  EXPECT_DOUBLE_EQ(found.original, 0.6);
-  EXPECT_DOUBLE_EQ(found.combined, 0.8);
-  EXPECT_DOUBLE_EQ(found.modules[0], 0.8);
+  EXPECT_DOUBLE_EQ(found.original.score, 0.6);
+  EXPECT_DOUBLE_EQ(found.combined.score, 0.8);
+  EXPECT_DOUBLE_EQ(found.score(0), 0.8);
+}
+
+/// Expects a matrix of whole numbers.
+void expect_counts(const at::Tensor& found, const std::vector<int64_t>& expected) {
+  ASSERT_TRUE(found.defined());
+  EXPECT_TRUE(at::equal(found, at::tensor(expected, at::kLong).view(found.sizes()))) << found;
+}
+
+TEST_F(EvaluateClasses, CountsWhatBecomesOfEachClass) {
+  const Evaluation found = run({0, 1, 2});
+  expect_counts(found.combined.confusion, {1, 1, 0, 0, 1, 0, 0, 0, 2});  // the fourth is taken for class 1
+  expect_counts(found.original.confusion, {1, 1, 0, 0, 1, 0, 0, 1, 1});  // and by the original the fifth as well
+  EXPECT_DOUBLE_EQ(found.agreement, 0.8);                                // on all but the fifth
+}
+
+TEST_F(EvaluateClasses, CountsClassesInTheOrderOfTheModules) {
+  const Evaluation found = run({2, 1});
+  expect_counts(found.combined.confusion, {2, 0, 0, 1});
+  expect_counts(found.original.confusion, {1, 1, 0, 1});
+  EXPECT_DOUBLE_EQ(found.agreement, 2.0 / 3);
+  EXPECT_EQ(found.original.classes[0].support, 2);
+}
+
+TEST_F(EvaluateClasses, MeasuresEachModulesYesAndNo) {
+  const Evaluation found = run({0, 1, 2});
+  // Module 0 says yes to samples 0, 1 and 3, of which 0 and 3 are its own, with log-odds 4.5 and 0.5 against 0.5, -1.5
+  // and -1.5 of the others: of 6 pairs one is a tie.
+  EXPECT_EQ(found.modules[0].support, 2);
+  EXPECT_DOUBLE_EQ(found.modules[0].precision, 2.0 / 3);
+  EXPECT_DOUBLE_EQ(found.modules[0].recall, 1);
+  EXPECT_DOUBLE_EQ(found.modules[0].f1, 0.8);
+  EXPECT_DOUBLE_EQ(found.modules[0].auc, 5.5 / 6);
+  // Module 1 says yes to 1, 3 and 4, of which 1 is its own: 0.75 against -0.25, -0.25, 0.75 and 1.75.
+  EXPECT_DOUBLE_EQ(found.modules[1].precision, 1.0 / 3);
+  EXPECT_DOUBLE_EQ(found.modules[1].f1, 0.5);
+  EXPECT_DOUBLE_EQ(found.modules[1].auc, 2.5 / 4);
+  EXPECT_DOUBLE_EQ(found.modules[2].f1, 1);
+  EXPECT_DOUBLE_EQ(found.modules[2].auc, 1);
+}
+
+TEST_F(EvaluateClasses, MeasuresAModelByItself) {
+  const at::Tensor outputs = outputs_for(original_, data_, test_.samples);
+  const ModelMeasures found = measure(outputs, OutputKind::logits, Task::classification, test_);
+  EXPECT_DOUBLE_EQ(found.score, 0.6);
+  expect_counts(found.confusion, {1, 1, 0, 0, 1, 0, 0, 1, 1});
+  EXPECT_DOUBLE_EQ(found.classes[1].precision, 1.0 / 3);
+  EXPECT_DOUBLE_EQ(found.classes[2].recall, 0.5);
 }
 
 TEST_F(EvaluateClasses, ScalesTheInput) {
   data_.input = data_.input[0].mul(4).to(at::kByte);
   data_.input_scale = 0.25;
   const Evaluation found = run({0, 1, 2});
-  EXPECT_DOUBLE_EQ(found.combined, 0.8);
-  EXPECT_DOUBLE_EQ(found.modules[1], 0.6);
+  EXPECT_DOUBLE_EQ(found.combined.score, 0.8);
+  EXPECT_DOUBLE_EQ(found.score(1), 0.6);
 }
 
 TEST_F(EvaluateClasses, TakesModulesThatKeptAllOutputs) {
@@ -142,12 +195,12 @@ TEST_F(EvaluateClasses, TakesModulesThatKeptAllOutputs) {
   //   (3, 1, 0): 20.1 > 3.7, class 0. (1, 2, 0): 7.4 > 3.7, class 1. (0, 1, 2): 7.4 > 3.7, class 2. (0, 3, 1): class 1.
   const std::vector<ModuleToTest> modules = {
       {0, &original_, /*own_head=*/false}, {1, &original_, false}, {2, &original_, false}};
-  const Evaluation found = evaluate(original_, modules, OutputKind::logits, Task::classification, test_);
-  EXPECT_DOUBLE_EQ(found.original, 0.6);
-  EXPECT_DOUBLE_EQ(found.combined, 0.6);
-  EXPECT_DOUBLE_EQ(found.modules[0], 0.8);  // says no to the fourth
-  EXPECT_DOUBLE_EQ(found.modules[1], 0.6);  // says yes to the fourth and the fifth
-  EXPECT_DOUBLE_EQ(found.modules[2], 0.8);  // says no to the fifth
+  const Evaluation found = evaluate_programs(original_, modules, OutputKind::logits, Task::classification, test_);
+  EXPECT_DOUBLE_EQ(found.original.score, 0.6);
+  EXPECT_DOUBLE_EQ(found.combined.score, 0.6);
+  EXPECT_DOUBLE_EQ(found.score(0), 0.8);  // says no to the fourth
+  EXPECT_DOUBLE_EQ(found.score(1), 0.6);  // says yes to the fourth and the fifth
+  EXPECT_DOUBLE_EQ(found.score(2), 0.8);  // says no to the fifth
 }
 
 TEST(EvaluateTwoClasses, TakesModulesThatKeptAllOutputs) {
@@ -157,10 +210,11 @@ TEST(EvaluateTwoClasses, TakesModulesThatKeptAllOutputs) {
   data.input = at::tensor({2.0, 1.0, 1.0, 2.0, 0.0, 3.0}, at::kFloat).view({3, 2});
   const TestSet test{&data, at::arange(3, at::kLong), at::tensor({0, 1, 1}, at::kLong), {}};
   const std::vector<ModuleToTest> modules = {{0, &original, /*own_head=*/false}, {1, &original, false}};
-  const Evaluation found = evaluate(original, modules, OutputKind::logits, Task::classification, test);
-  EXPECT_DOUBLE_EQ(found.original, 1);
-  EXPECT_DOUBLE_EQ(found.combined, 1);
-  EXPECT_EQ(found.modules, (std::vector<double>{1, 1}));
+  const Evaluation found = evaluate_programs(original, modules, OutputKind::logits, Task::classification, test);
+  EXPECT_DOUBLE_EQ(found.original.score, 1);
+  EXPECT_DOUBLE_EQ(found.combined.score, 1);
+  EXPECT_EQ(found.score(0), 1);
+  EXPECT_EQ(found.score(1), 1);
 }
 
 TEST(EvaluateProbabilities, CombinesModulesOfDifferentConfidenceByLogOdds) {
@@ -177,9 +231,10 @@ TEST(EvaluateProbabilities, CombinesModulesOfDifferentConfidenceByLogOdds) {
   data.input = at::zeros({4, 2});
   const TestSet test{&data, at::arange(4, at::kLong), at::tensor({1, 1, 1, 0}, at::kLong), {}};
   const Evaluation found =
-      evaluate(original, {{0, &zero}, {1, &one}}, OutputKind::probabilities, Task::classification, test);
-  EXPECT_DOUBLE_EQ(found.combined, 0.75);
-  EXPECT_EQ(found.modules, (std::vector<double>{0.75, 0.25}));
+      evaluate_programs(original, {{0, &zero}, {1, &one}}, OutputKind::probabilities, Task::classification, test);
+  EXPECT_DOUBLE_EQ(found.combined.score, 0.75);
+  EXPECT_EQ(found.score(0), 0.75);
+  EXPECT_EQ(found.score(1), 0.25);
 }
 
 /// Three samples of two outputs; the original gives its input.
@@ -193,7 +248,7 @@ class EvaluateValues : public testing::Test {
   }
 
   Evaluation run(const std::vector<ModuleToTest>& modules) const {
-    return evaluate(original_, modules, OutputKind::logits, Task::regression, test_);
+    return evaluate_programs(original_, modules, OutputKind::logits, Task::regression, test_);
   }
 
   const Program original_ = linear({1, 0, 0, 1}, {0, 0}, 2);
@@ -208,27 +263,46 @@ TEST_F(EvaluateValues, MeasuresMeanAbsoluteErrorsColumnByColumn) {
   EXPECT_EQ(found.task, Task::regression);
   EXPECT_EQ(found.samples, 3);
   // Original, column 0: |0 - 1| + 0 + 0 = 1; column 1: 0 + |3 - 1| + |5 - 9| = 6. Over 6 values.
-  EXPECT_DOUBLE_EQ(found.original, 7.0 / 6);
+  EXPECT_DOUBLE_EQ(found.original.score, 7.0 / 6);
   // Module 0: |2 - 1| + |4 - 2| + |6 - 4| = 5. Module 1: |1.5 - 1| + |3.5 - 1| + |5.5 - 9| = 6.5.
-  ASSERT_EQ(found.modules.size(), 2U);
-  EXPECT_DOUBLE_EQ(found.modules[0], 5.0 / 3);
-  EXPECT_DOUBLE_EQ(found.modules[1], 6.5 / 3);
-  EXPECT_DOUBLE_EQ(found.combined, 11.5 / 6);
+  ASSERT_EQ(found.combined.errors.size(), 2U);
+  EXPECT_DOUBLE_EQ(found.score(0), 5.0 / 3);
+  EXPECT_DOUBLE_EQ(found.score(1), 6.5 / 3);
+  EXPECT_DOUBLE_EQ(found.combined.score, 11.5 / 6);
+}
+
+TEST_F(EvaluateValues, MeasuresSquaredErrorsToo) {
+  const Evaluation found = run({{1, &own_column_}});
+  // Errors of the module 0.5, 2.5, -3.5, their squares 18.75 together; of the original 0, 2, -4, squares 20. The truth,
+  // 1, 1, 9, has a mean of 11/3 and squares about it of 384/9 together.
+  EXPECT_DOUBLE_EQ(found.combined.errors[0].rmse, 2.5);
+  EXPECT_DOUBLE_EQ(found.combined.errors[0].r2, 1 - 18.75 * 9 / 384);
+  EXPECT_DOUBLE_EQ(found.original.errors[0].mae, 2);
+  EXPECT_DOUBLE_EQ(found.original.errors[0].rmse, std::sqrt(20.0 / 3));
+  EXPECT_DOUBLE_EQ(found.original.errors[0].r2, 1 - 20.0 * 9 / 384);
+}
+
+TEST_F(EvaluateValues, MeasuresAModelByItself) {
+  const at::Tensor outputs = outputs_for(original_, data_, test_.samples);
+  const ModelMeasures found = measure(outputs, OutputKind::other, Task::regression, test_);
+  EXPECT_DOUBLE_EQ(found.score, 7.0 / 6);
+  ASSERT_EQ(found.errors.size(), 2U);
+  EXPECT_DOUBLE_EQ(found.errors[1].mae, 2);
 }
 
 TEST_F(EvaluateValues, ComparesWithTheOriginalOnTheSameOutputs) {
   const Evaluation found = run({{1, &own_column_}});
-  EXPECT_DOUBLE_EQ(found.original, 2);  // 6 / 3
-  EXPECT_DOUBLE_EQ(found.combined, 6.5 / 3);
-  EXPECT_EQ(found.modules, std::vector<double>{6.5 / 3});
+  EXPECT_DOUBLE_EQ(found.original.score, 2);  // 6 / 3
+  EXPECT_DOUBLE_EQ(found.combined.score, 6.5 / 3);
+  EXPECT_DOUBLE_EQ(found.score(0), 6.5 / 3);
 }
 
 TEST_F(EvaluateValues, MeasuresOnTheSamplesOfTheTestSetOnly) {
   test_.samples = at::tensor({2}, at::kLong);
   const Evaluation found = run({{1, &own_column_}});
   EXPECT_EQ(found.samples, 1);
-  EXPECT_DOUBLE_EQ(found.original, 4);
-  EXPECT_DOUBLE_EQ(found.combined, 3.5);
+  EXPECT_DOUBLE_EQ(found.original.score, 4);
+  EXPECT_DOUBLE_EQ(found.combined.score, 3.5);
 }
 
 TEST_F(EvaluateValues, GivesOutputsInTheOrderOfTheSamples) {

@@ -1,5 +1,6 @@
 #include "incite/report/json.hpp"
 
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
 #include <torch/version.h>
 
@@ -19,11 +20,45 @@ using test::expect_error;
 using test::TempDir;
 using test::write_file;
 
+at::Tensor square(const std::vector<int64_t>& values) {
+  return at::tensor(values, at::kLong).view({2, 2});
+}
+
+/// Of modules for outputs 0 and 2. Every field differs from its default.
+Evaluation full_evaluation() {
+  Evaluation e;
+  e.samples = 8;
+  e.original.score = 0.875;
+  e.original.classes = {{5, 0.875, 0.5, 0.25, 0.75, 0.625}, {3, 0.875, 1, 0, 0.5, NAN}};
+  e.original.confusion = square({4, 1, 0, 3});
+  e.original.ece = 0.125;
+  e.combined.score = 0.625;
+  e.combined.classes = {{5, 0.625, 0.125, 0.25, 0.375, 0.5}, {3, 0.625, 1, 0.5, 0.25, 0.75}};
+  e.combined.confusion = square({3, 2, 1, 2});
+  e.combined.ece = 0.25;
+  e.modules = {{5, 0.75, 0.5, 0.25, 0.125, 0.875}, {3, 0.5, NAN, 0, 0, NAN}};
+  e.agreement = 0.375;
+  return e;
+}
+
+Evaluation full_regression() {
+  Evaluation e;
+  e.task = Task::regression;
+  e.samples = 8;
+  e.original.score = 0.5;
+  e.original.errors = {{0.25, 0.375, 0.75}, {0.75, 1.5, NAN}};
+  e.combined.score = 0.625;
+  e.combined.errors = {{0.5, 0.75, 0.875}, {0.75, 2.5, -1}};
+  return e;
+}
+
 /// Every field differs from its default.
 Decomposition full_decomposition() {
   Decomposition d;
   d.model = {"net.pt", "aa"};
   d.parameters = 1000;
+  d.bytes = 5000;
+  d.multiply_adds = 1e6;
   d.outputs = 3;
   d.kind = OutputKind::log_probabilities;
   d.data = {"train.npz", "bb"};
@@ -47,9 +82,10 @@ Decomposition full_decomposition() {
                 {"force", true}};
   d.groups = {{{"conv1", "conv2"}, 16, 4, 2, 40, 0.75}};
   d.scoring = {12, 3e9, 64, 6};
-  d.modules = {{0, "module-0.pt", 400, 2000, 2.5, {{"conv1", {0, 3}}, {"fc", {0}}}, 1e-7, 0.75},
-               {2, "module-2.pt", 500, 2500, 2.0, {{"conv1", {}}}, 2e-7, 0.5}};
-  d.evaluation = {Task::classification, 8, 0.875, 0.625, {0.75, 0.5}};
+  d.modules = {{0, "module-0.pt", 400, 2000, 2.5, {{"conv1", {0, 3}}, {"fc", {0}}}, 1e-7, 3e5},
+               {2, "module-2.pt", 500, 2500, 2.0, {{"conv1", {}}}, 2e-7, 4e5}};
+  d.evaluation = full_evaluation();
+  d.overlap = at::tensor({1.0, 0.25, 0.25, 1.0}, at::kDouble).view({2, 2});
   d.mean_overlap = 0.25;
   d.mean_compression = 2.25;
   d.seconds = {{"load", 0.5}, {"total", 1.5}};
@@ -64,8 +100,32 @@ json versions() {
   return {{"incite", version}, {"torch", TORCH_VERSION}};
 }
 
+/// The entry of full_evaluation.
+json evaluation_entry() {
+  return {
+      {"samples", 8},
+      {"original_accuracy", 0.875},
+      {"combined_accuracy", 0.625},
+      {"accuracy_loss", 0.25},
+      {"agreement_with_original", 0.375},
+      {"original_ece", 0.125},
+      {"combined_ece", 0.25},
+      {"original_classes",
+       {{{"output", 0}, {"samples", 5}, {"precision", 0.5}, {"recall", 0.25}, {"f1", 0.75}, {"auc", 0.625}},
+        {{"output", 2}, {"samples", 3}, {"precision", 1.0}, {"recall", 0.0}, {"f1", 0.5}, {"auc", nullptr}}}},
+      {"combined_classes",
+       {{{"output", 0}, {"samples", 5}, {"precision", 0.125}, {"recall", 0.25}, {"f1", 0.375}, {"auc", 0.5}},
+        {{"output", 2}, {"samples", 3}, {"precision", 1.0}, {"recall", 0.5}, {"f1", 0.25}, {"auc", 0.75}}}},
+      {"original_confusion", {{4, 1}, {0, 3}}},
+      {"combined_confusion", {{3, 2}, {1, 2}}},
+  };
+}
+
 // The fields are those of docs/decomposition-json.md.
 TEST(DecompositionDocument, HasEveryFieldThatIsDocumented) {
+  json expected_evaluation = evaluation_entry();
+  expected_evaluation.update(
+      {{"mean_overlap", 0.25}, {"mean_compression", 2.25}, {"overlap", {{1.0, 0.25}, {0.25, 1.0}}}});
   const json expected = {
       {"schema", 1},
       {"model",
@@ -108,7 +168,12 @@ TEST(DecompositionDocument, HasEveryFieldThatIsDocumented) {
          {"bytes", 2000},
          {"compression", 2.5},
          {"slice_difference", 1e-7},
+         {"multiply_adds", 3e5},
          {"accuracy", 0.75},
+         {"precision", 0.5},
+         {"recall", 0.25},
+         {"f1", 0.125},
+         {"auc", 0.875},
          {"kept", {{"conv1", {0, 3}}, {"fc", {0}}}}},
         {{"output", 2},
          {"file", "module-2.pt"},
@@ -116,15 +181,17 @@ TEST(DecompositionDocument, HasEveryFieldThatIsDocumented) {
          {"bytes", 2500},
          {"compression", 2.0},
          {"slice_difference", 2e-7},
+         {"multiply_adds", 4e5},
          {"accuracy", 0.5},
+         {"precision", nullptr},
+         {"recall", 0.0},
+         {"f1", 0.0},
+         {"auc", nullptr},
          {"kept", {{"conv1", json::array()}}}}}},
-      {"evaluation",
-       {{"samples", 8},
-        {"original_accuracy", 0.875},
-        {"combined_accuracy", 0.625},
-        {"accuracy_loss", 0.25},
-        {"mean_overlap", 0.25},
-        {"mean_compression", 2.25}}},
+      {"evaluation", expected_evaluation},
+      {"costs",
+       {{"original", {{"parameters", 1000}, {"bytes", 5000}, {"multiply_adds", 1e6}}},
+        {"modules", {{"parameters", 900}, {"bytes", 4500}, {"multiply_adds", 7e5}}}}},
       {"timing", {{"load", 0.5}, {"total", 1.5}}},
       {"versions", versions()},
   };
@@ -147,34 +214,56 @@ TEST(DecompositionDocument, KeepsTheOrderOfStages) {
 
 TEST(DecompositionDocument, HasTheErrorsOfARegression) {
   Decomposition d = full_decomposition();
-  d.task = d.evaluation.task = Task::regression;
-  d.evaluation.original = 0.5;
-  d.evaluation.combined = 0.625;
+  d.task = Task::regression;
+  d.evaluation = full_regression();
+  d.overlap = at::Tensor();
   const json document = document_of(d);
   EXPECT_EQ(document["model"]["task"], "regression");
-  EXPECT_EQ(document["modules"][0]["mae"], 0.75);
+  EXPECT_EQ(document["modules"][0]["mae"], 0.5);
+  EXPECT_EQ(document["modules"][0]["rmse"], 0.75);
+  EXPECT_EQ(document["modules"][0]["r2"], 0.875);
   EXPECT_FALSE(document["modules"][0].contains("accuracy"));
-  const json expected = {{"samples", 8},          {"original_mae", 0.5},
-                         {"combined_mae", 0.625}, {"mae_gain", 0.25},  // 0.625 / 0.5 - 1
-                         {"mean_overlap", 0.25},  {"mean_compression", 2.25}};
-  EXPECT_EQ(document["evaluation"], expected);
+  const json expected = {{"samples", 8},
+                         {"original_mae", 0.5},
+                         {"combined_mae", 0.625},
+                         {"mae_gain", 0.25},  // 0.625 / 0.5 - 1
+                         {"original_outputs",
+                          {{{"output", 0}, {"mae", 0.25}, {"rmse", 0.375}, {"r2", 0.75}},
+                           {{"output", 2}, {"mae", 0.75}, {"rmse", 1.5}, {"r2", nullptr}}}},
+                         {"mean_overlap", 0.25},
+                         {"mean_compression", 2.25}};
+  EXPECT_EQ(document["evaluation"], expected) << document["evaluation"].dump(2);
 }
 
 TEST(DecompositionDocument, WritesNullForWhatIsNotDefined) {
   Decomposition d = full_decomposition();
-  d.evaluation.combined = NAN;
-  d.modules[1].score = NAN;
-  json document = document_of(d);
-  EXPECT_TRUE(document["evaluation"].at("combined_accuracy").is_null());
-  EXPECT_TRUE(document["evaluation"].at("accuracy_loss").is_null());
-  EXPECT_TRUE(document["modules"][1].at("accuracy").is_null());
-  EXPECT_EQ(document["evaluation"]["original_accuracy"], 0.875);
+  d.evaluation.combined = ModelMeasures();
+  d.evaluation.agreement = NAN;
+  const json document = document_of(d);
+  const json& evaluation = document["evaluation"];
+  for (const char* name : {"combined_accuracy", "accuracy_loss", "agreement_with_original", "combined_ece"})
+    EXPECT_TRUE(evaluation.at(name).is_null()) << name;
+  EXPECT_EQ(evaluation["combined_classes"], json::array());
+  EXPECT_FALSE(evaluation.contains("combined_confusion"));
+  EXPECT_EQ(evaluation["original_accuracy"], 0.875);
 
-  d.task = d.evaluation.task = Task::regression;
-  d.evaluation.original = 0;
+  d.task = Task::regression;
+  d.evaluation = full_regression();
+  d.evaluation.original.score = 0;
   for (const double combined : {0.0, 1.0}) {  // 0 / 0 and 1 / 0
-    d.evaluation.combined = combined;
+    d.evaluation.combined.score = combined;
     EXPECT_TRUE(document_of(d)["evaluation"].at("mae_gain").is_null());
+  }
+}
+
+TEST(DecompositionDocument, LeavesOutMatricesOfMoreThanAHundredModules) {
+  Decomposition d = full_decomposition();
+  for (const int64_t modules : {100, 101}) {
+    d.overlap = at::eye(modules, at::kDouble);
+    d.evaluation.original.confusion = d.evaluation.combined.confusion = at::eye(modules, at::kLong);
+    const json document = document_of(d);
+    for (const char* name : {"overlap", "original_confusion", "combined_confusion"})
+      EXPECT_EQ(document["evaluation"].contains(name), modules == 100) << name;
   }
 }
 
@@ -210,20 +299,118 @@ TEST(DecompositionDocument, IsUtf8WhateverTheFilesAreCalled) {
 }
 
 TEST(EvaluationDocument, HasEveryFieldThatIsDocumented) {
-  const Evaluation evaluation = {Task::classification, 5, 0.5, 0.25, {0.125, NAN}};
-  const json found = json::parse(to_json(full_decomposition(), evaluation, {"other.npz", "dd"}));
+  ModulesEvaluation e;
+  e.decomposition = full_decomposition();
+  e.data = {"other.npz", "dd"};
+  e.evaluation = full_evaluation();
+  e.latency = LatencyResult{{0.5, 8}, {{0.25, 4}, {0.125, 2}}, {0.375, 6}};
+  const json found = json::parse(to_json(e));
   const json expected = {
       {"schema", 1},
       {"model", {{"file", "net.pt"}, {"sha256", "aa"}}},
       {"data", {{"file", "other.npz"}, {"sha256", "dd"}}},
       {"modules",
-       {{{"output", 0}, {"file", "module-0.pt"}, {"parameters", 400}, {"compression", 2.5}, {"accuracy", 0.125}},
-        {{"output", 2}, {"file", "module-2.pt"}, {"parameters", 500}, {"compression", 2.0}, {"accuracy", nullptr}}}},
-      {"evaluation",
-       {{"samples", 5}, {"original_accuracy", 0.5}, {"combined_accuracy", 0.25}, {"accuracy_loss", 0.25}}},
+       {{{"output", 0},
+         {"file", "module-0.pt"},
+         {"parameters", 400},
+         {"bytes", 2000},
+         {"compression", 2.5},
+         {"multiply_adds", 3e5},
+         {"accuracy", 0.75},
+         {"precision", 0.5},
+         {"recall", 0.25},
+         {"f1", 0.125},
+         {"auc", 0.875},
+         {"latency_ms", {{"batch_1", 0.25}, {"batch_256", 4.0}}}},
+        {{"output", 2},
+         {"file", "module-2.pt"},
+         {"parameters", 500},
+         {"bytes", 2500},
+         {"compression", 2.0},
+         {"multiply_adds", 4e5},
+         {"accuracy", 0.5},
+         {"precision", nullptr},
+         {"recall", 0.0},
+         {"f1", 0.0},
+         {"auc", nullptr},
+         {"latency_ms", {{"batch_1", 0.125}, {"batch_256", 2.0}}}}}},
+      {"evaluation", evaluation_entry()},
+      {"costs",
+       {{"original",
+         {{"parameters", 1000},
+          {"bytes", 5000},
+          {"multiply_adds", 1e6},
+          {"latency_ms", {{"batch_1", 0.5}, {"batch_256", 8.0}}}}},
+        {"modules",
+         {{"parameters", 900},
+          {"bytes", 4500},
+          {"multiply_adds", 7e5},
+          {"latency_ms", {{"batch_1", 0.375}, {"batch_256", 6.0}}}}}}},
       {"versions", versions()},
   };
   EXPECT_EQ(found, expected) << found.dump(2);
+}
+
+TEST(EvaluationDocument, HasNoLatencyThatWasNotMeasured) {
+  ModulesEvaluation e;
+  e.decomposition = full_decomposition();
+  e.evaluation = full_evaluation();
+  EXPECT_EQ(to_json(e).find("latency"), std::string::npos);
+}
+
+/// A model by itself, of two classes.
+ModelEvaluation full_model_evaluation() {
+  ModelEvaluation e;
+  e.model = {"composed.pt", "aa"};
+  e.data = {"other.npz", "dd"};
+  e.outputs = 2;
+  e.samples = 8;
+  e.measures = full_evaluation().combined;
+  e.cost = {900, 4500, 7e5};
+  e.latency = Latency{0.375, 6};
+  return e;
+}
+
+TEST(ModelEvaluationDocument, HasEveryFieldThatIsDocumented) {
+  const json found = json::parse(to_json(full_model_evaluation()));
+  const json expected = {
+      {"schema", 1},
+      {"model",
+       {{"file", "composed.pt"},
+        {"sha256", "aa"},
+        {"outputs", 2},
+        {"output_kind", "logits"},
+        {"task", "classification"}}},
+      {"data", {{"file", "other.npz"}, {"sha256", "dd"}}},
+      {"evaluation",
+       {{"samples", 8},
+        {"accuracy", 0.625},
+        {"ece", 0.25},
+        {"classes",
+         {{{"output", 0}, {"samples", 5}, {"precision", 0.125}, {"recall", 0.25}, {"f1", 0.375}, {"auc", 0.5}},
+          {{"output", 1}, {"samples", 3}, {"precision", 1.0}, {"recall", 0.5}, {"f1", 0.25}, {"auc", 0.75}}}},
+        {"confusion", {{3, 2}, {1, 2}}}}},
+      {"costs",
+       {{"model",
+         {{"parameters", 900},
+          {"bytes", 4500},
+          {"multiply_adds", 7e5},
+          {"latency_ms", {{"batch_1", 0.375}, {"batch_256", 6.0}}}}}}},
+      {"versions", versions()},
+  };
+  EXPECT_EQ(found, expected) << found.dump(2);
+}
+
+TEST(ModelEvaluationDocument, HasTheErrorsOfARegression) {
+  ModelEvaluation e = full_model_evaluation();
+  e.task = Task::regression;
+  e.measures = full_regression().combined;
+  const json expected = {{"samples", 8},
+                         {"mae", 0.625},
+                         {"outputs",
+                          {{{"output", 0}, {"mae", 0.5}, {"rmse", 0.75}, {"r2", 0.875}},
+                           {{"output", 1}, {"mae", 0.75}, {"rmse", 2.5}, {"r2", -1.0}}}}};
+  EXPECT_EQ(json::parse(to_json(e)).at("evaluation"), expected);
 }
 
 /// Two layers, the second the head, and a pin of each sort.
@@ -345,7 +532,8 @@ TEST_F(ReadDecomposition, GivesBackWhatEvaluatingNeeds) {
 TEST_F(ReadDecomposition, GivesBackEveryTaskAndKind) {
   Decomposition d = full_decomposition();
   for (const Task task : {Task::classification, Task::regression}) {
-    d.task = d.evaluation.task = task;
+    d.task = task;
+    d.evaluation = task == Task::classification ? full_evaluation() : full_regression();
     EXPECT_EQ(read(to_json(d)).task, task);
   }
   for (const OutputKind kind : {OutputKind::logits, OutputKind::probabilities, OutputKind::log_probabilities,
@@ -364,8 +552,8 @@ TEST_F(ReadDecomposition, TellsWhetherModulesHaveHeadsOfTheirOwn) {
 
 TEST_F(ReadDecomposition, ReadsADocumentWithNulls) {
   Decomposition d = full_decomposition();
-  d.evaluation.combined = NAN;
-  d.modules[0].score = NAN;
+  d.evaluation.combined = ModelMeasures();
+  d.evaluation.modules[0].accuracy = NAN;
   EXPECT_EQ(read(to_json(d)).modules.size(), 2U);
 }
 

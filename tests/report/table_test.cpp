@@ -1,5 +1,6 @@
 #include "incite/report/table.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -116,9 +117,14 @@ Decomposition small_decomposition() {
   d.kind = OutputKind::logits;
   d.scored_samples = 10000;
   d.modules.resize(2);
-  d.modules[0] = {0, "module-0.pt", 9000, 42291, 4.936, {}, 0, 0.9912};
-  d.modules[1] = {1, "module-1.pt", 22213, 1023, 2.0, {}, 0, 1};
-  d.evaluation = {Task::classification, 2000, 0.99, 0.9875, {0.9912, 1}};
+  d.modules[0] = {0, "module-0.pt", 9000, 42291, 4.936, {}, 0};
+  d.modules[1] = {1, "module-1.pt", 22213, 1023, 2.0, {}, 0};
+  d.evaluation.samples = 2000;
+  d.evaluation.original.score = 0.99;
+  d.evaluation.combined.score = 0.9875;
+  d.evaluation.modules.resize(2);
+  d.evaluation.modules[0].accuracy = 0.9912;
+  d.evaluation.modules[1].accuracy = 1;
   d.mean_overlap = 0.25;
   d.mean_compression = 3.468;
   d.seconds = {{"load", 0.26}, {"total", 12}};
@@ -145,9 +151,9 @@ TEST(DecompositionTable, GivesErrorsForRegressionAndSaysWhoseTruthItIs) {
   d.task = d.evaluation.task = Task::regression;
   d.own_targets = true;
   d.modules.resize(1);
-  d.modules[0].score = 0.0125;
-  d.evaluation.original = 0.01;
-  d.evaluation.combined = 0.0125;
+  d.evaluation.original.score = 0.01;
+  d.evaluation.combined.score = 0.0125;
+  d.evaluation.combined.errors = {{0.0125, 0.02, 0.9}};
   EXPECT_EQ(to_table(d),
             "net.pt: 44,426 parameters, 2 outputs (logits), scored on 10,000 samples\n"
             "\n"
@@ -164,19 +170,48 @@ TEST(DecompositionTable, GivesErrorsForRegressionAndSaysWhoseTruthItIs) {
 TEST(DecompositionTable, SaysNothingOfModulesTogetherWhereThereIsOneClassifier) {
   Decomposition d = small_decomposition();
   d.modules.resize(1);
-  d.evaluation.combined = NAN;
+  d.evaluation.combined.score = NAN;
   EXPECT_EQ(to_table(d).find("together"), std::string::npos);
 }
 
-TEST(EvaluationTable, GivesTheScoresOnTheOtherData) {
-  const Evaluation evaluation = {Task::classification, 500, 0.5, 0.625, {0.75, NAN}};
-  EXPECT_EQ(to_table(small_decomposition(), evaluation),
-            "module       parameters  compression  accuracy (own vs others)\n"
-            "-----------  ----------  -----------  ------------------------\n"
-            "module-0.pt       9,000        4.94x                   75.00 %\n"
-            "module-1.pt      22,213        2.00x                         -\n"
-            "\n"
-            "Accuracy on 500 samples: original 50.00 %, modules together 62.50 % (+12.50 points)\n");
+Decomposition large_decomposition(int64_t modules) {
+  Decomposition d = small_decomposition();
+  d.modules.assign(static_cast<size_t>(modules), d.modules[0]);
+  d.evaluation.modules.assign(static_cast<size_t>(modules), ClassMeasures());
+  for (size_t i = 0; i < d.modules.size(); ++i) {
+    d.modules[i].file = fmt::format("module-{}.pt", i);
+    d.evaluation.modules[i].accuracy = static_cast<double>((i * 7) % d.modules.size()) / 1000;  // each once
+  }
+  return d;
+}
+
+TEST(DecompositionTable, ShowsAllOfThirtyModules) {
+  const std::string text = to_table(large_decomposition(30));
+  for (int i = 0; i < 30; ++i)
+    EXPECT_NE(text.find(fmt::format("module-{}.pt ", i)), std::string::npos);
+  EXPECT_EQ(text.find("best"), std::string::npos);
+}
+
+TEST(DecompositionTable, ShowsTheBestAndTheWorstOfMany) {
+  Decomposition d = large_decomposition(1000);
+  // 7 i mod 1000 is 999 for 857, 998 for 714, 997 for 571, 996 for 428, 995 for 285; 0 to 4 for 0, 143, 286, 429, 572.
+  d.evaluation.modules[3].accuracy = NAN;
+  const std::string text = to_table(d);
+  EXPECT_NE(text.find("module-857.pt       9,000  41.3 KiB        4.94x                   99.90 %\n"
+                      "module-714.pt       9,000  41.3 KiB        4.94x                   99.80 %\n"
+                      "module-571.pt       9,000  41.3 KiB        4.94x                   99.70 %\n"
+                      "module-428.pt       9,000  41.3 KiB        4.94x                   99.60 %\n"
+                      "module-285.pt       9,000  41.3 KiB        4.94x                   99.50 %\n"
+                      "...                   ...       ...          ...                       ...\n"
+                      "module-572.pt       9,000  41.3 KiB        4.94x                    0.40 %\n"
+                      "module-429.pt       9,000  41.3 KiB        4.94x                    0.30 %\n"
+                      "module-286.pt       9,000  41.3 KiB        4.94x                    0.20 %\n"
+                      "module-143.pt       9,000  41.3 KiB        4.94x                    0.10 %\n"
+                      "module-0.pt         9,000  41.3 KiB        4.94x                    0.00 %\n"
+                      "The best 5 and the worst 5 of 1,000 by accuracy; --json has all.\n"
+                      "\n"),
+            std::string::npos)
+      << text;
 }
 
 }  // namespace

@@ -93,7 +93,7 @@ TEST(LogisticHead, IsTheOptimumOfTheStatedLoss) {
     for (const double l2 : {1e-5, 1e-2}) {
       data.has_bias = has_bias;
       HeadParams params;
-      params.l2 = l2;
+      params.l2 = {l2};
       EXPECT_LT(largest_gradient(fit(data, params), data, l2), 1e-6) << "bias " << has_bias << ", l2 " << l2;
     }
   }
@@ -104,7 +104,7 @@ TEST(LogisticHead, WeightsBothClassesAlike) {
   // (unweighted it would lean to the others by log 9). With the variance 1 - 0.8² = 0.36 of the feature the loss of
   // weight w is log(1 + exp(-w)) + l2 0.36 w², so 1 / (1 + exp(w)) = 2 l2 0.36 w: for l2 = 0.01, w = 3.62.
   HeadParams params;
-  params.l2 = 0.01;
+  params.l2 = {0.01};
   const Head head = fit(one_feature({1, -1, -1, -1, -1, -1, -1, -1, -1, -1}, {1, 0, 0, 0, 0, 0, 0, 0, 0, 0}), params);
   const double weight = (head.weight[1] - head.weight[0]).item<double>();
   EXPECT_NEAR(head.bias[1].item<double>(), 0, 1e-5);
@@ -561,6 +561,69 @@ TEST(HeadMethod, HasTheNamesOfTheCommandLine) {
   EXPECT_STREQ(to_string(HeadMethod::lbfgs), "lbfgs");
   EXPECT_STREQ(to_string(HeadMethod::adam), "adam");
   EXPECT_STREQ(to_string(HeadMethod::original), "original");
+}
+
+/// Log-odds of three modules for samples of three classes: right, but on different scales.
+at::Tensor odds_of(const at::Tensor& classes, uint64_t seed) {
+  const at::Tensor right = (at::one_hot(classes, 3) * 2 - 1).to(at::kDouble) * 2;
+  const at::Tensor noisy = right + random_normal({classes.size(0), 3}, seed).to(at::kDouble) * 1.5;
+  return noisy * at::tensor({1.0, 8.0, 0.2}, at::kDouble) + at::tensor({0.0, 4.0, 1.0}, at::kDouble);
+}
+
+double combined_accuracy(const at::Tensor& odds, const at::Tensor& classes) {
+  return (odds.argmax(1) == classes).to(at::kDouble).mean().item<double>();
+}
+
+at::Tensor calibrated(const at::Tensor& odds, const std::vector<Calibration>& calibrations) {
+  at::Tensor result = odds.clone();
+  for (int64_t m = 0; m < odds.size(1); ++m) {
+    const Calibration& own = calibrations[static_cast<size_t>(m)];
+    result.select(1, m).mul_(own.scale).add_(own.offset);
+  }
+  return result;
+}
+
+TEST(Calibration, MakesLogOddsOnDifferentScalesComparable) {
+  const at::Tensor classes = at::arange(3000, at::kLong).remainder(3);
+  const at::Tensor odds = odds_of(classes, 5);
+  const std::vector<Calibration> calibrations = calibrate(odds, classes);
+  const at::Tensor others = odds_of(classes, 6);
+  EXPECT_LT(combined_accuracy(others, classes), 0.85);
+  EXPECT_GT(combined_accuracy(calibrated(others, calibrations), classes), 0.93);
+}
+
+TEST(Calibration, LeavesAModulesOwnThresholdWhereItIsRight) {
+  const at::Tensor classes = at::arange(3000, at::kLong).remainder(3);
+  const at::Tensor odds =
+      (at::one_hot(classes, 3) * 2 - 1).to(at::kDouble) * 2 + random_normal({3000, 3}, 5).to(at::kDouble);
+  const at::Tensor own = at::one_hot(classes, 3).to(at::kBool);
+  const auto accuracy = [&](const at::Tensor& scores) {
+    return ((scores > 0) == own).to(at::kDouble).mean().item<double>();
+  };
+  EXPECT_GT(accuracy(calibrated(odds, calibrate(odds, classes))), accuracy(odds) - 0.01);
+}
+
+TEST(Calibration, KeepsTheSignOfAModuleThatSaysTheOpposite) {
+  const at::Tensor classes = at::arange(3000, at::kLong).remainder(3);
+  at::Tensor odds = odds_of(classes, 5);
+  odds.select(1, 2).neg_();
+  for (const Calibration& calibration : calibrate(odds, classes))
+    EXPECT_GT(calibration.scale, 0);
+}
+
+TEST(LogisticHead, TakesThePenaltyThatDoesBestOnTheValidatingRows) {
+  // Forty features of noise for sixty samples: without a penalty the head learns the noise.
+  HeadData data;
+  data.positive = at::arange(460).remainder(2) == 0;
+  data.features = random_normal({460, 40}, 3);
+  data.features.select(1, 0).add_(data.positive.to(at::kFloat) * 2);
+  data.validating = 400;
+  HeadParams weak, strong, both;
+  weak.l2 = {1e-7};
+  strong.l2 = {0.03};
+  both.l2 = {1e-7, 0.03};
+  EXPECT_GT(accuracy(fit(data, strong), data), accuracy(fit(data, weak), data) + 0.02);
+  EXPECT_TRUE(at::allclose(fit(data, both).weight, fit(data, strong).weight, 1e-3, 1e-5));
 }
 
 }  // namespace

@@ -295,6 +295,47 @@ TEST_P(Repair, DoesNotDependOnTheBytesThatItHolds) {
             1e-4 * expected.abs().max().item<double>());
 }
 
+TEST_P(Repair, GivesTheSameHoweverMuchOfItsRunsItKeeps) {
+  const Cut cut(GetParam());
+  Program kept = cut.bare();
+  cut.repair(kept);
+  for (const int64_t memory : {0, 200'000}) {
+    RepairParams params;
+    params.memory = memory;
+    Program module = cut.bare();
+    cut.repair(module, params);
+    for (const Layer& layer : cut.map.layers)
+      EXPECT_TRUE(at::equal(parameter(module, layer.weight), parameter(kept, layer.weight))) << layer.name;
+  }
+}
+
+TEST_P(Repair, OfMeansMovesBiasesAloneAndBringsTheirMeansToTheOriginals) {
+  const Cut cut(GetParam());
+  const Program bare = cut.bare();
+  Program module = bare;
+  RepairParams params;
+  params.method = RepairMethod::mean;
+  const std::vector<LayerRepair> repaired = cut.repair(module, params);
+  for (const Layer& layer : cut.map.layers)
+    EXPECT_TRUE(at::equal(parameter(module, layer.weight), parameter(bare, layer.weight))) << layer.name;
+  const bool biases = GetParam().without_bias.empty();
+  EXPECT_EQ(repaired.empty(), !biases);
+  for (const LayerRepair& done : repaired) {
+    const Layer& layer = cut.map.layers[static_cast<size_t>(done.layer)];
+    EXPECT_LT(done.after, done.before) << layer.name;
+    std::vector<int64_t> kept;
+    for (size_t channel = 0; channel < layer.units.size(); ++channel) {
+      if (cut.keep[static_cast<size_t>(layer.units[channel])]) kept.push_back(static_cast<int64_t>(channel));
+    }
+    const auto mean = [&](const at::Tensor& values) {
+      return values.transpose(0, layer.output_axis).flatten(1).mean(1);
+    };
+    const at::Tensor expected =
+        mean(activation(cut.program, layer, cut.data.input)).index_select(0, at::tensor(kept, at::kLong));
+    EXPECT_TRUE(at::allclose(mean(activation(module, layer, cut.data.input)), expected, 1e-4, 1e-4)) << layer.name;
+  }
+}
+
 TEST_P(Repair, KeepsNearerToTheCutWeightsTheLargerTheRidge) {
   const Cut cut(GetParam());
   const Program bare = cut.bare();
@@ -303,7 +344,7 @@ TEST_P(Repair, KeepsNearerToTheCutWeightsTheLargerTheRidge) {
   for (const double ridge : {1e-5, 1.0, 1e6}) {
     Program module = bare;
     RepairParams params;
-    params.ridge = ridge;
+    params.ridges = {ridge};
     cut.repair(module, params);
     const ValueId weight = cut.layer(name).weight;
     const double moved = mean_square(parameter(module, weight) - parameter(bare, weight));
@@ -318,7 +359,7 @@ TEST(RepairOfConvolutions, DrawsPositionsByTheSeedWhereThereAreTooMany) {
   const auto repaired = [&](uint64_t seed) {
     Program module = cut.bare();
     RepairParams params;
-    params.most_rows = 2000;  // of 600 * 9 in the second convolution
+    params.least_rows = params.most_rows = 2000;  // of 600 * 9 in the second convolution
     params.seed = seed;
     EXPECT_EQ(cut.names_of(cut.repair(module, params)), (Names{"b", "c"}));
     return module;
@@ -369,7 +410,7 @@ TEST_P(RepairOfACopy, LosesNothing) {
   cut.keep = without(cut.map, cut.layer("a"), 3);
   Program module = cut.bare();
   RepairParams params;
-  params.ridge = 1e-10;
+  params.ridges = {1e-10};
   cut.repair(module, params);
   const at::Tensor held_out = samples_of(GetParam(), 200, 77);
   const at::Tensor expected = run(cut.program, held_out);
@@ -403,7 +444,7 @@ TEST(RepairOfAConstantUnit, PutsItIntoTheBiasWhichIsNotHeldBack) {
   cut.keep = without(cut.map, cut.layer("a"), 3);
   Program module = cut.bare();
   RepairParams params;
-  params.ridge = 10;
+  params.ridges = {10};
   cut.repair(module, params);
   const Layer& next = cut.layer("b");
   const at::Tensor expected = parameter(cut.program, next.bias) + 4 * parameter(cut.program, next.weight).select(1, 3);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +29,8 @@ class StagedFiles {
   StagedFiles(const StagedFiles&) = delete;
   StagedFiles& operator=(const StagedFiles&) = delete;
 
+  // write and put may be called from several threads, for different files.
+
   /// Writes one file, to the disk. Throws Error (output) if it does not fit.
   void write(const std::string& name, std::string_view content);
   /// Puts one file in place at once, over any of the same name; it stays there whatever comes.
@@ -43,6 +46,7 @@ class StagedFiles {
 
   std::filesystem::path folder_;
   std::filesystem::path staging_;
+  std::mutex mutex_;  // of what follows
   std::vector<std::filesystem::path> made_folders_;  // innermost first
   std::vector<std::string> names_;
 };

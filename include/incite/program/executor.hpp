@@ -24,6 +24,10 @@ class Executor {
   /// An environment that holds constants and parameters, and the inputs.
   Environment start(const Batch& batch) const;
 
+  /// An environment that holds constants and parameters as they are now, and what a run, perhaps of the same program with
+  /// other parameters, has computed: `saved`.
+  Environment resume(const Environment& saved) const;
+
   /// Runs the nodes from `first` to before `last`. Frees what no later node reads, unless `keep[value]`.
   void run(Environment& environment, NodeId first, NodeId last, const std::vector<bool>& keep = {}) const;
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "incite/decomposition.hpp"
+#include "incite/evaluation_result.hpp"
 #include "incite/inspection.hpp"
 
 namespace incite {
@@ -16,7 +17,10 @@ inline constexpr int schema = 1;
 std::string to_json(const Decomposition& decomposition);
 
 /// The document of an evaluation of a decomposition's modules on other data.
-std::string to_json(const Decomposition& decomposition, const Evaluation& evaluation, const SourceFile& data);
+std::string to_json(const ModulesEvaluation& evaluation);
+
+/// The document of an evaluation of a model by itself.
+std::string to_json(const ModelEvaluation& evaluation);
 
 /// The document of an inspection: docs/inspect-json.md.
 std::string to_json(const Inspection& inspection);

@@ -24,9 +24,8 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-/// What a person reads after decompose and evaluate. For inspect see inspection_table.hpp.
+/// What a person reads after decompose. For the other verbs see evaluation_table.hpp and inspection_table.hpp.
 std::string to_table(const Decomposition& decomposition);
-std::string to_table(const Decomposition& decomposition, const Evaluation& evaluation);
 
 /// A number of bytes, "41.3 KiB".
 std::string human_bytes(int64_t bytes);

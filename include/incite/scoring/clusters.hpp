@@ -29,6 +29,10 @@ struct Cluster {
 /// for a negative cluster_size.
 std::vector<Cluster> cluster_units(const Program& program, const UnitMap& map, const ClusterParams& params);
 
+/// By cluster: the sum of absolute incoming weights and biases (H. Li et al., "Pruning Filters for Efficient ConvNets",
+/// ICLR 2017).
+std::vector<double> weight_magnitudes(const Program& program, const UnitMap& map, const std::vector<Cluster>& clusters);
+
 /// The cluster of each of the map's units, -1 for those in none.
 std::vector<int64_t> unit_clusters(const UnitMap& map, const std::vector<Cluster>& clusters);
 

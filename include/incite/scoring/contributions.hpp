@@ -19,7 +19,8 @@ enum class Metric {
   probability,  ///< |p - p'|, of the outputs' probabilities
   flips,        ///< |onehot(argmax y) - onehot(argmax y')|: the paper's (Algorithm 1)
   absolute,     ///< |y - y'|: the paper's for regression
-  random,       ///< nothing: a seeded random number, the baseline that a metric must beat
+  random,       ///< nothing: a seeded random number, a baseline that a metric must beat
+  magnitude,    ///< nothing: the weights' magnitude (weight_magnitudes), another one
 };
 const char* to_string(Metric metric);
 

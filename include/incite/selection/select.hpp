@@ -2,11 +2,20 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <vector>
 
+#include "incite/program/program.hpp"
 #include "incite/scoring/clusters.hpp"
 
 namespace incite {
+
+/// How what a module may keep is divided among groups.
+enum class Allocation {
+  global,   ///< clusters of all groups compete by contribution per parameter
+  uniform,  ///< the same share of each group's clusters: the paper's
+};
+const char* to_string(Allocation allocation);
 
 /// The best ceil(keep * clusters) of a group's clusters for each output; equal ones in their order. `scores` is
 /// [..., clusters, outputs] float64; the result is bool, of the same shape.
@@ -17,5 +26,52 @@ at::Tensor best_clusters(const at::Tensor& scores, double keep);
 /// is [clusters, outputs] float64 (Contributions::scores). Throws Error (usage) unless 0 < keep <= 1.
 Selection select(const UnitMap& map, const std::vector<Cluster>& clusters, const at::Tensor& scores, int64_t output,
                  double keep);
+
+/// Counts a slice's trained parameters without making it.
+class ParameterCount {
+ public:
+  /// A dimension of a parameter, and how many of its positions belong to some unit.
+  struct Share {
+    size_t parameter, dimension;
+    int64_t positions;
+  };
+  /// What of each parameter's dimensions is left: [parameter][dimension].
+  using Sizes = std::vector<std::vector<int64_t>>;
+
+  /// `head_rows`: how many channels the head of a module has, whatever a selection says of them; 0: all.
+  ParameterCount(const Program& program, const UnitMap& map, int64_t head_rows);
+
+  /// Trained parameters of the module that keeps `keep`.
+  int64_t operator()(const Selection& keep) const;
+
+  /// Of a module that keeps everything.
+  const Sizes& whole() const { return whole_; }
+  static int64_t total(const Sizes& sizes);
+  /// What the units hold together, without what their parameters share with nobody.
+  std::vector<Share> shares(const std::vector<int32_t>& units) const;
+
+ private:
+  Sizes whole_;
+  std::vector<std::vector<Share>> shares_;  // by unit; none for the head's
+};
+
+/// Takes clusters out of a selection: those that are `dead`, but for the last one of a layer.
+void remove_dead(const UnitMap& map, const std::vector<Cluster>& clusters, const std::vector<bool>& dead,
+                 Selection& keep);
+
+/// What compress may remove, and what it must.
+struct CompressParams {
+  int64_t parameters = 0;  ///< most that a module may have
+  Allocation allocation = Allocation::global;
+  double exponent = 2;     ///< global: what a group loses with clusters of contributions C is worth (sum of C)^exponent
+  std::vector<bool> dead;  ///< by cluster: goes whatever the budget; empty: none
+};
+
+/// The largest selection found that makes a module of at most so many parameters, or the smallest there is. `uniform`:
+/// select, with the largest share that does. `global`: clusters go one after another, always the one that is worth
+/// least for each parameter that goes with it. Errors that meet in one layer add up, so that clusters of a group from
+/// which much has gone are worth more: see CompressParams::exponent. Pinned units stay, and one cluster of each layer.
+Selection compress(const ParameterCount& count, const UnitMap& map, const std::vector<Cluster>& clusters,
+                   const at::Tensor& scores, int64_t output, const CompressParams& params);
 
 }  // namespace incite

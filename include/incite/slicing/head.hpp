@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "incite/data/dataset.hpp"
@@ -20,9 +21,11 @@ const char* to_string(HeadMethod method);
 
 struct HeadParams {
   HeadMethod method = HeadMethod::lbfgs;
-  int64_t epochs = 128;         ///< adam: most passes over the samples
-  int64_t iterations = 200;     ///< lbfgs: most iterations
-  double l2 = 1e-5;             ///< lbfgs: penalty on the weights of standardised features
+  int64_t epochs = 128;      ///< adam: most passes over the samples
+  int64_t iterations = 200;  ///< lbfgs: most iterations
+  /// lbfgs: penalties on the weights of standardised features, of which the one that does best on the validating rows
+  /// is taken; where there are none, the first.
+  std::vector<double> l2 = {1e-5, 1e-4, 1e-3, 1e-2};
   double learning_rate = 1e-3;  ///< adam
   int64_t batch = 128;          ///< adam: samples a step
   double validation = 0.1;      ///< adam: share of the samples that choose the epoch
@@ -40,6 +43,7 @@ struct HeadData {
   at::Tensor features;     ///< [samples, features] float32: what the module's body gives
   at::Tensor positive;     ///< classification: [samples] bool, whether a sample is of the module's class
   at::Tensor values;       ///< regression: [samples] float32
+  int64_t validating = 0;  ///< of the samples, the last ones, which lbfgs is not fitted to: they choose the penalty
   bool rectified = false;  ///< regression: the module ends in a relu (see put_head)
   bool has_bias = true;
   OutputKind kind = OutputKind::logits;
@@ -69,6 +73,28 @@ Head fit_classification_head(const HeadData& data, const Head& original, int64_t
 /// that sharpens in stages. Where the module ends in a relu, an output below 0 is right for a value of 0: then the loss
 /// is convex still, and at least the rectified output's deviation.
 Head fit_regression_head(const HeadData& data, const Head& original, int64_t output, const HeadParams& params);
+
+/// A module's log-odds times `scale`, plus `offset`.
+struct Calibration {
+  double scale = 1;
+  double offset = 0;
+};
+
+/// Fits a calibration for each module, all together, so that their log-odds can be compared: `odds` [samples, modules]
+/// float64, `classes` [samples] int64, each the number of a module. Minimises the cross-entropy of the softmax over the
+/// calibrated log-odds (Platt scaling, 1999, of all at once), and, with a tenth of its weight, each module's own
+/// class-balanced cross-entropy, which keeps its threshold where it was: the first does not change when all offsets do.
+/// Convex; L-BFGS. Scales are positive.
+std::vector<Calibration> calibrate(const at::Tensor& odds, const at::Tensor& classes);
+
+/// The state_dict keys of a module's head, by which it is found in a module that was written and read again.
+struct HeadNames {
+  std::string weight;
+  std::string bias;  ///< empty: none
+};
+
+/// Puts a calibration into the weights of a module's head (two rows, as put_head leaves it).
+void apply_calibration(const HeadNames& head, const Calibration& calibration, OutputKind kind, Program& module);
 
 /// Puts a fitted head in the place of the module's. Relus after it are taken out, since fitted logits may be negative;
 /// for regression one is put at the end instead, so that no value is negative where the original's can't be.

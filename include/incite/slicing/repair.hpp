@@ -10,13 +10,24 @@
 
 namespace incite {
 
-enum class RepairMethod { none, least_squares };
+enum class RepairMethod {
+  none,           ///< the weights that stay are the original's
+  mean,           ///< biases alone: each pre-activation's mean becomes the original's
+  least_squares,  ///< weights and biases
+};
 const char* to_string(RepairMethod method);
 
 struct RepairParams {
-  double ridge = 1e-5;             ///< weight of staying near the cut weights, relative to the mean square of an input
-  int64_t most_rows = 200'000;     ///< samples, or positions of a convolution, that a layer is fitted to
+  RepairMethod method = RepairMethod::least_squares;  ///< mean or least_squares
+  /// Weights of staying near the cut weights, relative to the mean square of an input; each layer takes the one with
+  /// the least error on a part of the samples that it was not fitted to.
+  std::vector<double> ridges = {1e-5, 1e-4, 1e-3, 1e-2};
+  double validation = 0.2;         ///< share of the samples that chooses the ridge
+  int64_t rows_per_feature = 20;   ///< samples, or positions of a convolution, that a layer is fitted to, ...
+  int64_t least_rows = 20'000;     ///< ... at least this many, ...
+  int64_t most_rows = 200'000;     ///< ... and at most this many, where there are as many
   int64_t block_bytes = 64 << 20;  ///< patches held at a time
+  int64_t memory = 1 << 30;        ///< bytes of activations kept between layers; more are computed anew
   bool head = false;               ///< the head too: where the module keeps the original's
   uint64_t seed = 0;
 };

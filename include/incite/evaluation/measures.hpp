@@ -1,0 +1,75 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "incite/units/output_kind.hpp"
+
+namespace incite {
+
+// Measures of what classifiers and regressions say, from their outputs alone. Shares are 0 to 1. What is not defined is
+// NaN.
+
+inline constexpr double undefined = std::numeric_limits<double>::quiet_NaN();
+
+/// Of a classifier in telling one class from the others, from the counts of true and false positives and negatives (T.
+/// Fawcett, "An introduction to ROC analysis", Pattern Recognition Letters 27, 2006, figure 1).
+struct ClassMeasures {
+  int64_t support = 0;           ///< samples of the class
+  double accuracy = undefined;   ///< (TP + TN) / all
+  double precision = undefined;  ///< TP / (TP + FP); NaN where it never says yes
+  double recall = undefined;     ///< TP / (TP + FN); NaN where the class has no sample
+  double f1 = undefined;         ///< 2 TP / (2 TP + FP + FN), the harmonic mean of the two
+  double auc = undefined;        ///< see roc_auc
+};
+
+/// Of a regression's one output, in the unit of the target.
+struct ErrorMeasures {
+  double mae = undefined;   ///< mean |found - true|
+  double rmse = undefined;  ///< square root of the mean (found - true)²
+  double r2 = undefined;    ///< 1 - Σ (found - true)² / Σ (true - mean)²; NaN where the target is constant
+};
+
+/// Of a model as a whole.
+struct ModelMeasures {
+  double score = undefined;            ///< classification: accuracy; regression: mean over outputs of their MAE
+  std::vector<ClassMeasures> classes;  ///< classification: each class against the others, as the arg max decides
+  std::vector<ErrorMeasures> errors;   ///< regression: each output
+  at::Tensor confusion;                ///< classification: see confusion_matrix
+  double ece = undefined;              ///< classification: see calibration_error; NaN for outputs of kind `other`
+};
+
+/// The area under the ROC curve: the probability that a sample of the class scores higher than one of the others, a tie
+/// counting half (Fawcett 2006, section 7). By ranks, as the Wilcoxon statistic: time n log n. `scores` [n], `positive`
+/// [n] bool. NaN where all samples are of the class, or none, or a score is NaN.
+double roc_auc(const at::Tensor& scores, const at::Tensor& positive);
+
+/// The expected calibration error: the mean over samples of |accuracy - confidence| of their bin, of `bins` of equal
+/// width, ((b - 1) / bins, b / bins] (C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, equation
+/// 3). `confidence` [n], the probability given to the class decided for; `right` [n] bool. NaN where a confidence is
+/// not finite or there is no sample.
+double calibration_error(const at::Tensor& confidence, const at::Tensor& right, int64_t bins = 15);
+
+/// How many samples of each class were taken for each: [classes, classes] int64, true class by class decided for.
+/// `truth`, `decided` [n] int64, 0 to classes - 1.
+at::Tensor confusion_matrix(const at::Tensor& truth, const at::Tensor& decided, int64_t classes);
+
+/// Of one module that says yes where its log-odds `scores` [n] are above 0. `positive` [n] bool.
+ClassMeasures class_measures(const at::Tensor& scores, const at::Tensor& positive);
+
+/// `found` and `truth` [n].
+ErrorMeasures error_measures(const at::Tensor& found, const at::Tensor& truth);
+
+/// Of a classifier with outputs [n, classes] of a kind. It decides for the largest; confidences are the probabilities
+/// that the outputs mean, made to add up to 1 over the classes but for those of a sigmoid; a class's scores for ROC are
+/// its log-odds. `truth` [n] int64, 0 to classes - 1. Takes time and memory linear in n · classes, but for the sorting
+/// of n scores a class.
+ModelMeasures measure_classifier(const at::Tensor& outputs, OutputKind kind, const at::Tensor& truth);
+
+/// Of a regression: `found` and `truth` [n, outputs].
+ModelMeasures measure_regression(const at::Tensor& found, const at::Tensor& truth);
+
+}  // namespace incite

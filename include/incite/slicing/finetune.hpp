@@ -1,0 +1,53 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "incite/base/progress.hpp"
+#include "incite/data/dataset.hpp"
+#include "incite/program/program.hpp"
+#include "incite/units/output_kind.hpp"
+
+namespace incite {
+
+struct FinetuneParams {
+  int64_t epochs = 0;           ///< most passes over the samples
+  int64_t patience = 3;         ///< epochs without an improvement after which it stops
+  double learning_rate = 2e-3;  ///< of Adam at the start; falls to 0 in half a cosine, ...
+  double decay = 0.2;           ///< ... and by this after an epoch that was no better, which is gone back on
+  int64_t batch = 128;          ///< samples a step
+  double teacher = 0.5;         ///< share of the original's outputs in the loss, the rest is the labels'
+  uint64_t seed = 0;
+  int64_t workers = 1;  ///< modules that are run at a time
+};
+
+/// What modules are fine-tuned to.
+struct FinetuneData {
+  const Dataset* data = nullptr;
+  at::Tensor train;       ///< [n] int64: the samples to learn from
+  at::Tensor validation;  ///< [v] int64: those that choose the epoch
+  at::Tensor classes;     ///< classification: [N] int64, for all samples of the data
+  at::Tensor values;      ///< regression: [N, outputs] float32
+  at::Tensor original;    ///< classification: [n, outputs] float32, the original's probabilities for `train`
+};
+
+/// What fine-tuning did.
+struct FinetuneResult {
+  std::vector<double> losses;  ///< on the validation samples: before, and after each epoch
+  int64_t best = 0;            ///< which of them is kept; 0: none was better than before
+};
+
+/// Trains all parameters of modules with heads of their own, in place, by Adam: one stream of mini-batches, in a seeded
+/// order, for all of them. Buffers (running statistics) stay as they are. The epoch with the least validation loss is
+/// kept, which may be none.
+///
+/// Classification: the cross-entropy of the softmax over all modules' log-odds, against the labels and the original's
+/// probabilities (Hinton et al., 2015), where there is a module for each output; and each module's own class-balanced
+/// cross-entropy. Each module gets the gradient of its own column, so that one after another is run. Regression: the
+/// absolute error over the values' deviation. `outputs` says which output each module is for.
+FinetuneResult finetune(std::vector<Program>& modules, const std::vector<int64_t>& outputs, OutputKind kind, Task task,
+                        const FinetuneData& data, const FinetuneParams& params, const Progress& progress = {});
+
+}  // namespace incite

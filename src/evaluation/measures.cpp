@@ -1,0 +1,159 @@
+#include "incite/evaluation/measures.hpp"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+#include <tuple>
+
+#include "incite/base/error.hpp"
+
+namespace incite {
+namespace {
+
+double ratio(double part, double all) {
+  return all > 0 ? part / all : undefined;
+}
+
+ClassMeasures from_counts(double true_positives, double said, double positives, double all) {
+  const double errors = said + positives - 2 * true_positives;
+  ClassMeasures measures;
+  measures.support = static_cast<int64_t>(positives);
+  measures.accuracy = ratio(all - errors, all);
+  measures.precision = ratio(true_positives, said);
+  measures.recall = ratio(true_positives, positives);
+  measures.f1 = ratio(2 * true_positives, said + positives);
+  return measures;
+}
+
+/// Outputs as logarithms, but for a constant in each row, in double: log_odds reads them alike. Probabilities that
+/// float32 rounds to 0 still rank above none.
+at::Tensor logs_of(const at::Tensor& outputs, OutputKind kind) {
+  const at::Tensor logs = outputs.to(at::kDouble);
+  const bool shares = kind == OutputKind::probabilities || kind == OutputKind::sigmoid;
+  return shares ? logs.clamp_min(1e-38).log() : logs;
+}
+
+/// What a softmax over the classes needs of each row. So it is made one class at a time, without another matrix.
+struct Rows {
+  at::Tensor top;   ///< [n] int64: the class of the largest output
+  at::Tensor own;   ///< [n]: its logarithm
+  at::Tensor sum;   ///< [n]: logarithm of the sum over all classes
+  at::Tensor rest;  ///< [n]: of the sum over all others, which `sum` would round away
+};
+
+Rows rows_of(const at::Tensor& outputs, OutputKind kind) {
+  const int64_t n = outputs.size(0);
+  const int64_t block = std::max<int64_t>((int64_t{1} << 20) / outputs.size(1), 1);
+  std::vector<at::Tensor> own, sum, rest;
+  Rows rows;
+  rows.top = outputs.argmax(1);
+  for (int64_t first = 0; first < n; first += block) {
+    const int64_t count = std::min(block, n - first);
+    const at::Tensor logs = logs_of(outputs.narrow(0, first, count), kind);
+    const at::Tensor top = rows.top.narrow(0, first, count).unsqueeze(1);
+    own.push_back(logs.gather(1, top).squeeze(1));
+    sum.push_back(logs.logsumexp(1));
+    rest.push_back(logs.scatter(1, top, -std::numeric_limits<double>::infinity()).logsumexp(1));
+  }
+  rows.own = at::cat(own);
+  rows.sum = at::cat(sum);
+  rows.rest = at::cat(rest);
+  return rows;
+}
+
+/// The log-odds of one class against the others, [n].
+at::Tensor log_odds_of(const at::Tensor& outputs, OutputKind kind, const Rows& rows, int64_t k) {
+  const at::Tensor own = logs_of(outputs.select(1, k), kind);
+  if (kind == OutputKind::sigmoid) return own - (-own.exp()).clamp_min(-1.0 + 1e-16).log1p();
+  // Only the largest can be above a half, where 1 - p loses digits.
+  const at::Tensor log_share = own - rows.sum;
+  const at::Tensor others = at::where(rows.top == k, rows.rest, rows.sum + (-log_share.exp()).log1p());
+  return own - others;
+}
+
+at::Tensor confidence_of(const Rows& rows, OutputKind kind) {
+  return kind == OutputKind::sigmoid ? rows.own.exp() : (rows.own - rows.sum).exp();
+}
+
+}  // namespace
+
+double roc_auc(const at::Tensor& scores, const at::Tensor& positive) {
+  const int64_t n = scores.size(0);
+  const auto positives = positive.sum().item<int64_t>();
+  if (positives == 0 || positives == n || scores.isnan().any().item<bool>()) return undefined;
+  const auto [sorted, order] = scores.sort();
+  const at::Tensor counts =
+      std::get<2>(at::unique_consecutive(sorted, /*return_inverse=*/false, /*return_counts=*/true));
+  // Ranks from 1; tied samples share the mean of theirs, which is that of the last less half the others.
+  const at::Tensor ranks = counts.cumsum(0).to(at::kDouble) - (counts.to(at::kDouble) - 1) / 2;
+  const at::Tensor own = positive.index_select(0, order).to(at::kDouble);
+  const double sum = (ranks.repeat_interleave(counts) * own).sum().item<double>();
+  const auto yes = static_cast<double>(positives);
+  return (sum - yes * (yes + 1) / 2) / (yes * static_cast<double>(n - positives));
+}
+
+double calibration_error(const at::Tensor& confidence, const at::Tensor& right, int64_t bins) {
+  const at::Tensor given = confidence.to(at::kDouble);
+  if (given.numel() == 0 || !given.isfinite().all().item<bool>()) return undefined;
+  const at::Tensor bin = (given * static_cast<double>(bins)).ceil().to(at::kLong).sub(1).clamp(0, bins - 1);
+  const at::Tensor gaps = at::zeros({bins}, at::kDouble).index_add(0, bin, right.to(at::kDouble) - given);
+  return gaps.abs().sum().item<double>() / static_cast<double>(given.numel());
+}
+
+at::Tensor confusion_matrix(const at::Tensor& truth, const at::Tensor& decided, int64_t classes) {
+  return at::bincount(truth * classes + decided, {}, classes * classes).view({classes, classes});
+}
+
+ClassMeasures class_measures(const at::Tensor& scores, const at::Tensor& positive) {
+  const at::Tensor yes = scores > 0;
+  const auto count = [](const at::Tensor& of) { return of.sum().item<double>(); };
+  ClassMeasures measures =
+      from_counts(count(yes.logical_and(positive)), count(yes), count(positive), static_cast<double>(scores.size(0)));
+  measures.auc = roc_auc(scores, positive);
+  return measures;
+}
+
+ErrorMeasures error_measures(const at::Tensor& found, const at::Tensor& truth) {
+  const at::Tensor expected = truth.to(at::kDouble);
+  const at::Tensor difference = found.to(at::kDouble) - expected;
+  const double squares = difference.square().sum().item<double>();
+  const bool constant = expected.min().equal(expected.max());  // else rounding of the mean would look like a spread
+  const double spread = constant ? 0 : (expected - expected.mean()).square().sum().item<double>();
+  const auto n = static_cast<double>(truth.size(0));
+  return {difference.abs().sum().item<double>() / n, std::sqrt(squares / n), 1 - ratio(squares, spread)};
+}
+
+ModelMeasures measure_classifier(const at::Tensor& outputs, OutputKind kind, const at::Tensor& truth) {
+  INCITE_ASSERT(outputs.size(0) == truth.size(0) && outputs.size(0) > 0);
+  const int64_t classes = outputs.size(1);
+  const Rows rows = rows_of(outputs, kind);
+  const at::Tensor right = rows.top == truth;
+  ModelMeasures measures;
+  measures.score = right.sum().item<double>() / static_cast<double>(truth.size(0));
+  measures.confusion = confusion_matrix(truth, rows.top, classes);
+  if (kind != OutputKind::other) measures.ece = calibration_error(confidence_of(rows, kind), right);
+  const at::Tensor hits = measures.confusion.diagonal().to(at::kDouble).contiguous();
+  const at::Tensor said = measures.confusion.sum(0).to(at::kDouble);
+  const at::Tensor positives = measures.confusion.sum(1).to(at::kDouble);
+  for (int64_t k = 0; k < classes; ++k) {
+    measures.classes.push_back(from_counts(hits[k].item<double>(), said[k].item<double>(), positives[k].item<double>(),
+                                           static_cast<double>(truth.size(0))));
+    measures.classes.back().auc = roc_auc(log_odds_of(outputs, kind, rows, k), truth == k);
+  }
+  return measures;
+}
+
+ModelMeasures measure_regression(const at::Tensor& found, const at::Tensor& truth) {
+  INCITE_ASSERT(found.sizes() == truth.sizes() && found.size(0) > 0);
+  ModelMeasures measures;
+  double sum = 0;
+  for (int64_t k = 0; k < found.size(1); ++k) {
+    measures.errors.push_back(error_measures(found.select(1, k), truth.select(1, k)));
+    sum += measures.errors.back().mae;
+  }
+  measures.score = sum / static_cast<double>(found.size(1));
+  return measures;
+}
+
+}  // namespace incite

@@ -1,0 +1,163 @@
+#include "module_maker.hpp"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "incite/base/error.hpp"
+#include "incite/base/random.hpp"
+#include "incite/program/executor.hpp"
+#include "incite/program/load.hpp"
+#include "incite/slicing/repair.hpp"
+#include "incite/slicing/slice.hpp"
+#include "samples.hpp"
+
+namespace incite {
+namespace {
+
+constexpr int64_t most_repair_samples = 8192;
+
+}  // namespace
+
+Batch ModuleMaker::first_batch() const {
+  return first_samples(*source_.fit.data, source_.program.device);
+}
+
+/// A slice that differs from the masked original is never written.
+Program ModuleMaker::checked_slice(int64_t output, const Selection& keep, double& difference) const {
+  Program body = slice(source_.program, source_.map, keep);
+  difference = check_slice(source_.program, source_.map, keep, body, first_batch()).difference;
+  if (difference <= slice_tolerance) return body;
+  fail(ExitCode::internal,
+       "module {}: the slice differs from the masked original by {:.2g} (at most {:.2g} is allowed), so it is not "
+       "written; please report "
+       "this model",
+       output, difference, slice_tolerance);
+}
+
+Program ModuleMaker::make(int64_t output, const Selection& keep, Program body) const {
+  if (options_.repair != RepairMethod::none) repair_body(body, keep, output);
+  return options_.head == HeadMethod::original ? body : with_new_head(body, keep, output);
+}
+
+at::Tensor ModuleMaker::validation_scores(int64_t output, const Program& module) const {
+  TestSet set = source_.fit;
+  set.samples = source_.validation;
+  return module_scores({output, &module, options_.head != HeadMethod::original}, source_.kind, source_.task, set);
+}
+
+void ModuleMaker::calibrate(const Calibration& calibration, Program& module) const {
+  const Layer& head = source_.map.layers[static_cast<size_t>(source_.map.head)];
+  HeadNames names;
+  names.weight = source_.program.value(head.weight).name;
+  if (head.bias >= 0) names.bias = source_.program.value(head.bias).name;
+  apply_calibration(names, calibration, source_.kind, module);
+}
+
+/// Repairs on samples of the module's class and as many of others, or on any for regression.
+void ModuleMaker::repair_body(Program& body, const Selection& keep, int64_t output) const {
+  at::Tensor samples = source_.train;
+  if (source_.task == Task::classification) {
+    const at::Tensor own = source_.fit.classes.index_select(0, samples) == output;
+    const at::Tensor positives = samples.masked_select(own);
+    const at::Tensor others = samples.masked_select(own.logical_not());
+    const int64_t count = std::min({positives.size(0), others.size(0), most_repair_samples / 2});
+    // One after the other, so that every part of them has as many of both.
+    samples = at::stack({positives.narrow(0, 0, count), others.narrow(0, 0, count)}, 1).flatten();
+  } else {
+    samples = samples.narrow(0, 0, std::min(samples.size(0), most_repair_samples));
+  }
+  RepairParams params;
+  params.method = options_.repair;
+  params.head = options_.head == HeadMethod::original;
+  params.memory = source_.memory;
+  params.seed = derive_seed(options_.seed, fmt::format("repair {}", output));
+  repair(source_.program, source_.map, keep, *source_.fit.data, samples, params, body);
+}
+
+Program ModuleMaker::with_new_head(const Program& body, const Selection& keep, int64_t output) const {
+  const FittableHead place = fittable_head(source_.program, source_.map, source_.task);
+  const Layer& head = place.layer;
+  const at::Device device = source_.program.device;
+  HeadData data;
+  const at::Tensor samples = head_samples(body, data.validating);
+  data.features = head_features(body, place, samples);
+  data.has_bias = head.bias >= 0;
+  data.kind = source_.kind;
+  Head original;
+  original.weight = body.value(head.weight).content.toTensor().flatten(1);
+  if (data.has_bias) original.bias = body.value(head.bias).content.toTensor();
+  HeadParams params;
+  params.method = options_.head;
+  params.epochs = options_.epochs;
+  params.seed = derive_seed(options_.seed, fmt::format("head {}", output));
+  Head fitted;
+  if (source_.task == Task::classification) {
+    data.positive = (source_.fit.classes.index_select(0, samples) == output).to(device);
+    fitted = fit_classification_head(data, original, output, params);
+  } else {
+    data.rectified = !place.relus.empty();
+    data.values = source_.fit.values.index_select(0, samples).select(1, output).contiguous().to(device);
+    fitted = fit_regression_head(data, original, output, params);
+  }
+  // The slice keeps as many of the head's channels as the new one has rows; then their weights are replaced.
+  Selection rows = keep;
+  for (const int32_t unit : head.units)
+    rows[static_cast<size_t>(unit)] = false;
+  rows[static_cast<size_t>(head.units[static_cast<size_t>(output)])] = true;
+  if (fitted.weight.size(0) == 2) {
+    rows[static_cast<size_t>(head.units[output == 0 ? 1 : 0])] = true;
+  }
+  Program module = slice(source_.program, source_.map, rows);
+  for (size_t i = 0; i < module.values.size(); ++i) {  // the rest is the body's, which may be repaired
+    if (module.values[i].kind == Value::Kind::parameter) module.values[i].content = body.values[i].content;
+  }
+  put_head(place, fitted, source_.task, module);
+  return module;
+}
+
+/// Samples to fit the head on, those that choose its penalty last: all, or as many as the memory holds in double
+/// precision. Adam splits off its own.
+at::Tensor ModuleMaker::head_samples(const Program& body, int64_t& validating) const {
+  const Layer& head = source_.map.layers[static_cast<size_t>(source_.map.head)];
+  const int64_t row = body.value(head.weight).content.toTensor().size(1) * 4 * static_cast<int64_t>(sizeof(double));
+  const int64_t most = std::max<int64_t>(source_.memory / row, 1000);
+  const at::Tensor train = source_.train.narrow(0, 0, std::min(most, source_.train.size(0)));
+  if (options_.head == HeadMethod::adam) return at::cat({train, source_.validation});
+  validating = std::min(train.size(0), source_.validation.size(0));
+  return at::cat({train, source_.validation.narrow(0, 0, validating)});
+}
+
+/// What the body gives its head: [samples, features]. The body is run once.
+at::Tensor ModuleMaker::head_features(const Program& body, const FittableHead& head, const at::Tensor& samples) const {
+  const at::NoGradGuard no_grad;
+  const int64_t batch = batch_size(body, first_batch(), 1024);
+  const Executor executor(body);
+  std::vector<bool> keep(body.values.size(), false);
+  const NodeId node = body.maker(head.layer.output);
+  const ValueId read = body.node(node).inputs[0];
+  keep[static_cast<size_t>(read)] = true;
+  std::vector<at::Tensor> features;
+  for (int64_t first = 0; first < samples.size(0); first += batch) {
+    Environment environment = executor.start(source_.fit.data->batch(
+        samples.narrow(0, first, std::min(batch, samples.size(0) - first)), source_.program.device));
+    executor.run(environment, 0, node, keep);
+    features.push_back(head.features(environment[static_cast<size_t>(read)].toTensor()));
+  }
+  return at::cat(features);
+}
+
+/// What was written is read back and compared: it must be loadable, and the same function.
+void ModuleMaker::check_file(const std::filesystem::path& file, const Program& module) const {
+  const at::NoGradGuard no_grad;
+  const Batch batch = first_batch();
+  const Program read = load_program(file, batch);
+  const at::Tensor expected = Executor(module)(batch);
+  const at::Tensor found = Executor(read)(batch);
+  const double scale = std::max(expected.abs().max().item<double>(), 1e-30);
+  if ((found - expected).abs().max().item<double>() <= 1e-5 * scale) return;
+  fail(ExitCode::internal, "{}: read back, it gives other outputs than the module in memory; please report this model",
+       file.string());
+}
+
+}  // namespace incite

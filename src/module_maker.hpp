@@ -1,0 +1,61 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <filesystem>
+
+#include "incite/decompose.hpp"
+#include "incite/evaluation/evaluate.hpp"
+#include "incite/program/program.hpp"
+#include "incite/slicing/head.hpp"
+#include "incite/units/unit_map.hpp"
+
+namespace incite {
+
+/// What the modules of a decomposition are made from.
+struct ModuleSource {
+  const Program& program;
+  const UnitMap& map;
+  OutputKind kind;
+  Task task;
+  const TestSet& fit;     ///< the truth about the data; its samples are those that modules may be fitted to
+  at::Tensor train;       ///< of those samples, the ones that weights are fitted to
+  at::Tensor validation;  ///< and the ones that choices are made by; there may be none
+  int64_t memory;         ///< bytes that making one module may take
+};
+
+/// Makes one module after another, or several at a time: it has no state of its own.
+class ModuleMaker {
+ public:
+  ModuleMaker(const DecomposeOptions& options, const ModuleSource& source) : options_(options), source_(source) {}
+
+  /// The bare slice, compared with the masked original. Throws Error (internal) where they differ.
+  Program checked_slice(int64_t output, const Selection& keep, double& difference) const;
+
+  /// The module: `body`, the bare slice, repaired, and with a head of its own.
+  Program make(int64_t output, const Selection& keep, Program body) const;
+
+  /// What a module says of the validation samples: see module_scores.
+  at::Tensor validation_scores(int64_t output, const Program& module) const;
+
+  /// Puts a calibration into a module's head.
+  void calibrate(const Calibration& calibration, Program& module) const;
+
+  /// Throws Error (internal) where the file, read back, is not the module: it must be loadable, and the same function.
+  void check_file(const std::filesystem::path& file, const Program& module) const;
+
+  /// The first samples of the data.
+  Batch first_batch() const;
+
+ private:
+  void repair_body(Program& body, const Selection& keep, int64_t output) const;
+  Program with_new_head(const Program& body, const Selection& keep, int64_t output) const;
+  at::Tensor head_samples(const Program& body, int64_t& validating) const;
+  at::Tensor head_features(const Program& body, const FittableHead& head, const at::Tensor& samples) const;
+
+  const DecomposeOptions& options_;
+  const ModuleSource& source_;
+};
+
+}  // namespace incite

@@ -1,0 +1,84 @@
+#include "module_quality.hpp"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace incite {
+namespace {
+
+/// The number of the module for each class, -1 where there is none.
+at::Tensor modules_by_class(const std::vector<int64_t>& outputs, const at::Tensor& classes) {
+  const int64_t most = std::max(classes.max().item<int64_t>(), *std::max_element(outputs.begin(), outputs.end()));
+  at::Tensor places = at::full({most + 1}, -1, at::kLong);
+  for (size_t m = 0; m < outputs.size(); ++m)
+    places[outputs[m]] = static_cast<int64_t>(m);
+  return places.index_select(0, classes);
+}
+
+}  // namespace
+
+std::vector<Calibration> calibrate_together(const at::Tensor& columns, const TestSet& truth, const at::Tensor& samples,
+                                            const std::vector<int64_t>& outputs) {
+  const at::Tensor modules = modules_by_class(outputs, truth.classes.index_select(0, samples));
+  const at::Tensor rows = (modules >= 0).nonzero().flatten();
+  const at::Tensor own = modules.index_select(0, rows);
+  const auto count = static_cast<int64_t>(outputs.size());
+  if (rows.size(0) == 0 || at::bincount(own, {}, count).min().item<int64_t>() == 0)
+    return std::vector<Calibration>(outputs.size());
+  return calibrate(columns.index_select(0, rows), own);
+}
+
+ModuleLoss::ModuleLoss(const ModuleSource& source, const std::vector<int64_t>& outputs, bool calibrates)
+    : source_(source),
+      outputs_(outputs),
+      calibrates_(calibrates),
+      original_(outputs_for(source.program, *source.fit.data, source.validation)
+                    .index_select(1, at::tensor(outputs, at::kLong))
+                    .to(at::kDouble)) {}
+
+/// By how much the original is right more often on each sample whose class has a module: -1, 0 or 1.
+at::Tensor ModuleLoss::classes_lost(const at::Tensor& columns) const {
+  const at::Tensor modules = modules_by_class(outputs_, source_.fit.classes.index_select(0, source_.validation));
+  if (outputs_.size() == 1) {  // told from all others; the original's other outputs are not there to compare with
+    return ((columns.select(1, 0) > 0) != (modules == 0)).to(at::kDouble);
+  }
+  at::Tensor decided = at::empty_like(modules);
+  const at::Tensor odd = at::arange(modules.size(0), at::kLong).remainder(2);
+  for (const int64_t half : {0, 1}) {
+    const at::Tensor measured = (odd == half).nonzero().flatten();
+    at::Tensor scores = columns.index_select(0, measured);
+    if (calibrates_) {
+      const at::Tensor others = (odd != half).nonzero().flatten();
+      const std::vector<Calibration> calibrations = calibrate_together(
+          columns.index_select(0, others), source_.fit, source_.validation.index_select(0, others), outputs_);
+      for (size_t m = 0; m < outputs_.size(); ++m)
+        scores.select(1, static_cast<int64_t>(m)).mul_(calibrations[m].scale).add_(calibrations[m].offset);
+    }
+    decided.index_copy_(0, measured, scores.argmax(1));
+  }
+  const at::Tensor lost = (original_.argmax(1) == modules).to(at::kDouble) - (decided == modules).to(at::kDouble);
+  return lost.masked_select(modules >= 0);
+}
+
+SearchStep ModuleLoss::operator()(const at::Tensor& columns, double compression) const {
+  if (source_.task == Task::classification) {
+    const at::Tensor lost = classes_lost(columns);
+    const auto samples = static_cast<double>(lost.size(0));
+    return {compression, 100 * lost.mean().item<double>(), 100 * lost.std(0).item<double>() / std::sqrt(samples)};
+  }
+  const at::Tensor truth = source_.fit.values.index_select(0, source_.validation)
+                               .index_select(1, at::tensor(outputs_, at::kLong))
+                               .to(at::kDouble);
+  const at::Tensor found = (columns - truth).abs().mean(1);
+  const at::Tensor before = (original_ - truth).abs().mean(1);
+  const double original = std::max(before.mean().item<double>(), 1e-30);
+  const double ratio = found.mean().item<double>() / original;
+  // The deviation of a ratio of means, to first order.
+  const double error =
+      (found - ratio * before).std(0).item<double>() / original / std::sqrt(static_cast<double>(found.size(0)));
+  return {compression, 100 * (ratio - 1), 100 * error};
+}
+
+}  // namespace incite

@@ -1,0 +1,204 @@
+#include "module_set.hpp"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "checkpoint_files.hpp"
+#include "incite/base/error.hpp"
+#include "incite/base/random.hpp"
+#include "incite/base/workers.hpp"
+#include "incite/program/load.hpp"
+#include "incite/program/save.hpp"
+#include "module_quality.hpp"
+
+namespace incite {
+namespace {
+
+int64_t head_rows(const DecomposeOptions& options, Task task) {
+  if (options.head == HeadMethod::original) return 0;
+  return task == Task::classification ? 2 : 1;
+}
+
+}  // namespace
+
+ModuleSet::ModuleSet(const DecomposeOptions& options, const ModuleSource& source, const std::vector<Cluster>& clusters,
+                     const at::Tensor& scores, std::vector<int64_t> outputs, std::string key, StagedFiles& files,
+                     const Progress& progress)
+    : options_(options),
+      source_(source),
+      clusters_(clusters),
+      scores_(scores),
+      outputs_(std::move(outputs)),
+      key_(std::move(key)),
+      files_(files),
+      progress_(progress),
+      maker_(options, source),
+      count_(source.program, source.map, head_rows(options, source.task)),
+      workers_(source.program.device.is_cpu() ? at::get_num_threads() : 1) {}
+
+void ModuleSet::choose() {
+  if (options_.max_loss) return search();
+  selections_ = selections_for(options_.target_compression.value_or(default_compression));
+}
+
+/// Units whose loss changes nothing go whatever the budget says. Other metrics give 0 to what does not matter enough.
+std::vector<bool> ModuleSet::dead(int64_t output) const {
+  const bool exact = options_.metric
+                         ? *options_.metric == Metric::probability || *options_.metric == Metric::absolute
+                         : source_.task == Task::regression || options_.classification_metric == Metric::probability;
+  const bool removes = std::find(options_.factors.begin(), options_.factors.end(), 0.0) != options_.factors.end();
+  std::vector<bool> dead(clusters_.size(), false);
+  if (!exact || !removes) return dead;
+  const at::Tensor column = scores_.select(1, output).contiguous();
+  for (size_t c = 0; c < clusters_.size(); ++c)
+    dead[c] = column.data_ptr<double>()[c] == 0;
+  return dead;
+}
+
+std::vector<Selection> ModuleSet::selections_for(double compression) const {
+  CompressParams params;
+  params.allocation = options_.allocation;
+  params.parameters = static_cast<int64_t>(static_cast<double>(source_.program.parameter_count()) / compression);
+  std::vector<Selection> selections(outputs_.size());
+  run_on_workers(static_cast<int64_t>(outputs_.size()), workers_, [&](int64_t number) {
+    const auto m = static_cast<size_t>(number);
+    const std::vector<bool> gone = dead(outputs_[m]);
+    if (options_.keep) {
+      selections[m] = select(source_.map, clusters_, scores_, outputs_[m], *options_.keep);
+      remove_dead(source_.map, clusters_, gone, selections[m]);
+    } else {
+      CompressParams own = params;
+      own.dead = gone;
+      selections[m] = compress(count_, source_.map, clusters_, scores_, outputs_[m], own);
+    }
+  });
+  return selections;
+}
+
+std::string ModuleSet::checkpoint(size_t module, const Selection& keep) const {
+  std::string bits(keep.size(), '0');
+  for (size_t unit = 0; unit < keep.size(); ++unit) {
+    if (keep[unit]) bits[unit] = '1';
+  }
+  return module_checkpoint_name(sha256(fmt::format("{}\n{}\n{}", key_, outputs_[module], bits)));
+}
+
+/// A module before fine-tuning and calibration: from its checkpoint if there is one.
+Program ModuleSet::made(size_t module, const Selection& keep, double& difference) const {
+  Program body = maker_.checked_slice(outputs_[module], keep, difference);
+  const std::string name = checkpoint(module, keep);
+  const std::filesystem::path file = options_.out / name;
+  std::error_code error;
+  if (std::filesystem::exists(file, error)) return load_program(file, maker_.first_batch());
+  const Program program = maker_.make(outputs_[module], keep, std::move(body));
+  files_.put(name, serialise(program));
+  // What is read back may differ in the order of its nodes: always the same is used, made now or by a run that was
+  // stopped.
+  return load_program(file, maker_.first_batch());
+}
+
+/// Makes the modules of `selections`; returns what they say of the validation samples: [samples, modules].
+at::Tensor ModuleSet::make_all(const std::vector<Selection>& selections) {
+  const auto count = static_cast<int64_t>(outputs_.size());
+  differences_.assign(outputs_.size(), 0);
+  tuned_.clear();
+  std::vector<Program> modules(options_.finetune > 0 ? outputs_.size() : 0);
+  std::vector<at::Tensor> columns(outputs_.size());
+  run_on_workers(
+      count, workers_,
+      [&](int64_t number) {
+        const auto m = static_cast<size_t>(number);
+        Program module = made(m, selections[m], differences_[m]);
+        if (source_.validation.size(0) > 0) columns[m] = maker_.validation_scores(outputs_[m], module);
+        if (options_.finetune > 0) modules[m] = std::move(module);
+      },
+      [&](int64_t done) {
+        if (progress_) progress_({"making modules", done, count, "modules"});
+      });
+  if (options_.finetune > 0) {
+    finetune_all(modules);
+    tuned_ = std::move(modules);
+    return columns_of(tuned_);
+  }
+  return source_.validation.size(0) > 0 ? at::stack(columns, 1) : at::Tensor();
+}
+
+at::Tensor ModuleSet::columns_of(const std::vector<Program>& modules) const {
+  std::vector<at::Tensor> columns(modules.size());
+  run_on_workers(static_cast<int64_t>(modules.size()), workers_, [&](int64_t number) {
+    const auto m = static_cast<size_t>(number);
+    columns[m] = maker_.validation_scores(outputs_[m], modules[m]);
+  });
+  return at::stack(columns, 1);
+}
+
+void ModuleSet::finetune_all(std::vector<Program>& modules) {
+  FinetuneData data;
+  data.data = source_.fit.data;
+  data.train = source_.train;
+  data.validation = source_.validation;
+  data.classes = source_.fit.classes;
+  data.values = source_.fit.values;
+  if (source_.task == Task::classification)
+    data.original = probabilities(outputs_for(source_.program, *data.data, data.train), source_.kind);
+  FinetuneParams params;
+  params.epochs = options_.finetune;
+  params.seed = derive_seed(options_.seed, "fine-tuning");
+  params.workers = workers_;
+  finetuning_ = finetune(modules, outputs_, source_.kind, source_.task, data, params, progress_);
+}
+
+bool ModuleSet::calibrates() const {
+  return options_.calibrate && source_.task == Task::classification && options_.head != HeadMethod::original &&
+         outputs_.size() > 1 && source_.validation.size(0) > 0;
+}
+
+void ModuleSet::make() {
+  const at::Tensor columns = make_all(selections_);
+  calibrations_.assign(outputs_.size(), Calibration{});
+  if (calibrates()) calibrations_ = calibrate_together(columns, source_.fit, source_.validation, outputs_);
+}
+
+void ModuleSet::for_each(const std::function<void(size_t, const Program&)>& use) {
+  const auto count = static_cast<int64_t>(outputs_.size());
+  run_on_workers(
+      count, workers_,
+      [&](int64_t number) {
+        const auto m = static_cast<size_t>(number);
+        double ignored = 0;
+        Program module = tuned_.empty() ? made(m, selections_[m], ignored) : std::move(tuned_[m]);
+        if (calibrates()) maker_.calibrate(calibrations_[m], module);
+        use(m, module);
+      },
+      [&](int64_t done) {
+        if (progress_) progress_({"writing modules", done, count, "modules"});
+      });
+}
+
+/// The largest compression, of the steps, whose modules lose no more than they may on the validation samples, one
+/// standard error included: bisection, since smaller modules lose more.
+void ModuleSet::search() {
+  const ModuleLoss loss(source_, outputs_, calibrates());
+  const auto compression = [](int64_t step) {
+    return std::exp2(static_cast<double>(step) / static_cast<double>(search_steps_per_octave));
+  };
+  const auto good = [&](int64_t step) {
+    const SearchStep found = loss(make_all(selections_for(compression(step))), compression(step));
+    steps_.push_back(found);
+    return found.loss + found.error <= *options_.max_loss;
+  };
+  int64_t small = 0, step = 2 * search_steps_per_octave;  // small: taken, whether or not it is good enough
+  int64_t large = 8 * search_steps_per_octave;            // not tried: 256 times smaller
+  while (large - small > 1) {
+    (good(step) ? small : large) = step;
+    // Up and down by doubling at first, since most models lie near the start.
+    step = large == 8 * search_steps_per_octave ? std::min(small + search_steps_per_octave, (small + large + 1) / 2)
+                                                : (small + large) / 2;
+  }
+  selections_ = selections_for(compression(small));
+}
+
+}  // namespace incite

@@ -1,0 +1,173 @@
+#include <torch/version.h>
+
+#include <cmath>
+#include <numeric>
+
+#include "incite/report/json.hpp"
+#include "incite/version.hpp"
+#include "json_parts.hpp"
+
+namespace incite {
+namespace {
+
+void add(Json& json, const ClassMeasures& measures) {
+  json["precision"] = number(measures.precision);
+  json["recall"] = number(measures.recall);
+  json["f1"] = number(measures.f1);
+  json["auc"] = number(measures.auc);
+}
+
+void add(Json& json, const ErrorMeasures& measures) {
+  json["mae"] = number(measures.mae);
+  json["rmse"] = number(measures.rmse);
+  json["r2"] = number(measures.r2);
+}
+
+Json latency_json(const Latency& latency) {
+  return {{"batch_" + std::to_string(small_batch), number(latency.small)},
+          {"batch_" + std::to_string(large_batch), number(latency.large)}};
+}
+
+template <typename T>
+Json rows_json(const at::Tensor& matrix) {
+  const at::Tensor values = matrix.contiguous();
+  Json rows = Json::array();
+  for (int64_t i = 0; i < values.size(0); ++i) {
+    const T* row = values.data_ptr<T>() + i * values.size(1);
+    rows.push_back(std::vector<T>(row, row + values.size(1)));
+  }
+  return rows;
+}
+
+void add_classification(Json& json, const Evaluation& evaluation, const std::vector<int64_t>& outputs) {
+  const ModelMeasures& original = evaluation.original;
+  const ModelMeasures& combined = evaluation.combined;
+  json["accuracy_loss"] = number(original.score - combined.score);
+  json["agreement_with_original"] = number(evaluation.agreement);
+  json["original_ece"] = number(original.ece);
+  json["combined_ece"] = number(combined.ece);
+  json["original_classes"] = outputs_json(original, outputs);
+  json["combined_classes"] = outputs_json(combined, outputs);
+  add_matrix(json, "original_confusion", original.confusion);
+  add_matrix(json, "combined_confusion", combined.confusion);
+}
+
+}  // namespace
+
+Json number(double value) {
+  return std::isfinite(value) ? Json(value) : Json(nullptr);
+}
+
+Json source(const SourceFile& file) {
+  return {{"file", file.file}, {"sha256", file.sha256}};
+}
+
+Json versions() {
+  return {{"incite", version}, {"torch", TORCH_VERSION}};
+}
+
+Json cost_json(const Cost& cost) {
+  return {{"parameters", cost.parameters}, {"bytes", cost.bytes}, {"multiply_adds", cost.multiply_adds}};
+}
+
+const char* score_name(Task task) {
+  return task == Task::classification ? "accuracy" : "mae";
+}
+
+void add_measures(Json& json, const Evaluation& evaluation, size_t module) {
+  if (evaluation.task == Task::regression) return add(json, evaluation.combined.errors.at(module));
+  json["accuracy"] = number(evaluation.modules.at(module).accuracy);
+  add(json, evaluation.modules.at(module));
+}
+
+void add_matrix(Json& json, const std::string& name, const at::Tensor& matrix) {
+  if (!matrix.defined() || matrix.size(0) > most_in_matrix) return;
+  json[name] = matrix.scalar_type() == at::kLong ? rows_json<int64_t>(matrix) : rows_json<double>(matrix);
+}
+
+Json evaluation_json(const Evaluation& evaluation, const std::vector<int64_t>& outputs) {
+  const std::string name = score_name(evaluation.task);
+  Json json = {{"samples", evaluation.samples}};
+  json["original_" + name] = number(evaluation.original.score);
+  json["combined_" + name] = number(evaluation.combined.score);
+  if (evaluation.task == Task::classification) {
+    add_classification(json, evaluation, outputs);
+  } else {
+    json["mae_gain"] = number(evaluation.combined.score / evaluation.original.score - 1);
+    json["original_outputs"] = outputs_json(evaluation.original, outputs);
+  }
+  return json;
+}
+
+Json outputs_json(const ModelMeasures& measures, const std::vector<int64_t>& outputs) {
+  Json json = Json::array();
+  for (size_t i = 0; i < measures.classes.size(); ++i) {
+    Json entry = {{"output", outputs.at(i)}, {"samples", measures.classes[i].support}};
+    add(entry, measures.classes[i]);
+    json.push_back(std::move(entry));
+  }
+  for (size_t i = 0; i < measures.errors.size(); ++i) {
+    Json entry = {{"output", outputs.at(i)}};
+    add(entry, measures.errors[i]);
+    json.push_back(std::move(entry));
+  }
+  return json;
+}
+
+std::vector<int64_t> outputs_of(const Decomposition& decomposition) {
+  std::vector<int64_t> outputs;
+  for (const ModuleResult& module : decomposition.modules)
+    outputs.push_back(module.output);
+  return outputs;
+}
+
+std::string text(const Json& json) {
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string to_json(const ModulesEvaluation& e) {
+  const Decomposition& d = e.decomposition;
+  Json json;
+  json["schema"] = schema;
+  json["model"] = source(d.model);
+  json["data"] = source(e.data);
+  json["modules"] = Json::array();
+  for (size_t i = 0; i < d.modules.size(); ++i) {
+    const ModuleResult& module = d.modules[i];
+    Json entry = {{"output", module.output},           {"file", module.file},
+                  {"parameters", module.parameters},   {"bytes", module.bytes},
+                  {"compression", module.compression}, {"multiply_adds", module.multiply_adds}};
+    add_measures(entry, e.evaluation, i);
+    if (e.latency) entry["latency_ms"] = latency_json(e.latency->modules[i]);
+    json["modules"].push_back(std::move(entry));
+  }
+  json["evaluation"] = evaluation_json(e.evaluation, outputs_of(d));
+  json["costs"] = {{"original", cost_json(d.cost())}, {"modules", cost_json(d.cost_of_modules())}};
+  if (e.latency) {
+    json["costs"]["original"]["latency_ms"] = latency_json(e.latency->original);
+    json["costs"]["modules"]["latency_ms"] = latency_json(e.latency->together);
+  }
+  json["versions"] = versions();
+  return text(json);
+}
+
+std::string to_json(const ModelEvaluation& e) {
+  std::vector<int64_t> outputs(static_cast<size_t>(e.outputs));
+  std::iota(outputs.begin(), outputs.end(), 0);
+  Json json;
+  json["schema"] = schema;
+  json["model"] = source(e.model);
+  json["model"].update({{"outputs", e.outputs}, {"output_kind", to_string(e.kind)}, {"task", to_string(e.task)}});
+  json["data"] = source(e.data);
+  Json measured = {{"samples", e.samples}, {score_name(e.task), number(e.measures.score)}};
+  if (e.task == Task::classification) measured["ece"] = number(e.measures.ece);
+  measured[e.task == Task::classification ? "classes" : "outputs"] = outputs_json(e.measures, outputs);
+  add_matrix(measured, "confusion", e.measures.confusion);
+  json["evaluation"] = std::move(measured);
+  json["costs"] = {{"model", cost_json(e.cost)}};
+  if (e.latency) json["costs"]["model"]["latency_ms"] = latency_json(*e.latency);
+  json["versions"] = versions();
+  return text(json);
+}
+
+}  // namespace incite

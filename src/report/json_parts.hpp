@@ -1,0 +1,44 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "incite/decomposition.hpp"
+
+namespace incite {
+
+// What several documents are made of.
+
+using Json = nlohmann::ordered_json;
+
+/// Matrices over modules are written for so many modules at most: one for 1,000 would have a million numbers.
+inline constexpr int64_t most_in_matrix = 100;
+
+/// A number; null where it is not finite.
+Json number(double value);
+Json source(const SourceFile& file);
+Json versions();
+Json cost_json(const Cost& cost);
+
+/// "accuracy" or "mae".
+const char* score_name(Task task);
+
+/// Adds a module's measures to its entry.
+void add_measures(Json& json, const Evaluation& evaluation, size_t module);
+/// Adds a matrix, row by row, unless it is undefined or larger than most_in_matrix.
+void add_matrix(Json& json, const std::string& name, const at::Tensor& matrix);
+
+Json evaluation_json(const Evaluation& evaluation, const std::vector<int64_t>& outputs);
+/// What each class, or each output of a regression, measures: an entry for each of `outputs`, in their order.
+Json outputs_json(const ModelMeasures& measures, const std::vector<int64_t>& outputs);
+
+/// The outputs that a decomposition has modules for, in the modules' order.
+std::vector<int64_t> outputs_of(const Decomposition& decomposition);
+
+/// A document as text, indented, with a newline at its end. File names need not be UTF-8.
+std::string text(const Json& json);
+
+}  // namespace incite

@@ -1,0 +1,260 @@
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <numeric>
+#include <queue>
+
+#include "incite/base/error.hpp"
+#include "incite/selection/select.hpp"
+
+namespace incite {
+namespace {
+
+int64_t product(const std::vector<int64_t>& sizes) {
+  return std::accumulate(sizes.begin(), sizes.end(), int64_t{1}, std::multiplies<>());
+}
+
+/// Removes clusters one by one, the cheapest first.
+class Compressor {
+ public:
+  Compressor(const ParameterCount& count, const UnitMap& map, const std::vector<Cluster>& clusters,
+             const double* contributions, const CompressParams& params)
+      : map_(map),
+        clusters_(clusters),
+        contributions_(contributions),
+        params_(params),
+        sizes_(count.whole()),
+        total_(ParameterCount::total(sizes_)),
+        lost_(map.groups.size(), 0.0),
+        kept_(map.units.size(), true),
+        left_(map.spans.size()),
+        spans_(clusters.size()) {
+    for (const Cluster& cluster : clusters)
+      shares_.push_back(count.shares(cluster.units));
+    find_spans();
+  }
+
+  Selection run() {
+    for (size_t c = 0; c < clusters_.size(); ++c) {
+      if (!params_.dead.empty() && params_.dead[c] && !empties_a_span(c)) remove(c);
+    }
+    // Prices only rise: the parameters that go with a cluster become fewer, and what its group has lost becomes more.
+    // So a price that was right some time ago is a lower bound, and is made right when its turn comes.
+    using Entry = std::pair<double, size_t>;
+    std::priority_queue<Entry, std::vector<Entry>, std::greater<>> queue;
+    for (size_t c = 0; c < clusters_.size(); ++c) {
+      if (is_kept(c)) queue.emplace(price(c), c);
+    }
+    std::vector<size_t> order;
+    while (total_ > params_.parameters && !queue.empty()) {
+      const auto [asked, c] = queue.top();
+      queue.pop();
+      if (empties_a_span(c)) continue;  // and will go on to: it stays
+      const double now = price(c);
+      if (now > asked && !queue.empty() && Entry{now, c} > queue.top()) {
+        queue.emplace(now, c);
+        continue;
+      }
+      remove(c);
+      order.push_back(c);
+    }
+    // The last one to go has mostly left room for some that are smaller than it, or are now.
+    for (auto c = order.rbegin(); c != order.rend(); ++c) {
+      put_back(*c);
+      if (total_ > params_.parameters) remove(*c);
+    }
+    return kept_;
+  }
+
+ private:
+  void find_spans() {
+    std::vector<std::vector<size_t>> of_unit(map_.units.size());
+    for (size_t span = 0; span < map_.spans.size(); ++span) {
+      left_[span] = static_cast<int64_t>(map_.spans[span].size());
+      for (const int32_t unit : map_.spans[span])
+        of_unit[static_cast<size_t>(unit)].push_back(span);
+    }
+    for (size_t c = 0; c < clusters_.size(); ++c) {
+      for (const int32_t unit : clusters_[c].units) {
+        for (const size_t span : of_unit[static_cast<size_t>(unit)])
+          ++spans_[c][span];
+      }
+    }
+  }
+
+  bool is_kept(size_t c) const { return kept_[static_cast<size_t>(clusters_[c].units.front())]; }
+
+  bool empties_a_span(size_t c) const {
+    return std::any_of(spans_[c].begin(), spans_[c].end(),
+                       [&](const auto& entry) { return left_[entry.first] <= entry.second; });
+  }
+
+  /// What would be lost for each parameter that would go.
+  double price(size_t c) const {
+    const double lost = lost_[static_cast<size_t>(clusters_[c].group)];
+    const double more = std::pow(lost + contributions_[c], params_.exponent) - std::pow(lost, params_.exponent);
+    return more / std::max(1.0, static_cast<double>(freed(c)));
+  }
+
+  /// Parameters that would go with a cluster.
+  int64_t freed(size_t c) const {
+    int64_t before = 0, after = 0;
+    const auto& shares = shares_[c];
+    for (size_t i = 0; i < shares.size();) {
+      const size_t parameter = shares[i].parameter;
+      std::vector<int64_t> sizes = sizes_[parameter];
+      before += product(sizes);
+      for (; i < shares.size() && shares[i].parameter == parameter; ++i)
+        sizes[shares[i].dimension] -= shares[i].positions;
+      after += product(sizes);
+    }
+    return before - after;
+  }
+
+  void remove(size_t c) {
+    total_ -= freed(c);
+    change(c, -1);
+  }
+
+  void put_back(size_t c) {
+    change(c, 1);
+    total_ += freed(c);
+  }
+
+  /// Takes a cluster out, or in.
+  void change(size_t c, int64_t sign) {
+    for (const ParameterCount::Share& share : shares_[c])
+      sizes_[share.parameter][share.dimension] += sign * share.positions;
+    lost_[static_cast<size_t>(clusters_[c].group)] -= static_cast<double>(sign) * contributions_[c];
+    for (const auto& [span, units] : spans_[c])
+      left_[span] += sign * units;
+    for (const int32_t unit : clusters_[c].units)
+      kept_[static_cast<size_t>(unit)] = sign > 0;
+  }
+
+  const UnitMap& map_;
+  const std::vector<Cluster>& clusters_;
+  const double* contributions_;
+  const CompressParams& params_;
+  ParameterCount::Sizes sizes_;
+  int64_t total_;
+  std::vector<double> lost_;  // by group: contributions of what was removed
+  Selection kept_;
+  std::vector<int64_t> left_;                               // by span: units that are kept
+  std::vector<std::map<size_t, int64_t>> spans_;            // by cluster: how many units of which spans it has
+  std::vector<std::vector<ParameterCount::Share>> shares_;  // by cluster
+};
+
+/// The largest share of each group's clusters with which a module is small enough.
+Selection compress_uniformly(const ParameterCount& count, const UnitMap& map, const std::vector<Cluster>& clusters,
+                             const at::Tensor& scores, int64_t output, int64_t parameters) {
+  // Between two shares k / clusters of the largest group nothing changes much.
+  std::vector<int64_t> sizes(map.groups.size(), 0);
+  for (const Cluster& cluster : clusters)
+    ++sizes[static_cast<size_t>(cluster.group)];
+  const int64_t steps = std::max<int64_t>(1, *std::max_element(sizes.begin(), sizes.end()));
+  const auto at = [&](int64_t step) {
+    return select(map, clusters, scores, output, static_cast<double>(step) / static_cast<double>(steps));
+  };
+  int64_t small = 1, large = steps + 1;  // the first is taken, if it must be; the second is too large
+  while (large - small > 1) {
+    const int64_t middle = (small + large) / 2;
+    (count(at(middle)) <= parameters ? small : large) = middle;
+  }
+  return at(small);
+}
+
+/// Whether a span has no unit that stays once those of `cluster` are gone.
+bool would_empty(const std::vector<int32_t>& span, const Cluster& cluster, const Selection& keep) {
+  return std::all_of(span.begin(), span.end(), [&](int32_t unit) {
+    return !keep[static_cast<size_t>(unit)] || std::binary_search(cluster.units.begin(), cluster.units.end(), unit);
+  });
+}
+
+}  // namespace
+
+void remove_dead(const UnitMap& map, const std::vector<Cluster>& clusters, const std::vector<bool>& dead,
+                 Selection& keep) {
+  for (size_t c = 0; c < clusters.size(); ++c) {
+    const Cluster& cluster = clusters[c];
+    if (!dead[c] || !keep[static_cast<size_t>(cluster.units.front())]) continue;
+    if (std::any_of(map.spans.begin(), map.spans.end(),
+                    [&](const auto& span) { return would_empty(span, cluster, keep); })) {
+      continue;
+    }
+    for (const int32_t unit : cluster.units)
+      keep[static_cast<size_t>(unit)] = false;
+  }
+}
+
+ParameterCount::ParameterCount(const Program& program, const UnitMap& map, int64_t head_rows)
+    : shares_(map.units.size()) {
+  std::vector<bool> fixed(map.units.size(), false);
+  if (map.head >= 0 && head_rows > 0) {
+    for (const int32_t unit : map.layers[static_cast<size_t>(map.head)].units)
+      fixed[static_cast<size_t>(unit)] = true;
+  }
+  for (size_t i = 0; i < program.values.size(); ++i) {
+    const Value& value = program.values[i];
+    if (value.kind != Value::Kind::parameter || value.is_buffer || !value.content.isTensor()) continue;
+    const size_t parameter = whole_.size();
+    whole_.push_back(value.content.toTensor().sizes().vec());
+    const auto& dimensions = map.parameters[i];
+    for (size_t d = 0; d < dimensions.size(); ++d) {
+      bool of_head = false;
+      for (const int32_t unit : dimensions[d]) {
+        if (unit == no_unit) continue;
+        if (fixed[static_cast<size_t>(unit)]) {
+          of_head = true;
+          continue;
+        }
+        auto& shares = shares_[static_cast<size_t>(unit)];
+        if (shares.empty() || shares.back().parameter != parameter || shares.back().dimension != d)
+          shares.push_back({parameter, d, 0});
+        ++shares.back().positions;
+      }
+      if (of_head) whole_[parameter][d] = head_rows;
+    }
+  }
+}
+
+int64_t ParameterCount::total(const Sizes& sizes) {
+  int64_t sum = 0;
+  for (const auto& parameter : sizes)
+    sum += product(parameter);
+  return sum;
+}
+
+int64_t ParameterCount::operator()(const Selection& keep) const {
+  Sizes sizes = whole_;
+  for (size_t unit = 0; unit < keep.size(); ++unit) {
+    if (keep[unit]) continue;
+    for (const Share& share : shares_[unit])
+      sizes[share.parameter][share.dimension] -= share.positions;
+  }
+  return total(sizes);
+}
+
+std::vector<ParameterCount::Share> ParameterCount::shares(const std::vector<int32_t>& units) const {
+  std::map<std::pair<size_t, size_t>, int64_t> sums;
+  for (const int32_t unit : units) {
+    for (const Share& share : shares_[static_cast<size_t>(unit)])
+      sums[{share.parameter, share.dimension}] += share.positions;
+  }
+  std::vector<Share> shares;
+  for (const auto& [place, positions] : sums)
+    shares.push_back({place.first, place.second, positions});
+  return shares;
+}
+
+Selection compress(const ParameterCount& count, const UnitMap& map, const std::vector<Cluster>& clusters,
+                   const at::Tensor& scores, int64_t output, const CompressParams& params) {
+  if (params.allocation == Allocation::uniform)
+    return compress_uniformly(count, map, clusters, scores, output, params.parameters);
+  const at::Tensor column = scores.select(1, output).contiguous();
+  return Compressor(count, map, clusters, column.data_ptr<double>(), params).run();
+}
+
+}  // namespace incite

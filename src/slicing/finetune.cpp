@@ -1,0 +1,242 @@
+#include "incite/slicing/finetune.hpp"
+
+#include <ATen/ATen.h>
+#include <torch/optim/adam.h>
+
+#include <cmath>
+#include <numbers>
+
+#include "incite/base/error.hpp"
+#include "incite/base/random.hpp"
+#include "incite/base/workers.hpp"
+#include "incite/program/executor.hpp"
+
+namespace incite {
+namespace {
+
+constexpr int64_t validation_batch = 512;  // samples
+constexpr double own_share = 0.3;          // of the modules' own losses, beside the joint one's 1
+
+/// A module while it learns.
+class Student {
+ public:
+  explicit Student(Program& module) {
+    for (Value& value : module.values) {
+      if (value.kind != Value::Kind::parameter || value.is_buffer || !value.content.isTensor()) continue;
+      const at::Tensor old = value.content.toTensor();
+      if (!old.is_floating_point()) continue;
+      value.content = old.detach().clone().set_requires_grad(true);
+      places_.push_back(&value);
+      weights_.push_back(value.content.toTensor());
+    }
+    executor_ = std::make_unique<Executor>(module);
+    optimiser_ = std::make_unique<torch::optim::Adam>(weights_);
+  }
+
+  /// Its column for a batch: [samples] float64; with gradients or without, as the caller has it.
+  at::Tensor column(const Batch& batch, OutputKind kind, Task task) const {
+    const at::Tensor outputs = (*executor_)(batch);
+    return task == Task::classification ? log_odds(outputs, kind, std::nullopt) : outputs.select(1, 0).to(at::kDouble);
+  }
+
+  /// A step against a gradient of its column.
+  void step(const at::Tensor& column, const at::Tensor& gradient, double learning_rate) {
+    optimiser_->zero_grad();
+    column.backward(gradient);
+    for (auto& group : optimiser_->param_groups())
+      static_cast<torch::optim::AdamOptions&>(group.options()).lr(learning_rate);
+    optimiser_->step();
+  }
+
+  /// Keeps the weights as they are now.
+  void note() {
+    best_.clear();
+    for (const at::Tensor& weight : weights_)
+      best_.push_back(weight.detach().clone());
+  }
+
+  /// Goes back to the weights that were kept, and forgets what gradients there were.
+  void go_back() {
+    const at::NoGradGuard no_grad;
+    for (size_t i = 0; i < weights_.size(); ++i)
+      weights_[i].copy_(best_[i]);
+    optimiser_ = std::make_unique<torch::optim::Adam>(weights_);
+  }
+
+  /// Puts what was kept into the module.
+  void finish() {
+    for (size_t i = 0; i < places_.size(); ++i)
+      places_[i]->content = best_[i];
+  }
+
+ private:
+  std::vector<Value*> places_;
+  std::vector<at::Tensor> weights_, best_;
+  std::unique_ptr<Executor> executor_;
+  std::unique_ptr<torch::optim::Adam> optimiser_;
+};
+
+class Finetuner {
+ public:
+  Finetuner(std::vector<Program>& modules, const std::vector<int64_t>& outputs, OutputKind kind, Task task,
+            const FinetuneData& data, const FinetuneParams& params, const Progress& progress)
+      : outputs_(at::tensor(outputs, at::kLong)),
+        device_(modules.front().device),
+        kind_(kind),
+        task_(task),
+        data_(data),
+        params_(params),
+        progress_(progress) {
+    for (Program& module : modules)
+      students_.push_back(std::make_unique<Student>(module));
+    if (task == Task::classification) {
+      joint_ = data.original.defined() && data.original.size(1) == outputs_.size(0) && outputs_.size(0) > 1;
+      const at::Tensor counts = own(data.classes.index_select(0, data.train)).sum(0).to(at::kDouble);
+      const auto all = static_cast<double>(data.train.size(0));
+      positive_weights_ = 0.5 * all / counts.clamp_min(1);
+      negative_weights_ = 0.5 * all / (all - counts).clamp_min(1);
+    } else {
+      deviations_ = wanted_values(data.train).std(0).clamp_min(1e-12);
+    }
+  }
+
+  FinetuneResult run() {
+    FinetuneResult result;
+    note();
+    result.losses.push_back(validate());
+    double least = result.losses.front();
+    for (int64_t epoch = 0; epoch < params_.epochs; ++epoch) {
+      run_epoch(epoch);
+      result.losses.push_back(validate());
+      if (result.losses.back() < least) {
+        least = result.losses.back();
+        result.best = epoch + 1;
+        note();
+        continue;
+      }
+      if (epoch + 1 - result.best >= params_.patience) break;
+      for (const auto& student : students_)
+        student->go_back();
+      learning_rate_ *= params_.decay;
+    }
+    for (const auto& student : students_)
+      student->finish();
+    return result;
+  }
+
+ private:
+  int64_t count() const { return static_cast<int64_t>(students_.size()); }
+
+  void note() {
+    for (const auto& student : students_)
+      student->note();
+  }
+
+  /// [samples, modules] bool: whether a sample is of a module's class.
+  at::Tensor own(const at::Tensor& classes) const { return classes.unsqueeze(1) == outputs_.unsqueeze(0); }
+
+  at::Tensor wanted_values(const at::Tensor& samples) const {
+    return data_.values.index_select(0, samples).index_select(1, outputs_).to(at::kDouble);
+  }
+
+  void run_epoch(int64_t epoch) {
+    const int64_t samples = data_.train.size(0);
+    const at::Tensor order =
+        stratified_order(at::Tensor(), samples, derive_seed(params_.seed, fmt::format("epoch {}", epoch)));
+    const int64_t steps = (samples + params_.batch - 1) / params_.batch;
+    for (int64_t step = 0; step < steps; ++step) {
+      const double done = static_cast<double>(epoch * steps + step) / static_cast<double>(params_.epochs * steps);
+      run_step(order.narrow(0, step * params_.batch, std::min(params_.batch, samples - step * params_.batch)),
+               0.5 * learning_rate_ * (1 + std::cos(std::numbers::pi * done)));
+      if (progress_) progress_({"fine-tuning", epoch * steps + step + 1, params_.epochs * steps, "batches"});
+    }
+  }
+
+  /// `rows` are rows of data_.train.
+  void run_step(const at::Tensor& rows, double learning_rate) {
+    const at::Tensor samples = data_.train.index_select(0, rows);
+    const Batch batch = data_.data->batch(samples, device_);
+    std::vector<at::Tensor> columns(students_.size());
+    run_on_workers(count(), params_.workers, [&](int64_t m) {
+      const at::AutoGradMode gradients(true);
+      columns[static_cast<size_t>(m)] = students_[static_cast<size_t>(m)]->column(batch, kind_, task_);
+    });
+    std::vector<at::Tensor> values;
+    for (const at::Tensor& column : columns)
+      values.push_back(column.detach().cpu());
+    const at::Tensor all = at::stack(values, 1).set_requires_grad(true);
+    {
+      const at::AutoGradMode gradients(true);
+      loss(all, samples, rows).backward();
+    }
+    const at::Tensor gradient = all.grad().to(device_);
+    run_on_workers(count(), params_.workers, [&](int64_t m) {
+      students_[static_cast<size_t>(m)]->step(columns[static_cast<size_t>(m)], gradient.select(1, m), learning_rate);
+    });
+  }
+
+  /// Of columns [samples, modules]. `rows`: of data_.original; undefined: against the labels alone.
+  at::Tensor loss(const at::Tensor& columns, const at::Tensor& samples, const at::Tensor& rows) const {
+    if (task_ == Task::regression) return ((columns - wanted_values(samples)) / deviations_).abs().mean();
+    const at::Tensor classes = data_.classes.index_select(0, samples);
+    const at::Tensor is_own = own(classes);
+    const at::Tensor signs = at::where(is_own, at::full({}, 1.0, at::kDouble), at::full({}, -1.0, at::kDouble));
+    const at::Tensor alone =
+        (at::where(is_own, positive_weights_, negative_weights_) * at::softplus(-columns * signs)).mean();
+    if (!joint_) return alone;
+    const at::Tensor logs = columns.log_softmax(1);
+    at::Tensor together = -logs.gather(1, place_of(classes).unsqueeze(1)).mean();
+    if (rows.defined()) {
+      const at::Tensor teacher = data_.original.index_select(0, rows).index_select(1, outputs_).to(at::kDouble);
+      together = (1 - params_.teacher) * together - params_.teacher * (teacher * logs).sum(1).mean();
+    }
+    return together + own_share * alone;
+  }
+
+  /// The number of the module for each class; there is one for each.
+  at::Tensor place_of(const at::Tensor& classes) const {
+    at::Tensor places = at::zeros({outputs_.size(0)}, at::kLong);
+    places.index_put_({outputs_}, at::arange(outputs_.size(0), at::kLong));
+    return places.index_select(0, classes);
+  }
+
+  double validate() const {
+    const at::NoGradGuard no_grad;
+    std::vector<at::Tensor> columns(students_.size());
+    run_on_workers(count(), params_.workers, [&](int64_t m) {
+      const at::NoGradGuard no_grad_here;
+      std::vector<at::Tensor> parts;
+      for (int64_t first = 0; first < data_.validation.size(0); first += validation_batch) {
+        const at::Tensor samples =
+            data_.validation.narrow(0, first, std::min(validation_batch, data_.validation.size(0) - first));
+        parts.push_back(
+            students_[static_cast<size_t>(m)]->column(data_.data->batch(samples, device_), kind_, task_).cpu());
+      }
+      columns[static_cast<size_t>(m)] = at::cat(parts);
+    });
+    return loss(at::stack(columns, 1), data_.validation, {}).item<double>();
+  }
+
+  const at::Tensor outputs_;
+  const at::Device device_;
+  const OutputKind kind_;
+  const Task task_;
+  const FinetuneData& data_;
+  const FinetuneParams& params_;
+  const Progress& progress_;
+  std::vector<std::unique_ptr<Student>> students_;
+  double learning_rate_ = params_.learning_rate;  // at the start of the cosine
+  bool joint_ = false;
+  at::Tensor positive_weights_, negative_weights_;  // [modules]
+  at::Tensor deviations_;                           // [modules]
+};
+
+}  // namespace
+
+FinetuneResult finetune(std::vector<Program>& modules, const std::vector<int64_t>& outputs, OutputKind kind, Task task,
+                        const FinetuneData& data, const FinetuneParams& params, const Progress& progress) {
+  INCITE_ASSERT(!modules.empty() && modules.size() == outputs.size());
+  return Finetuner(modules, outputs, kind, task, data, params, progress).run();
+}
+
+}  // namespace incite

@@ -1,0 +1,145 @@
+"""What modules are asked to be: of a size, as good as, better by training, and comparable with each other."""
+
+import json
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import networks
+from conftest import DECOMPOSE, Cli, into, snapshot
+
+HELP = "See 'incite decompose --help'"
+
+
+@pytest.fixture(scope="module")
+def trained(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Cli:
+    """A network that has learnt to tell four classes, and was made wider than it need be; scores.npz of its mutants."""
+    cli = Cli(binary, tmp_path_factory.mktemp("trained"))
+    torch.manual_seed(0)
+    generator = np.random.default_rng(0)
+    y = np.arange(3_000) % 4
+    centres = generator.standard_normal((4, 12)) * 0.8
+    x = (centres[y] + generator.standard_normal((3_000, 12))).astype(np.float32)
+    model = nn.Sequential(nn.Linear(12, 48), nn.ReLU(), nn.Linear(48, 32), nn.ReLU(), nn.Linear(32, 4))
+    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
+    for _ in range(60):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(torch.from_numpy(x[:2_000])), torch.from_numpy(y[:2_000])).backward()
+        optimizer.step()
+    networks.save(model, cli.folder / "model.pt")
+    np.savez(cli.folder / "data.npz", x=x[:2_000], y=y[:2_000])
+    np.savez(cli.folder / "test.npz", x=x[2_000:], y=y[2_000:])
+    cli.done(*into("scored"), "--test", "test.npz")
+    return cli
+
+
+def decompose(cli: Cli, *options: str, threads: int = 1) -> dict[str, Any]:
+    usual = ("decompose", "model.pt", "--data", "data.npz", "--out", "out", "--threads", threads, "--force", "--json")
+    return json.loads(cli.done(*usual, "--test", "test.npz", "--scores", "scored/scores.npz", *options))
+
+
+@pytest.mark.parametrize("allocation", ["global", "uniform"])
+def test_modules_are_as_small_as_asked_for(trained: Cli, allocation: str) -> None:
+    for target in (1.5, 3, 8):
+        document = decompose(trained, "--target-compression", str(target), "--allocation", allocation)
+        for module in document["modules"]:
+            assert target <= module["compression"] < 1.35 * target
+        assert document["settings"]["target_compression"] == target
+
+
+def test_the_smallest_modules_that_lose_no_more_are_searched_for(trained: Cli) -> None:
+    loose, tight = decompose(trained, "--max-loss", "5"), decompose(trained, "--max-loss", "1")
+    for document, most in ((loose, 5), (tight, 1)):
+        good = [step["compression"] for step in document["search"] if step["loss"] + step["error"] <= most]
+        bad = [step["compression"] for step in document["search"] if step["loss"] + step["error"] > most]
+        assert good and bad and max(good) < min(bad)
+        assert min(module["compression"] for module in document["modules"]) >= max(good)
+    compression = [document["evaluation"]["mean_compression"] for document in (loose, tight)]
+    assert compression[0] > compression[1] > 1
+
+
+def test_a_search_that_finds_nothing_keeps_all(trained: Cli) -> None:
+    document = decompose(trained, "--max-loss", "0", "--repair", "none", "--outputs", "0,1")
+    assert all(module["compression"] >= 1 for module in document["modules"])
+
+
+def test_fine_tuning_makes_small_modules_better(trained: Cli) -> None:
+    plain = decompose(trained, "--target-compression", "12")
+    tuned = decompose(trained, "--target-compression", "12", "--finetune", "5")
+    losses = tuned["finetuning_losses"]
+    assert plain["finetuning_losses"] == [] and len(losses) == 6 and min(losses) < losses[0]
+    assert tuned["evaluation"]["combined_accuracy"] >= plain["evaluation"]["combined_accuracy"]
+    assert [m["parameters"] for m in tuned["modules"]] == [m["parameters"] for m in plain["modules"]]
+
+
+def test_calibration_is_in_the_modules_and_can_be_left_out(trained: Cli) -> None:
+    x = torch.from_numpy(np.load(trained.folder / "test.npz")["x"])
+
+    def log_odds(options: tuple[str, ...]) -> tuple[torch.Tensor, dict[str, float]]:
+        calibration = decompose(trained, "--outputs", "0,2,3", *options)["modules"][1]["calibration"]
+        outputs = torch.jit.load(str(trained.folder / "out/module-2.pt"))(x)
+        return (outputs[:, 1] - outputs[:, 0]).detach(), calibration
+
+    plain, none = log_odds(("--calibration", "none"))
+    joint, calibration = log_odds(())
+    assert none == {"scale": 1, "offset": 0} and calibration["scale"] not in (0, 1)
+    torch.testing.assert_close(joint, plain * calibration["scale"] + calibration["offset"], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("options", [(), ("--finetune", "2"), ("--max-loss", "2"), ("--repair", "mean")])
+def test_the_same_seed_gives_the_same_bytes(trained: Cli, options: tuple[str, ...]) -> None:
+    found = []
+    for _ in range(2):
+        decompose(trained, *options, threads=2)
+        content = snapshot(trained.folder / "out")
+        del content["decomposition.json"]
+        found.append(content)
+    assert found[0] == found[1]
+
+
+def test_a_killed_run_goes_on_with_the_modules_that_are_missing(trained: Cli) -> None:
+    options = (*DECOMPOSE, "--force", "--test", "test.npz", "--scores", "scored/scores.npz", "--max-loss", "1")
+    folder = trained.folder / "out"
+    trained.done(*options)
+    whole = {name: content for name, content in snapshot(folder).items() if name != "decomposition.json"}
+    process = trained.popen(*options)
+    while process.poll() is None and len(list(folder.glob("checkpoint-module-*.pt"))) < 6:
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    process.wait(timeout=30)
+    kept = {path.name: path.stat().st_mtime_ns for path in folder.glob("checkpoint-module-*.pt")}
+    assert len(kept) >= 6
+    (folder / "decomposition.json").unlink()  # of the run before
+    assert "pass --resume to go on" in trained.run(*[option for option in options if option != "--force"]).err
+    trained.done(*options, "--resume")
+    assert {name: content for name, content in snapshot(folder).items() if name != "decomposition.json"} == whole
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--keep", "0.5", "--max-loss", "1"), "--keep, --target-compression and --max-loss exclude each other; expected one of them"),
+        (
+            ("--keep", "0.5", "--allocation", "global"),
+            "--allocation global has no use for --keep, a share of each group; pass --target-compression",
+        ),
+        (("--target-compression", "0.5"), f"--target-compression: 0.5: expected a number of 1 or more. {HELP}"),
+        (("--max-loss", "-1"), f"--max-loss: -1: expected 0 or more. {HELP}"),
+        (("--finetune", "2", "--head", "original"), "--finetune is for modules with heads of their own; not for --head original"),
+    ],
+)
+def test_wishes_that_make_no_sense_are_refused(good: Cli, options: tuple[str, ...], said: str) -> None:
+    good.refused(2, said, *DECOMPOSE, *options)
+
+
+def test_too_few_samples_to_choose_by_are_refused(cli: Cli) -> None:
+    networks.save(networks.mlp(), cli.folder / "model.pt")
+    x = np.random.default_rng(0).standard_normal((9, 4)).astype(np.float32)
+    np.savez(cli.folder / "data.npz", x=x, y=np.arange(9) % 3)
+    cli.refused(5, ("samples are too few to fit on some and choose by others",), *DECOMPOSE, "--max-loss", "1", "--held-out", "0.5")

@@ -1,0 +1,211 @@
+#include "incite/evaluation/measures.hpp"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "support/random_normal.hpp"
+
+namespace incite {
+namespace {
+
+using test::random_normal;
+
+at::Tensor yes_or_no(const std::vector<int64_t>& values) {
+  return at::tensor(values, at::kLong).to(at::kBool);
+}
+
+/// The definition: of all pairs of a sample of the class and one of the others, the share that is in order, ties by
+/// half.
+double auc_by_pairs(const at::Tensor& scores, const at::Tensor& positive) {
+  const at::Tensor own = scores.masked_select(positive).unsqueeze(1);
+  const at::Tensor others = scores.masked_select(positive.logical_not()).unsqueeze(0);
+  const double in_order = (own > others).sum().item<double>() + (own == others).sum().item<double>() / 2;
+  return in_order / static_cast<double>(own.numel() * others.numel());
+}
+
+TEST(RocAuc, IsTheShareOfPairsInOrder) {
+  // 0.8 is above 0.3 and 0.5; 0.4 above 0.3 alone: 3 of 4.
+  const at::Tensor scores = at::tensor({0.8, 0.3, 0.5, 0.4}, at::kDouble);
+  EXPECT_DOUBLE_EQ(roc_auc(scores, yes_or_no({1, 0, 0, 1})), 0.75);
+}
+
+TEST(RocAuc, EqualsThePairwiseDefinitionOnRandomScoresWithTies) {
+  for (uint64_t seed = 0; seed < 50; ++seed) {
+    const int64_t n = 2 + static_cast<int64_t>(seed * 7);
+    const auto levels = static_cast<double>(1 + seed % 9);  // few levels: many ties
+    const at::Tensor scores = (random_normal({n}, seed).to(at::kDouble) * levels).round();
+    at::Tensor positive = random_normal({n}, 1000 + seed) > 0.5;
+    positive[0] = true;
+    positive[1] = false;
+    const double found = roc_auc(scores, positive);
+    EXPECT_NEAR(found, auc_by_pairs(scores, positive), 1e-14) << seed;
+    EXPECT_NEAR(roc_auc(-scores, positive), 1 - found, 1e-14) << seed;
+    EXPECT_EQ(roc_auc(scores.exp(), positive), found) << seed;  // the order is all that counts
+  }
+}
+
+TEST(RocAuc, IsAHalfWhereAllScoresAreTheSame) {
+  EXPECT_DOUBLE_EQ(roc_auc(at::ones({5}, at::kDouble), yes_or_no({1, 0, 0, 0, 1})), 0.5);
+}
+
+TEST(RocAuc, TakesInfiniteScores) {
+  const double infinity = std::numeric_limits<double>::infinity();
+  EXPECT_DOUBLE_EQ(roc_auc(at::tensor({infinity, 0.0, -infinity}, at::kDouble), yes_or_no({1, 0, 0})), 1);
+}
+
+TEST(RocAuc, IsUndefinedWithoutBothSidesOrWithAScoreThatIsNoNumber) {
+  const at::Tensor scores = at::tensor({1.0, 2.0}, at::kDouble);
+  EXPECT_TRUE(std::isnan(roc_auc(scores, yes_or_no({1, 1}))));
+  EXPECT_TRUE(std::isnan(roc_auc(scores, yes_or_no({0, 0}))));
+  EXPECT_TRUE(std::isnan(roc_auc(at::tensor({1.0, undefined}, at::kDouble), yes_or_no({1, 0}))));
+}
+
+TEST(CalibrationError, IsTheMeanGapOfTheBins) {
+  // 0.95 and 0.97 lie in the last of 15 bins, both right: 2 - 1.92. 0.55 and 0.62 lie in bins of their own, wrong and
+  // right: 0.55 and 0.38. Together 1.01 over 4 samples.
+  const at::Tensor confidence = at::tensor({0.95, 0.97, 0.55, 0.62}, at::kDouble);
+  EXPECT_NEAR(calibration_error(confidence, yes_or_no({1, 1, 0, 1})), 1.01 / 4, 1e-15);
+}
+
+TEST(CalibrationError, IsZeroForPerfectCalibration) {
+  EXPECT_DOUBLE_EQ(calibration_error(at::full({4}, 0.75, at::kDouble), yes_or_no({1, 1, 0, 1})), 0);
+  EXPECT_DOUBLE_EQ(calibration_error(at::ones({3}, at::kDouble), yes_or_no({1, 1, 1})), 0);
+  // Confidences from 0.5 up in steps of 1/64, each of them 64 times and right as often as it says.
+  std::vector<double> confidence;
+  std::vector<int64_t> right;
+  for (int64_t often = 32; often <= 64; ++often) {
+    for (int64_t i = 0; i < 64; ++i) {
+      confidence.push_back(static_cast<double>(often) / 64);
+      right.push_back(i < often ? 1 : 0);
+    }
+  }
+  EXPECT_DOUBLE_EQ(calibration_error(at::tensor(confidence, at::kDouble), yes_or_no(right)), 0);
+}
+
+TEST(CalibrationError, IsOneForCertaintyThatIsAlwaysWrong) {
+  EXPECT_DOUBLE_EQ(calibration_error(at::ones({3}, at::kDouble), yes_or_no({0, 0, 0})), 1);
+}
+
+TEST(CalibrationError, IsUndefinedWithoutSamplesOrWithAConfidenceThatIsNoNumber) {
+  EXPECT_TRUE(std::isnan(calibration_error(at::zeros({0}, at::kDouble), yes_or_no({}))));
+  EXPECT_TRUE(std::isnan(calibration_error(at::tensor({undefined}, at::kDouble), yes_or_no({1}))));
+}
+
+TEST(ConfusionMatrix, CountsTrueClassByClassDecidedFor) {
+  const at::Tensor found =
+      confusion_matrix(at::tensor({0, 0, 2, 2, 2}, at::kLong), at::tensor({0, 1, 2, 2, 0}, at::kLong), 3);
+  EXPECT_TRUE(at::equal(found, at::tensor({1, 1, 0, 0, 0, 0, 1, 0, 2}, at::kLong).view({3, 3}))) << found;
+}
+
+TEST(ClassMeasures, AreUndefinedWhereThereIsNothingToDivideBy) {
+  const ClassMeasures never = class_measures(at::tensor({-1.0, -2.0}, at::kDouble), yes_or_no({1, 0}));
+  EXPECT_TRUE(std::isnan(never.precision));
+  EXPECT_EQ(never.recall, 0);
+  EXPECT_EQ(never.f1, 0);
+  EXPECT_EQ(never.accuracy, 0.5);
+  const ClassMeasures absent = class_measures(at::tensor({1.0, -2.0}, at::kDouble), yes_or_no({0, 0}));
+  EXPECT_EQ(absent.precision, 0);
+  EXPECT_TRUE(std::isnan(absent.recall));
+  EXPECT_TRUE(std::isnan(absent.auc));
+  EXPECT_EQ(absent.support, 0);
+}
+
+TEST(ClassMeasures, HaveF1AsTheHarmonicMeanOfPrecisionAndRecall) {
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    const at::Tensor scores = random_normal({40}, seed).to(at::kDouble);
+    const at::Tensor positive = random_normal({40}, 100 + seed) + scores > 0;
+    const ClassMeasures found = class_measures(scores, positive);
+    EXPECT_NEAR(found.f1, 2 / (1 / found.precision + 1 / found.recall), 1e-14);
+    EXPECT_DOUBLE_EQ(found.accuracy, ((scores > 0) == positive).to(at::kDouble).mean().item<double>());
+  }
+}
+
+TEST(ErrorMeasures, HaveNoShareOfAConstantTarget) {
+  const at::Tensor truth = at::full({7}, 0.1);
+  const ErrorMeasures found = error_measures(truth + 1, truth);
+  EXPECT_NEAR(found.mae, 1, 1e-6);
+  EXPECT_NEAR(found.rmse, 1, 1e-6);
+  EXPECT_TRUE(std::isnan(found.r2));
+}
+
+TEST(ErrorMeasures, HaveAnR2OfZeroForTheMeanAndOneForTheTruth) {
+  const at::Tensor truth = at::tensor({1.0, 2.0, 6.0}, at::kDouble);
+  EXPECT_DOUBLE_EQ(error_measures(at::full({3}, 3.0, at::kDouble), truth).r2, 0);
+  EXPECT_DOUBLE_EQ(error_measures(truth, truth).r2, 1);
+}
+
+/// Random outputs of a kind, [60, 4], and a truth that has something to do with them.
+struct RandomClassifier {
+  RandomClassifier(OutputKind kind, uint64_t seed) {
+    const at::Tensor logits = random_normal({60, 4}, seed) * 3;
+    truth = (logits + random_normal({60, 4}, 50 + seed) * 2).argmax(1);
+    outputs = logits;
+    if (kind == OutputKind::probabilities) outputs = at::softmax(logits, 1);
+    if (kind == OutputKind::log_probabilities) outputs = at::log_softmax(logits, 1);
+    if (kind == OutputKind::sigmoid) outputs = at::sigmoid(logits);
+  }
+  at::Tensor outputs, truth;
+};
+
+constexpr OutputKind kinds[] = {OutputKind::logits, OutputKind::probabilities, OutputKind::log_probabilities,
+                                OutputKind::sigmoid, OutputKind::other};
+
+TEST(MeasureClassifier, CountsEverySampleOnce) {
+  for (const OutputKind kind : kinds) {
+    const RandomClassifier random(kind, 1);
+    const ModelMeasures found = measure_classifier(random.outputs, kind, random.truth);
+    EXPECT_EQ(found.confusion.sum().item<int64_t>(), 60);
+    EXPECT_DOUBLE_EQ(found.score, found.confusion.trace().item<double>() / 60);
+    EXPECT_DOUBLE_EQ(found.score, (random.outputs.argmax(1) == random.truth).to(at::kDouble).mean().item<double>());
+    int64_t support = 0;
+    for (const ClassMeasures& measures : found.classes)
+      support += measures.support;
+    EXPECT_EQ(support, 60);
+  }
+}
+
+TEST(MeasureClassifier, RanksByTheLogOddsOfEachClass) {
+  for (const OutputKind kind : kinds) {
+    for (uint64_t seed = 0; seed < 5; ++seed) {
+      const RandomClassifier random(kind, seed);
+      const ModelMeasures found = measure_classifier(random.outputs, kind, random.truth);
+      for (int64_t k = 0; k < 4; ++k) {
+        EXPECT_NEAR(found.classes[static_cast<size_t>(k)].auc,
+                    auc_by_pairs(log_odds(random.outputs, kind, k), random.truth == k), 1e-14)
+            << to_string(kind) << " " << k;
+      }
+    }
+  }
+}
+
+TEST(MeasureClassifier, TakesTheProbabilityOfTheLargestForItsConfidence) {
+  for (const OutputKind kind : {OutputKind::logits, OutputKind::probabilities, OutputKind::log_probabilities}) {
+    const RandomClassifier random(kind, 3);
+    const auto [confidence, decided] = probabilities(random.outputs.to(at::kDouble), kind).max(1);
+    const double expected = calibration_error(confidence, decided == random.truth);
+    EXPECT_GT(expected, 0.01);
+    EXPECT_NEAR(measure_classifier(random.outputs, kind, random.truth).ece, expected, 1e-6) << to_string(kind);
+  }
+  const RandomClassifier sigmoids(OutputKind::sigmoid, 3);  // which need not add up to 1
+  const auto [confidence, decided] = sigmoids.outputs.max(1);
+  EXPECT_NEAR(measure_classifier(sigmoids.outputs, OutputKind::sigmoid, sigmoids.truth).ece,
+              calibration_error(confidence, decided == sigmoids.truth), 1e-6);
+}
+
+TEST(MeasureClassifier, GivesNoCalibrationOfOutputsThatAreNoProbabilities) {
+  const RandomClassifier random(OutputKind::other, 3);
+  EXPECT_TRUE(std::isnan(measure_classifier(random.outputs, OutputKind::other, random.truth).ece));
+}
+
+TEST(MeasureClassifier, RanksWhatASoftmaxRoundsToOne) {
+  // exp(-50) and exp(-60) vanish beside 1; the log-odds of class 0 are 60 and 50 all the same.
+  const at::Tensor outputs = at::tensor({60.0, 0.0, 50.0, 0.0}, at::kFloat).view({2, 2});
+  const ModelMeasures found = measure_classifier(outputs, OutputKind::logits, at::tensor({0, 1}, at::kLong));
+  EXPECT_EQ(found.classes[0].auc, 1);
+  EXPECT_EQ(found.classes[1].auc, 1);
+}
+
+}  // namespace
+}  // namespace incite

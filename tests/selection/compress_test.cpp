@@ -1,0 +1,175 @@
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "incite/program/executor.hpp"
+#include "incite/selection/select.hpp"
+#include "incite/slicing/slice.hpp"
+#include "support/random_network.hpp"
+#include "support/random_normal.hpp"
+#include "support/script.hpp"
+
+namespace incite {
+namespace {
+
+using test::program_from;
+using test::random_normal;
+
+/// Two linear layers and a head: a of 4 inputs and 8 units, b of 6, 3 outputs. Weights 32 + 48 + 18, biases 8 + 6 + 3.
+struct Mlp {
+  Mlp() {
+    const std::string forward =
+        "def forward(self, x):\n"
+        "    x = torch.relu(torch.linear(x, self.a.weight, self.a.bias))\n"
+        "    x = torch.relu(torch.linear(x, self.b.weight, self.b.bias))\n"
+        "    return torch.linear(x, self.head.weight, self.head.bias)\n";
+    const at::Tensor input = random_normal({4, 4}, 1);
+    program = program_from(forward,
+                           {{"a.weight", random_normal({8, 4}, 2)},
+                            {"a.bias", random_normal({8}, 3)},
+                            {"b.weight", random_normal({6, 8}, 4)},
+                            {"b.bias", random_normal({6}, 5)},
+                            {"head.weight", random_normal({3, 6}, 6)},
+                            {"head.bias", random_normal({3}, 7)}},
+                           input);
+    map = analyse(program, sample_values(program, input.narrow(0, 0, 2)));
+    clusters = cluster_units(program, map, {.method = ClusteringMethod::none});
+  }
+
+  at::Tensor scores(const std::vector<double>& values) const { return at::tensor(values, at::kDouble).unsqueeze(1); }
+
+  Selection compressed(const std::vector<double>& values, int64_t parameters, CompressParams params = {}) const {
+    params.parameters = parameters;
+    return compress(ParameterCount(program, map, 0), map, clusters, scores(values), 0, params);
+  }
+
+  /// How many units of layers a and b stay.
+  std::pair<int64_t, int64_t> kept(const Selection& keep) const {
+    const auto count = [&](size_t layer) {
+      const auto& units = map.layers[layer].units;
+      return std::count_if(units.begin(), units.end(), [&](int32_t unit) { return keep[static_cast<size_t>(unit)]; });
+    };
+    return {count(0), count(1)};
+  }
+
+  Program program;
+  UnitMap map;
+  std::vector<Cluster> clusters;
+};
+
+std::vector<double> equal_worth(size_t count) {
+  return std::vector<double>(count, 1.0);
+}
+
+TEST(ParameterCount, IsThatOfTheSlice) {
+  for (uint64_t seed = 0; seed < 30; ++seed) {
+    const test::RandomNetwork network = test::random_network(seed);
+    const test::TempDir folder;
+    network.module().save((folder / "model.pt").string());
+    const at::Tensor input = network.input(4, 1);
+    const Program program = load_program(folder / "model.pt", input);
+    const UnitMap map = analyse(program, sample_values(program, input.narrow(0, 0, 2)));
+    const ParameterCount count(program, map, 0);
+    Selection keep(map.units.size(), true);
+    EXPECT_EQ(count(keep), slice(program, map, keep).parameter_count()) << seed;
+    for (size_t unit = 0; unit < keep.size(); ++unit)
+      keep[unit] = map.units[unit].pinned || unit % 3 != 0;
+    for (const size_t span : empty_spans(map, keep))
+      keep[static_cast<size_t>(map.spans[span].front())] = true;
+    EXPECT_EQ(count(keep), slice(program, map, keep).parameter_count()) << seed;
+  }
+}
+
+TEST(ParameterCount, CountsAsManyOfTheHeadsRowsAsItIsTold) {
+  const Mlp mlp;
+  const Selection all(mlp.map.units.size(), true);
+  EXPECT_EQ(ParameterCount(mlp.program, mlp.map, 0)(all), 115);
+  EXPECT_EQ(ParameterCount(mlp.program, mlp.map, 2)(all), 108);  // 6 weights and a bias less
+  EXPECT_EQ(ParameterCount(mlp.program, mlp.map, 1)(all), 101);
+}
+
+TEST(Compress, KeepsAllWhereAllFits) {
+  const Mlp mlp;
+  const Selection keep = mlp.compressed(equal_worth(14), 115);
+  EXPECT_EQ(std::count(keep.begin(), keep.end(), false), 0);
+}
+
+TEST(Compress, IsAsSmallAsAskedForAndNotMuchSmaller) {
+  const Mlp mlp;
+  const ParameterCount count(mlp.program, mlp.map, 0);
+  for (const Allocation allocation : {Allocation::global, Allocation::uniform}) {
+    for (const int64_t parameters : {110, 90, 70, 50, 30}) {
+      CompressParams params;
+      params.allocation = allocation;
+      const Selection keep = mlp.compressed({8, 1, 7, 2, 6, 3, 5, 4, 1, 6, 2, 5, 3, 4}, parameters, params);
+      EXPECT_LE(count(keep), parameters);
+      // A unit of a and one of b have at most 13 and 12 parameters; uniform steps take one of each.
+      EXPECT_GT(count(keep), parameters - 26) << to_string(allocation) << " " << parameters;
+    }
+  }
+}
+
+TEST(Compress, IsAsSmallAsCanBeWhereAskedForTheImpossible) {
+  const Mlp mlp;
+  for (const Allocation allocation : {Allocation::global, Allocation::uniform}) {
+    CompressParams params;
+    params.allocation = allocation;
+    const Selection keep = mlp.compressed({8, 1, 7, 2, 6, 3, 5, 4, 1, 6, 2, 5, 3, 4}, 1, params);
+    EXPECT_EQ(mlp.kept(keep), (std::pair<int64_t, int64_t>{1, 1}));
+    EXPECT_TRUE(keep[0]);  // the best of a
+    EXPECT_TRUE(keep[9]);  // the best of b
+  }
+}
+
+TEST(Compress, TakesFirstWhatIsWorthLeastForEachParameter) {
+  // A unit of a has 4 weights, a bias and 6 weights that read it: 11. One of b has 8, 1 and 3: 12. With exponent 1,
+  // worth is the contribution: 1.0 / 11 is more than 1.05 / 12.
+  const Mlp mlp;
+  CompressParams params;
+  params.exponent = 1;
+  std::vector<double> values(14, 100.0);
+  values[3] = 1.0;    // of a
+  values[10] = 1.05;  // of b
+  const Selection keep = mlp.compressed(values, 114, params);
+  EXPECT_EQ(mlp.kept(keep), (std::pair<int64_t, int64_t>{8, 5}));
+  EXPECT_FALSE(keep[10]);
+}
+
+TEST(Compress, AsksMoreOfAGroupFromWhichNothingHasGone) {
+  // Each unit of a is worth a little less than each of b. One by one, a would lose all but one of its units before b
+  // loses any; with squared sums, both lose some.
+  const Mlp mlp;
+  std::vector<double> values(14, 1.0);
+  std::fill(values.begin(), values.begin() + 8, 0.8);
+  CompressParams alone;
+  alone.exponent = 1;
+  const auto [a_alone, b_alone] = mlp.kept(mlp.compressed(values, 50, alone));
+  EXPECT_EQ(b_alone, 6);
+  EXPECT_LT(a_alone, 4);
+  const auto [a, b] = mlp.kept(mlp.compressed(values, 50));
+  EXPECT_LT(b, 6);
+  EXPECT_GT(a, a_alone);
+}
+
+TEST(Compress, RemovesWhatIsDeadThoughThereIsRoom) {
+  const Mlp mlp;
+  CompressParams params;
+  params.dead.assign(14, false);
+  params.dead[2] = params.dead[11] = true;
+  const Selection keep = mlp.compressed(equal_worth(14), 115, params);
+  EXPECT_EQ(std::count(keep.begin(), keep.end(), false), 2);
+  EXPECT_FALSE(keep[2]);
+  EXPECT_FALSE(keep[11]);
+}
+
+TEST(RemoveDead, LeavesALayerItsLastUnit) {
+  const Mlp mlp;
+  Selection keep(mlp.map.units.size(), true);
+  std::vector<bool> dead(14, false);
+  std::fill(dead.begin(), dead.begin() + 8, true);
+  remove_dead(mlp.map, mlp.clusters, dead, keep);
+  EXPECT_EQ(mlp.kept(keep), (std::pair<int64_t, int64_t>{1, 6}));
+}
+
+}  // namespace
+}  // namespace incite

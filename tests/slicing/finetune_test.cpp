@@ -1,0 +1,168 @@
+#include "incite/slicing/finetune.hpp"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "incite/program/executor.hpp"
+#include "support/random_normal.hpp"
+#include "support/script.hpp"
+
+namespace incite {
+namespace {
+
+using test::program_from;
+using test::random_normal;
+
+constexpr int64_t samples = 1200;
+
+const char* const forward =
+    "def forward(self, x):\n"
+    "    x = torch.relu(torch.linear(x, self.a.weight, self.a.bias))\n"
+    "    x = torch.batch_norm(x, self.norm.weight, self.norm.bias, self.running_mean, self.running_var, False, 0.1, "
+    "1e-5, True)\n"
+    "    return torch.linear(x, self.head.weight, self.head.bias)\n";
+
+/// Three modules with random weights for three classes, which lie in different directions.
+struct Untrained {
+  explicit Untrained(int64_t rows = 2) {
+    data.input = random_normal({samples, 6}, 1);
+    classes = at::arange(samples, at::kLong).remainder(3);
+    data.input.inputs[0].narrow(1, 0, 3).add_(at::one_hot(classes, 3).to(at::kFloat) * 2);
+    for (int64_t m = 0; m < 3; ++m) {
+      const auto seed = static_cast<uint64_t>(10 * m);
+      modules.push_back(program_from(forward,
+                                     {{"a.weight", random_normal({8, 6}, seed + 1) * 0.4},
+                                      {"a.bias", random_normal({8}, seed + 2) * 0.1},
+                                      {"norm.weight", at::ones({8})},
+                                      {"norm.bias", at::zeros({8})},
+                                      {"running_mean", at::full({8}, 0.1)},
+                                      {"running_var", at::full({8}, 0.9)},
+                                      {"head.weight", random_normal({rows, 8}, seed + 3) * 0.4},
+                                      {"head.bias", at::zeros({rows})}},
+                                     data.batch(0, 4, at::kCPU)));
+    }
+    set.data = &data;
+    set.train = at::arange(900, at::kLong);
+    set.validation = at::arange(900, samples, at::kLong);
+    set.classes = classes;
+    set.original = at::one_hot(classes.narrow(0, 0, 900), 3).to(at::kFloat);
+  }
+
+  FinetuneResult train(int64_t epochs, int64_t workers = 1, Task task = Task::classification) {
+    FinetuneParams params;
+    params.epochs = epochs;
+    params.learning_rate = 1e-2;
+    params.workers = workers;
+    return finetune(modules, {0, 1, 2}, OutputKind::logits, task, set, params);
+  }
+
+  double combined_accuracy() const {
+    const at::NoGradGuard no_grad;
+    std::vector<at::Tensor> columns;
+    for (const Program& module : modules)
+      columns.push_back(log_odds(Executor(module)(data.batch(0, samples, at::kCPU)), OutputKind::logits, std::nullopt));
+    return (at::stack(columns, 1).argmax(1) == classes).narrow(0, 900, 300).to(at::kDouble).mean().item<double>();
+  }
+
+  Dataset data;
+  at::Tensor classes;
+  std::vector<Program> modules;
+  FinetuneData set;
+};
+
+std::vector<at::Tensor> tensors_of(const Program& program, bool buffers) {
+  std::vector<at::Tensor> tensors;
+  for (const Value& value : program.values) {
+    if (value.kind == Value::Kind::parameter && value.is_buffer == buffers) tensors.push_back(value.content.toTensor());
+  }
+  return tensors;
+}
+
+TEST(Finetune, MakesModulesBetterTogether) {
+  Untrained untrained;
+  const double before = untrained.combined_accuracy();
+  const FinetuneResult result = untrained.train(5);
+  EXPECT_GT(untrained.combined_accuracy(), before + 0.2);
+  ASSERT_EQ(result.losses.size(), 6);
+  EXPECT_LT(result.losses[static_cast<size_t>(result.best)], result.losses[0]);
+}
+
+TEST(Finetune, ChangesEveryWeightAndNoBuffer) {
+  Untrained untrained;
+  const Untrained same;
+  untrained.train(1);
+  for (size_t m = 0; m < 3; ++m) {
+    const auto before = tensors_of(same.modules[m], false), after = tensors_of(untrained.modules[m], false);
+    ASSERT_EQ(before.size(), 6);
+    for (size_t i = 0; i < before.size(); ++i) {
+      EXPECT_FALSE(at::equal(before[i], after[i])) << i;
+      EXPECT_FALSE(after[i].requires_grad());
+    }
+    const auto buffers_before = tensors_of(same.modules[m], true), buffers = tensors_of(untrained.modules[m], true);
+    ASSERT_EQ(buffers.size(), 2);
+    for (size_t i = 0; i < 2; ++i)
+      EXPECT_TRUE(at::equal(buffers_before[i], buffers[i]));
+  }
+}
+
+TEST(Finetune, NeverWritesToTheTensorsThatItWasGiven) {
+  Untrained untrained;
+  const Untrained same;
+  const std::vector<Program> given = untrained.modules;  // shares its tensors
+  untrained.train(2);
+  for (size_t m = 0; m < 3; ++m) {
+    const auto expected = tensors_of(same.modules[m], false), found = tensors_of(given[m], false);
+    for (size_t i = 0; i < expected.size(); ++i)
+      EXPECT_TRUE(at::equal(expected[i], found[i])) << i;
+  }
+}
+
+TEST(Finetune, GivesTheSameForTheSameSeedAndAnyNumberOfWorkers) {
+  Untrained one, another;
+  one.train(2, 2);
+  another.train(2, 3);
+  for (size_t m = 0; m < 3; ++m) {
+    const auto expected = tensors_of(one.modules[m], false), found = tensors_of(another.modules[m], false);
+    for (size_t i = 0; i < expected.size(); ++i)
+      EXPECT_TRUE(at::equal(expected[i], found[i])) << i;
+  }
+}
+
+TEST(Finetune, KeepsWhatThereWasWhereNothingIsBetter) {
+  Untrained untrained;
+  untrained.train(6);
+  const std::vector<Program> trained = untrained.modules;
+  FinetuneParams ruinous;
+  ruinous.epochs = 2;
+  ruinous.learning_rate = 30;
+  const FinetuneResult result =
+      finetune(untrained.modules, {0, 1, 2}, OutputKind::logits, Task::classification, untrained.set, ruinous);
+  EXPECT_EQ(result.best, 0);
+  for (size_t m = 0; m < 3; ++m) {
+    const auto expected = tensors_of(trained[m], false), found = tensors_of(untrained.modules[m], false);
+    for (size_t i = 0; i < expected.size(); ++i)
+      EXPECT_TRUE(at::equal(expected[i], found[i])) << i;
+  }
+}
+
+TEST(Finetune, LessensARegressionsError) {
+  Untrained untrained(1);
+  untrained.set.original = {};
+  untrained.set.values = untrained.data.input[0].narrow(1, 0, 3).square();
+  const FinetuneResult result = untrained.train(5, 1, Task::regression);
+  EXPECT_LT(result.losses[static_cast<size_t>(result.best)], 0.6 * result.losses[0]);
+}
+
+TEST(Finetune, LearnsForSomeOfTheOutputsAlone) {
+  Untrained untrained;
+  untrained.modules.resize(2);
+  FinetuneParams params;
+  params.epochs = 3;
+  params.learning_rate = 1e-2;
+  const FinetuneResult result =
+      finetune(untrained.modules, {0, 2}, OutputKind::logits, Task::classification, untrained.set, params);
+  EXPECT_LT(result.losses[static_cast<size_t>(result.best)], 0.8 * result.losses[0]);
+}
+
+}  // namespace
+}  // namespace incite
