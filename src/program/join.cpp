@@ -28,12 +28,12 @@ struct Method {
 };
 constexpr Method log_odds = {"log_odds", R"(
 def log_odds(self, logs: Tensor) -> Tensor:
-  return logs[:, 1] - logs[:, 0]
+  return logs.select(1, 1) - logs.select(1, 0)
 )"};
 constexpr Method log_odds_of = {"log_odds_of", R"(
 def log_odds_of(self, logs: Tensor, output: int) -> Tensor:
   others = torch.cat([logs[:, :output], logs[:, output + 1:]], 1)
-  return logs[:, output] - torch.logsumexp(others, [1])
+  return logs.select(1, output) - torch.logsumexp(others, [1])
 )"};
 constexpr Method logs_of = {"logs_of", R"(
 def logs_of(self, probabilities: Tensor) -> Tensor:
@@ -41,7 +41,7 @@ def logs_of(self, probabilities: Tensor) -> Tensor:
 )"};
 constexpr Method log_odds_alone = {"log_odds_alone", R"(
 def log_odds_alone(self, probabilities: Tensor, output: int) -> Tensor:
-  own = probabilities[:, output]
+  own = probabilities.select(1, output)
   return torch.log(torch.clamp_min(own, 1.1754943508222875e-38)) - torch.log(torch.clamp_min(1 - own, 1e-16))
 )"};
 
@@ -84,7 +84,7 @@ class Code {
 
  private:
   std::string column(const JoinedModule& module, std::string outputs) {
-    if (module.column == Column::value) return fmt::format("{}[:, {}]", outputs, module.output.value_or(0));
+    if (module.column == Column::value) return fmt::format("{}.select(1, {})", outputs, module.output.value_or(0));
     if (module.column == Column::of_sigmoid && module.output) return call(log_odds_alone, outputs, *module.output);
     if (module.column != Column::of_logits) outputs = call(logs_of, outputs);
     return module.output ? call(log_odds_of, outputs, *module.output) : call(log_odds, outputs);

@@ -248,7 +248,7 @@ INSTANTIATE_TEST_SUITE_P(
                     LogOddsCase{"LogProbabilities", OutputKind::log_probabilities, Column::of_logits},
                     LogOddsCase{"Probabilities", OutputKind::probabilities, Column::of_probabilities},
                     LogOddsCase{"Sigmoid", OutputKind::sigmoid, Column::of_sigmoid}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& test) { return std::string(test.param.name); });
 
 }  // namespace
 }  // namespace incite
