@@ -189,7 +189,8 @@ class Decomposer {
   /// Of the samples to fit to, those by which choices are made: ridges, penalties, calibrations, epochs, sizes. None
   /// for the paper's way, which makes none.
   void choose_validation() {
-    const bool needed = options_.calibrate || options_.max_loss || options_.finetune > 0;
+    const bool needed =
+        options_.head == HeadMethod::lbfgs || options_.calibrate || options_.max_loss || options_.finetune > 0;
     const int64_t samples = fit_.samples.size(0);
     const auto share = static_cast<int64_t>(validation_share * static_cast<double>(samples));
     int64_t count = needed ? std::min(share, most_validation_samples) : 0;

@@ -48,9 +48,9 @@ struct ModuleResult {
   int64_t bytes = 0;
   double compression = 1;                            ///< parameters of the original over parameters of the module
   std::map<std::string, std::vector<int64_t>> kept;  ///< by layer: channels
-  Calibration calibration;                           ///< of its log-odds, in its head already
   double slice_difference = 0;  ///< relative difference between the bare slice and the masked original
   double multiply_adds = 0;     ///< for one sample
+  Calibration calibration;      ///< of its log-odds, in its head already
 
   Cost cost() const { return {parameters, bytes, multiply_adds}; }
 };

@@ -24,9 +24,9 @@ Json module_json(const ModuleResult& module) {
       {"parameters", module.parameters},
       {"bytes", module.bytes},
       {"compression", module.compression},
-      {"calibration", {{"scale", module.calibration.scale}, {"offset", module.calibration.offset}}},
       {"slice_difference", module.slice_difference},
       {"multiply_adds", module.multiply_adds},
+      {"calibration", {{"scale", module.calibration.scale}, {"offset", module.calibration.offset}}},
   };
 }
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -65,6 +66,7 @@ TEST(Workers, ThrowWhatTheWorkThrewAndHandOutNoMore) {
       run_on_workers(1000, workers, [&](int64_t number) {
         ++calls;
         if (number == 2) throw std::runtime_error("number 2");
+        if (number > 2) std::this_thread::sleep_for(std::chrono::milliseconds(1));
       });
       ADD_FAILURE() << "nothing was thrown";
     } catch (const std::runtime_error& error) {

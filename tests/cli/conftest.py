@@ -153,4 +153,4 @@ def decomposed(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     networks.save(networks.mlp(), made.folder / "model.pt")
     networks.save_data(made.folder / "data.npz")
     networks.save_data(made.folder / "test.npz", count=45, seed=1)
-    return made, made.done(*DECOMPOSE, "--test", "test.npz", "--json")
+    return made, made.done(*DECOMPOSE, "--keep", "0.6", "--test", "test.npz", "--json")

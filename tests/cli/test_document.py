@@ -34,7 +34,8 @@ def test_what_json_prints_is_the_file(decomposed: Decomposed) -> None:
 
 def test_the_fields_are_these(document: dict[str, Any]) -> None:
     assert list(document) == [
-        "schema", "model", "data", "test", "settings", "groups", "scoring", "modules", "evaluation", "costs", "timing",
+        "schema", "model", "data", "test", "settings", "groups", "scoring", "search",
+        "finetuning_losses", "modules", "evaluation", "costs", "timing",
         "versions",
     ]  # fmt: skip
     assert document["schema"] == 1
@@ -59,6 +60,7 @@ def test_the_data_is_described(decomposed: Decomposed, document: dict[str, Any])
         "sha256": sha256(folder / "data.npz"),
         "samples": 90,
         "fit_samples": 90,
+        "validation_samples": 18,
         "scored_samples": 90,
         "targets": "data",
     }
@@ -84,15 +86,17 @@ def test_the_settings_are_all_options_in_force(document: dict[str, Any]) -> None
         "factors": [0.0],
         "clustering": "kmeans",
         "cluster_size": 0,
-        "keep": None,
-        "target_compression": 5.0,
+        "keep": 0.6,
+        "target_compression": None,
         "max_loss": None,
-        "allocation": "global",
+        "allocation": "uniform",
         "samples": 0,
         "agreement": 0.99,
         "repair": "least-squares",
         "head": "lbfgs",
         "epochs": 128,
+        "calibrate": True,
+        "finetune": 0,
         "outputs": [0, 1, 2],
         "held_out": 0.0,
         "seed": 0,
@@ -120,7 +124,7 @@ def test_the_modules_are_described(decomposed: Decomposed, document: dict[str, A
     assert [module["output"] for module in document["modules"]] == [0, 1, 2]
     for module in document["modules"]:
         assert list(module) == [
-            "output", "file", "parameters", "bytes", "compression", "calibration", "slice_difference", "multiply_adds", "accuracy",
+            "output", "file", "parameters", "bytes", "compression", "slice_difference", "multiply_adds", "calibration", "accuracy",
             "precision", "recall", "f1", "auc", "kept",
         ]  # fmt: skip
         file = folder / module["file"]

@@ -34,8 +34,8 @@ def images(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Cli:
     networks.save(networks.ConvNet(), cli.folder / "model.pt")
     x = np.random.default_rng(0).random((60, 1, 8, 8), np.float32)
     np.savez(cli.folder / "data.npz", x=x, y=np.arange(60) % CLASSES)
-    cli.done(*DECOMPOSE, "--quiet")
-    cli.done(*into("sliced"), "--quiet", "--head", "original")
+    cli.done(*DECOMPOSE, "--quiet", "--keep", "0.6")
+    cli.done(*into("sliced"), "--quiet", "--head", "original", "--keep", "0.6")
     return cli
 
 
@@ -173,7 +173,7 @@ def test_modules_of_scripted_and_traced_originals_are_the_same_function(good: Cl
 
 
 def test_a_module_can_be_decomposed_again(good: Cli) -> None:
-    good.done(*DECOMPOSE, "--head", "original", "--quiet")
+    good.done(*DECOMPOSE, "--head", "original", "--quiet", "--keep", "0.6")
     (good.folder / "out/module-0.pt").rename(good.folder / "model.pt")
     document = json.loads(good.done(*into("again"), "--json"))
     assert document["groups"][0]["units"] == 5

@@ -110,7 +110,7 @@ def test_a_file_of_scores_that_is_no_earlier_one_is_not_replaced(good: Cli) -> N
 
 
 def test_the_model_itself_is_not_replaced_even_with_force(good: Cli) -> None:
-    good.done(*DECOMPOSE, "--head", "original")
+    good.done(*DECOMPOSE, "--head", "original", "--keep", "0.6")
     good.refused(7, ("out/module-0.pt",), "decompose", "out/module-0.pt", *DECOMPOSE[2:], "--force")
 
 

@@ -40,8 +40,9 @@ def trained(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Cli:
 
 
 def decompose(cli: Cli, *options: str, threads: int = 1) -> dict[str, Any]:
-    usual = ("decompose", "model.pt", "--data", "data.npz", "--out", "out", "--threads", threads, "--force", "--json")
-    return json.loads(cli.done(*usual, "--test", "test.npz", "--scores", "scored/scores.npz", *options))
+    usual = ("decompose", "model.pt", "--data", "data.npz", "--out", "out", "--threads", threads)
+    fixed = ("--test", "test.npz", "--scores", "scored/scores.npz", "--memory", "64MB", "--force", "--json")
+    return json.loads(cli.done(*usual, *fixed, *options))
 
 
 @pytest.mark.parametrize("allocation", ["global", "uniform"])
@@ -54,8 +55,8 @@ def test_modules_are_as_small_as_asked_for(trained: Cli, allocation: str) -> Non
 
 
 def test_the_smallest_modules_that_lose_no_more_are_searched_for(trained: Cli) -> None:
-    loose, tight = decompose(trained, "--max-loss", "5"), decompose(trained, "--max-loss", "1")
-    for document, most in ((loose, 5), (tight, 1)):
+    loose, tight = decompose(trained, "--max-loss", "9"), decompose(trained, "--max-loss", "3")
+    for document, most in ((loose, 9), (tight, 3)):
         good = [step["compression"] for step in document["search"] if step["loss"] + step["error"] <= most]
         bad = [step["compression"] for step in document["search"] if step["loss"] + step["error"] > most]
         assert good and bad and max(good) < min(bad)
@@ -104,7 +105,7 @@ def test_the_same_seed_gives_the_same_bytes(trained: Cli, options: tuple[str, ..
 
 
 def test_a_killed_run_goes_on_with_the_modules_that_are_missing(trained: Cli) -> None:
-    options = (*DECOMPOSE, "--force", "--test", "test.npz", "--scores", "scored/scores.npz", "--max-loss", "1")
+    options = (*DECOMPOSE, "--force", "--test", "test.npz", "--scores", "scored/scores.npz", "--memory", "64MB", "--max-loss", "3")
     folder = trained.folder / "out"
     trained.done(*options)
     whole = {name: content for name, content in snapshot(folder).items() if name != "decomposition.json"}
@@ -140,6 +141,7 @@ def test_wishes_that_make_no_sense_are_refused(good: Cli, options: tuple[str, ..
 
 def test_too_few_samples_to_choose_by_are_refused(cli: Cli) -> None:
     networks.save(networks.mlp(), cli.folder / "model.pt")
-    x = np.random.default_rng(0).standard_normal((9, 4)).astype(np.float32)
-    np.savez(cli.folder / "data.npz", x=x, y=np.arange(9) % 3)
-    cli.refused(5, ("samples are too few to fit on some and choose by others",), *DECOMPOSE, "--max-loss", "1", "--held-out", "0.5")
+    x = np.random.default_rng(0).standard_normal((12, networks.FEATURES)).astype(np.float32)
+    np.savez(cli.folder / "data.npz", x=x, y=np.arange(12) % 3)
+    few = ("--max-loss", "1", "--held-out", "0.7")
+    cli.refused(5, ("samples are too few to fit on some and choose by others",), *DECOMPOSE, *few)

@@ -109,7 +109,7 @@ def test_the_task_can_be_said(with_data: WithData) -> None:
 )
 def test_a_module_gives_outputs_of_the_models_kind(with_model: WithModel, last: nn.Module | None, kind: str) -> None:
     cli = with_model(networks.mlp(last))
-    document = decompose(cli)
+    document = decompose(cli, "--keep", "0.6")
     assert document["model"]["output_kind"] == kind
     x, y = networks.samples()
     for output in range(CLASSES):

@@ -27,9 +27,9 @@ HELP = "See 'incite decompose --help'"
         (("--epochs", "0"), f"--epochs: 0: expected 1 or more epochs. {HELP}"),
         (("--threads", "0"), f"--threads: 0: expected 1 to 1024 threads. {HELP}"),
         (("--held-out", "1"), f"--held-out: 1: expected a share above 0 and below 1. {HELP}"),
-        (("--metric", "loss"), f"--metric: loss: expected auto|probability|flips|absolute|random. {HELP}"),
+        (("--metric", "loss"), f"--metric: loss: expected auto|probability|flips|absolute|random|magnitude. {HELP}"),
         (("--clustering", "all"), f"--clustering: all: expected kmeans|agglomerative|none. {HELP}"),
-        (("--repair", "some"), f"--repair: some: expected none|least-squares. {HELP}"),
+        (("--repair", "some"), f"--repair: some: expected none|mean|least-squares. {HELP}"),
         (("--memory", "-1"), "--memory: expected a size above 0, such as 2GB"),
         (("--memory", "0"), "--memory: expected a size above 0, such as 2GB"),
         (("--head", "sgd"), f"--head: sgd: expected lbfgs|adam|original. {HELP}"),
@@ -42,7 +42,7 @@ HELP = "See 'incite decompose --help'"
         (("--input-scale", "big"), "--input-scale big: expected auto or a number other than 0"),
         (("--device", "foo"), "--device foo: expected cpu, cuda or cuda:<index>"),
         (("--device", "meta"), "--device meta: expected cpu, cuda or cuda:<index>"),
-        (("--metric", "absolute"), "--metric absolute is not for classification; expected probability, flips or random"),
+        (("--metric", "absolute"), "--metric absolute is not for classification; expected probability, flips, random or magnitude"),
         (("--seed", "-1"), f"--seed: -1: expected a whole number from 0 to 2^53. {HELP}"),
         (("--seed", "x"), f"--seed: x: expected a whole number from 0 to 2^53. {HELP}"),
         (("--factors", "1.1,nan"), f"--factors: nan: expected numbers from -1e6 to 1e6. {HELP}"),
@@ -60,7 +60,7 @@ def test_an_option_that_is_no_number(good: Cli, options: tuple[str, ...]) -> Non
 
 def test_a_metric_of_classification_for_regression(with_data: Callable[..., Cli]) -> None:
     x, y = networks.samples()
-    message = "--metric flips is not for regression; expected absolute or random"
+    message = "--metric flips is not for regression; expected absolute, random or magnitude"
     with_data(x=x, y=np.eye(CLASSES)[y] + 0.5).refused(2, message, *DECOMPOSE, "--metric", "flips")
 
 

@@ -210,6 +210,25 @@ Program mutant(const Loaded& loaded, const Cluster& cluster, double factor) {
   return mutated;
 }
 
+/// Whether rounding in float32 decides which of a sample's outputs is the largest, as when a sigmoid gives 1 twice.
+bool is_tie(const at::Tensor& outputs) {
+  const at::Tensor largest = std::get<0>(outputs.topk(2));
+  const double gap = (largest[0] - largest[1]).item<double>();
+  return gap <= 8 * std::numeric_limits<float>::epsilon() * std::max(1.0, largest.abs().max().item<double>());
+}
+
+/// Samples of which a tie decides the class, of the original or of a mutant.
+int64_t ties(const Loaded& loaded, const Program& mutated, const Dataset& data) {
+  const Executor before(loaded.program);
+  const Executor after(mutated);
+  int64_t count = 0;
+  for (int64_t i = 0; i < data.size(); ++i) {
+    const at::Tensor input = data.batch(i, 1, at::kCPU)[0];
+    if (is_tie(before(input).to(at::kDouble)[0]) || is_tie(after(input).to(at::kDouble)[0])) ++count;
+  }
+  return count;
+}
+
 /// The metric of one mutant, sample by sample, in float64: [outputs].
 at::Tensor effect(const Loaded& loaded, const Program& mutated, const Dataset& data, Metric metric, OutputKind kind) {
   const Executor before(loaded.program);
@@ -247,6 +266,7 @@ double rounding(const Loaded& loaded, const Dataset& data) {
 
 TEST(RandomNetworks, ScoresAreThoseOfMutantsMadeAndRunOneByOne) {
   int64_t compared = 0;
+  int64_t exact = 0;  // flips that no tie decides
   for_each_network([&](uint64_t seed, Loaded& loaded) {
     const OutputKind kind = output_kind(loaded.program, loaded.map);
     ClusterParams cluster_params;
@@ -264,13 +284,22 @@ TEST(RandomNetworks, ScoresAreThoseOfMutantsMadeAndRunOneByOne) {
       const size_t step = std::max<size_t>(clusters.size() / 4, 1);
       for (size_t c = 0; c < clusters.size(); c += step) {
         at::Tensor expected = at::zeros({loaded.network.outputs}, at::kDouble);
+        int64_t undecided = 0;
         for (const double factor : params.factors) {
-          expected += effect(loaded, mutant(loaded, clusters[c], factor), data, metric, kind);
+          const Program mutated = mutant(loaded, clusters[c], factor);
+          expected += effect(loaded, mutated, data, metric, kind);
+          if (metric == Metric::flips && loaded.network.outputs > 1) undecided += ties(loaded, mutated, data);
         }
         expected /= static_cast<double>(data.size());
         const at::Tensor found = scores[static_cast<int64_t>(c)];
         if (metric == Metric::flips) {
-          EXPECT_TRUE(found.equal(expected)) << found << expected;
+          if (undecided == 0) {
+            EXPECT_TRUE(found.equal(expected)) << found << expected;
+            ++exact;
+          } else {  // each of them flips each output once at most
+            const double most = static_cast<double>(undecided) / static_cast<double>(data.size());
+            EXPECT_LE((found - expected).abs().max().item<double>(), most * (1 + 1e-12)) << found << expected;
+          }
         } else {
           EXPECT_TRUE(at::allclose(found, expected, 1e-4, rounding(loaded, data))) << found << expected;
         }
@@ -279,6 +308,7 @@ TEST(RandomNetworks, ScoresAreThoseOfMutantsMadeAndRunOneByOne) {
     }
   });
   EXPECT_GE(compared, static_cast<int64_t>(seeds.count) * 3);
+  EXPECT_GE(exact, compared / 4);
 }
 
 TEST(RandomNetworks, ScoresDoNotDependOnBatching) {

@@ -15,8 +15,8 @@ ModulesEvaluation small_evaluation() {
   e.decomposition.bytes = 180224;
   e.decomposition.multiply_adds = 416520;
   e.decomposition.modules.resize(2);
-  e.decomposition.modules[0] = {0, "module-0.pt", 9000, 42291, 4.936, {}, 0, 100000};
-  e.decomposition.modules[1] = {1, "module-1.pt", 22213, 1023, 2.0, {}, 0, 200000};
+  e.decomposition.modules[0] = {0, "module-0.pt", 9000, 42291, 4.936, {}, 0, 100000, {}};
+  e.decomposition.modules[1] = {1, "module-1.pt", 22213, 1023, 2.0, {}, 0, 200000, {}};
   e.evaluation.samples = 500;
   e.evaluation.original.score = 0.5;
   e.evaluation.original.ece = 0.0125;

@@ -65,6 +65,9 @@ Decomposition full_decomposition() {
   d.test = SourceFile{"test.npz", "cc"};
   d.samples = 60;
   d.fit_samples = 50;
+  d.validation_samples = 9;
+  d.steps = {{4, 0.5, 0.25}};
+  d.finetuning_losses = {0.75, 0.5};
   d.scored_samples = 40;
   d.test_samples = 10;
   d.input_key = "images";
@@ -82,8 +85,8 @@ Decomposition full_decomposition() {
                 {"force", true}};
   d.groups = {{{"conv1", "conv2"}, 16, 4, 2, 40, 0.75}};
   d.scoring = {12, 3e9, 64, 6};
-  d.modules = {{0, "module-0.pt", 400, 2000, 2.5, {{"conv1", {0, 3}}, {"fc", {0}}}, 1e-7, 3e5},
-               {2, "module-2.pt", 500, 2500, 2.0, {{"conv1", {}}}, 2e-7, 4e5}};
+  d.modules = {{0, "module-0.pt", 400, 2000, 2.5, {{"conv1", {0, 3}}, {"fc", {0}}}, 1e-7, 3e5, {}},
+               {2, "module-2.pt", 500, 2500, 2.0, {{"conv1", {}}}, 2e-7, 4e5, {}}};
   d.evaluation = full_evaluation();
   d.overlap = at::tensor({1.0, 0.25, 0.25, 1.0}, at::kDouble).view({2, 2});
   d.mean_overlap = 0.25;
@@ -140,6 +143,7 @@ TEST(DecompositionDocument, HasEveryFieldThatIsDocumented) {
         {"sha256", "bb"},
         {"samples", 60},
         {"fit_samples", 50},
+        {"validation_samples", 9},
         {"scored_samples", 40},
         {"targets", "data"}}},
       {"test", {{"file", "test.npz"}, {"sha256", "cc"}, {"samples", 10}, {"held_out", false}}},
@@ -161,6 +165,8 @@ TEST(DecompositionDocument, HasEveryFieldThatIsDocumented) {
          {"scored_samples", 40},
          {"agreement", 0.75}}}},
       {"scoring", {{"mutants", 12}, {"multiply_adds", 3e9}, {"chunk", 64}, {"batch", 6}}},
+      {"search", {{{"compression", 4.0}, {"loss", 0.5}, {"error", 0.25}}}},
+      {"finetuning_losses", {0.75, 0.5}},
       {"modules",
        {{{"output", 0},
          {"file", "module-0.pt"},
@@ -169,6 +175,7 @@ TEST(DecompositionDocument, HasEveryFieldThatIsDocumented) {
          {"compression", 2.5},
          {"slice_difference", 1e-7},
          {"multiply_adds", 3e5},
+         {"calibration", {{"scale", 1.0}, {"offset", 0.0}}},
          {"accuracy", 0.75},
          {"precision", 0.5},
          {"recall", 0.25},
@@ -182,6 +189,7 @@ TEST(DecompositionDocument, HasEveryFieldThatIsDocumented) {
          {"compression", 2.0},
          {"slice_difference", 2e-7},
          {"multiply_adds", 4e5},
+         {"calibration", {{"scale", 1.0}, {"offset", 0.0}}},
          {"accuracy", 0.5},
          {"precision", nullptr},
          {"recall", 0.0},

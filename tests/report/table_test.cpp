@@ -117,8 +117,8 @@ Decomposition small_decomposition() {
   d.kind = OutputKind::logits;
   d.scored_samples = 10000;
   d.modules.resize(2);
-  d.modules[0] = {0, "module-0.pt", 9000, 42291, 4.936, {}, 0};
-  d.modules[1] = {1, "module-1.pt", 22213, 1023, 2.0, {}, 0};
+  d.modules[0] = {0, "module-0.pt", 9000, 42291, 4.936, {}, 0, 0, {}};
+  d.modules[1] = {1, "module-1.pt", 22213, 1023, 2.0, {}, 0, 0, {}};
   d.evaluation.samples = 2000;
   d.evaluation.original.score = 0.99;
   d.evaluation.combined.score = 0.9875;

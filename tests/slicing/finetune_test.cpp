@@ -149,7 +149,7 @@ TEST(Finetune, LessensARegressionsError) {
   Untrained untrained(1);
   untrained.set.original = at::Tensor();
   untrained.set.values = untrained.data.input[0].narrow(1, 0, 3).square();
-  const FinetuneResult result = untrained.train(5, 1, Task::regression);
+  const FinetuneResult result = untrained.train(20, 1, Task::regression);
   EXPECT_LT(result.losses[static_cast<size_t>(result.best)], 0.6 * result.losses[0]);
 }
 

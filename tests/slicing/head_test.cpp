@@ -612,17 +612,22 @@ TEST(Calibration, KeepsTheSignOfAModuleThatSaysTheOpposite) {
 }
 
 TEST(LogisticHead, TakesThePenaltyThatDoesBestOnTheValidatingRows) {
-  // Forty features of noise for sixty samples: without a penalty the head learns the noise.
+  // Eighty features of noise for sixty samples: without a penalty the head learns the noise.
   HeadData data;
   data.positive = at::arange(460).remainder(2) == 0;
-  data.features = random_normal({460, 40}, 3);
+  data.features = random_normal({460, 80}, 3);
   data.features.select(1, 0).add_(data.positive.to(at::kFloat) * 2);
   data.validating = 400;
   HeadParams weak, strong, both;
-  weak.l2 = {1e-7};
-  strong.l2 = {0.03};
-  both.l2 = {1e-7, 0.03};
-  EXPECT_GT(accuracy(fit(data, strong), data), accuracy(fit(data, weak), data) + 0.02);
+  weak.l2 = {1e-9};
+  strong.l2 = {0.1};
+  both.l2 = {1e-9, 0.1};
+  const auto log_loss = [&](const HeadParams& params) {  // of the validating rows
+    const at::Tensor odds = margins(fit(data, params), data.features).narrow(0, 60, 400);
+    const at::Tensor wrong = at::where(data.positive.narrow(0, 60, 400), -odds, odds);
+    return at::softplus(wrong).mean().item<double>();
+  };
+  EXPECT_LT(log_loss(strong), 0.7 * log_loss(weak));
   EXPECT_TRUE(at::allclose(fit(data, both).weight, fit(data, strong).weight, 1e-3, 1e-5));
 }
 
