@@ -81,6 +81,14 @@ class Work {
 
 }  // namespace
 
+OneThread::OneThread() : before_(at::get_num_threads()) {
+  at::set_num_threads(1);
+}
+
+OneThread::~OneThread() {
+  at::set_num_threads(before_);
+}
+
 void run_on_workers(int64_t count, int64_t workers, const std::function<void(int64_t)>& work,
                     const std::function<void(int64_t)>& done) {
   if (std::min(count, workers) <= 1) {

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <numbers>
+#include <optional>
 
 #include "incite/base/error.hpp"
 #include "incite/base/random.hpp"
@@ -101,6 +102,8 @@ class Finetuner {
   }
 
   FinetuneResult run() {
+    std::optional<OneThread> between;  // the steps of the workers
+    if (params_.workers > 1) between.emplace();
     FinetuneResult result;
     note();
     result.losses.push_back(validate());
