@@ -416,9 +416,8 @@ std::vector<Calibration> calibrate(const at::Tensor& odds, const at::Tensor& cla
 
 void apply_calibration(const HeadNames& head, const Calibration& calibration, OutputKind kind, Program& module) {
   const auto change = [&](const std::string& name, double offset) {
-    const auto value = std::find_if(module.values.begin(), module.values.end(), [&](const Value& v) {
-      return v.kind == Value::Kind::parameter && v.name == name;
-    });
+    const auto value = std::find_if(module.values.begin(), module.values.end(),
+                                    [&](const Value& v) { return v.kind == Value::Kind::parameter && v.name == name; });
     INCITE_ASSERT(value != module.values.end());
     const at::Tensor old = value->content.toTensor();
     at::Tensor rows = old.to(at::kDouble) * calibration.scale;

@@ -46,7 +46,7 @@ class StagedFiles {
 
   std::filesystem::path folder_;
   std::filesystem::path staging_;
-  std::mutex mutex_;  // of what follows
+  std::mutex mutex_;                                 // of what follows
   std::vector<std::filesystem::path> made_folders_;  // innermost first
   std::vector<std::string> names_;
 };

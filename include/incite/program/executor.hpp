@@ -24,8 +24,8 @@ class Executor {
   /// An environment that holds constants and parameters, and the inputs.
   Environment start(const Batch& batch) const;
 
-  /// An environment that holds constants and parameters as they are now, and what a run, perhaps of the same program with
-  /// other parameters, has computed: `saved`.
+  /// An environment that holds constants and parameters as they are now, and what a run, perhaps of the same program
+  /// with other parameters, has computed: `saved`.
   Environment resume(const Environment& saved) const;
 
   /// Runs the nodes from `first` to before `last`. Frees what no later node reads, unless `keep[value]`.
