@@ -29,6 +29,7 @@ namespace {
 
 constexpr double validation_share = 0.2;
 constexpr int64_t most_validation_samples = 10'000;
+constexpr int64_t most_probabilities = 1 << 26;  // of the original's, kept while modules are made
 
 Metric choose_metric(const DecomposeOptions& options, Task task) {
   if (!options.metric) return task == Task::classification ? options.classification_metric : Metric::absolute;
@@ -189,8 +190,8 @@ class Decomposer {
   /// Of the samples to fit to, those by which choices are made: ridges, penalties, calibrations, epochs, sizes. None
   /// for the paper's way, which makes none.
   void choose_validation() {
-    const bool needed =
-        options_.head == HeadMethod::lbfgs || options_.calibrate || options_.max_loss || options_.finetune > 0;
+    const bool needed = options_.head == HeadMethod::lbfgs || options_.calibration != CalibrationMethod::none ||
+                        options_.max_loss || options_.finetune > 0;
     const int64_t samples = fit_.samples.size(0);
     const auto share = static_cast<int64_t>(validation_share * static_cast<double>(samples));
     int64_t count = needed ? std::min(share, most_validation_samples) : 0;
@@ -367,7 +368,8 @@ class Decomposer {
     watch_.start("modules");
     const int64_t workers =
         device_.is_cpu() ? std::min<int64_t>(at::get_num_threads(), static_cast<int64_t>(outputs_.size())) : 1;
-    const ModuleSource source{program_, map_, kind_, task_, fit_, train_, validation_, memory() / workers};
+    const ModuleSource source{
+        program_, map_, kind_, task_, fit_, train_, validation_, original_probabilities(), memory() / workers};
     ModuleSet set(options_, source, clusters_, contributions_.scores, outputs_, modules_key(), files, progress_);
     set.choose();
     set.make();
@@ -375,8 +377,16 @@ class Decomposer {
     columns_.resize(outputs_.size());
     set.for_each([&](size_t m, const Program& module) { finish_module(m, module, set, files); });
     result_.steps = set.steps();
+    result_.head_losses = set.head_losses();
     result_.finetuning_losses = set.finetuning().losses;
     selections_ = set.selections();
+  }
+
+  /// What the original says of the samples that weights are fitted to, as many of them as a fixed size holds.
+  at::Tensor original_probabilities() const {
+    if (task_ != Task::classification || (options_.repair == RepairMethod::none && options_.finetune == 0)) return {};
+    const int64_t samples = std::min(train_.size(0), most_probabilities / result_.outputs);
+    return probabilities(outputs_for(program_, *fit_.data, train_.narrow(0, 0, samples)), kind_);
   }
 
   /// Writes one module and measures it. Runs on several threads.
@@ -454,7 +464,7 @@ class Decomposer {
         {"repair", name(options_.repair)},
         {"head", name(options_.head)},
         {"epochs", options_.epochs},
-        {"calibrate", options_.calibrate},
+        {"calibration", name(options_.calibration)},
         {"finetune", options_.finetune},
         {"outputs", outputs_},
         {"held_out", options_.test ? 0.0 : options_.held_out},

@@ -15,7 +15,7 @@
 namespace incite {
 namespace {
 
-constexpr int64_t most_repair_samples = 8192;
+constexpr int64_t most_repair_samples = 4096;  // of each kind
 
 }  // namespace
 
@@ -46,27 +46,34 @@ at::Tensor ModuleMaker::validation_scores(int64_t output, const Program& module)
   return module_scores({output, &module, options_.head != HeadMethod::original}, source_.kind, source_.task, set);
 }
 
-void ModuleMaker::calibrate(const Calibration& calibration, Program& module) const {
+HeadNames ModuleMaker::head_names() const {
   const Layer& head = source_.map.layers[static_cast<size_t>(source_.map.head)];
   HeadNames names;
   names.weight = source_.program.value(head.weight).name;
   if (head.bias >= 0) names.bias = source_.program.value(head.bias).name;
-  apply_calibration(names, calibration, source_.kind, module);
+  return names;
 }
 
-/// Repairs on samples of the module's class and as many of others, or on any for regression.
+/// A class's own samples, as many of those of others that the original takes for it most, and as many of any others;
+/// for regression, any.
+at::Tensor ModuleMaker::repair_samples(int64_t output) const {
+  const at::Tensor& train = source_.train;
+  if (source_.task == Task::regression) return train.narrow(0, 0, std::min(train.size(0), 2 * most_repair_samples));
+  const at::Tensor own = source_.fit.classes.index_select(0, train) == output;
+  const at::Tensor positives = own.nonzero().flatten();
+  const at::Tensor known = own.narrow(0, 0, source_.original.size(0));
+  const at::Tensor alike = source_.original.select(1, output).masked_fill(known, -1).argsort(true, 0, true);
+  const int64_t count = std::min({positives.size(0), known.logical_not().sum().item<int64_t>(), most_repair_samples});
+  const at::Tensor hard = alike.narrow(0, 0, count);
+  const at::Tensor rest = own.logical_not().index_fill(0, hard, false).nonzero().flatten();
+  std::vector<at::Tensor> kinds = {positives.narrow(0, 0, count), hard};
+  if (rest.size(0) >= count) kinds.push_back(rest.narrow(0, 0, count));
+  // One after the other, so that every part of them has as many of each.
+  return train.index_select(0, at::stack(kinds, 1).flatten());
+}
+
 void ModuleMaker::repair_body(Program& body, const Selection& keep, int64_t output) const {
-  at::Tensor samples = source_.train;
-  if (source_.task == Task::classification) {
-    const at::Tensor own = source_.fit.classes.index_select(0, samples) == output;
-    const at::Tensor positives = samples.masked_select(own);
-    const at::Tensor others = samples.masked_select(own.logical_not());
-    const int64_t count = std::min({positives.size(0), others.size(0), most_repair_samples / 2});
-    // One after the other, so that every part of them has as many of both.
-    samples = at::stack({positives.narrow(0, 0, count), others.narrow(0, 0, count)}, 1).flatten();
-  } else {
-    samples = samples.narrow(0, 0, std::min(samples.size(0), most_repair_samples));
-  }
+  const at::Tensor samples = repair_samples(output);
   RepairParams params;
   params.method = options_.repair;
   params.head = options_.head == HeadMethod::original;
@@ -81,7 +88,7 @@ Program ModuleMaker::with_new_head(const Program& body, const Selection& keep, i
   const at::Device device = source_.program.device;
   HeadData data;
   const at::Tensor samples = head_samples(body, data.validating);
-  data.features = head_features(body, place, samples);
+  data.features = head_features(body, samples);
   data.has_bias = head.bias >= 0;
   data.kind = source_.kind;
   Head original;
@@ -128,14 +135,21 @@ at::Tensor ModuleMaker::head_samples(const Program& body, int64_t& validating) c
   return at::cat({train, source_.validation.narrow(0, 0, validating)});
 }
 
-/// What the body gives its head: [samples, features]. The body is run once.
-at::Tensor ModuleMaker::head_features(const Program& body, const FittableHead& head, const at::Tensor& samples) const {
+at::Tensor ModuleMaker::head_features(const Program& module, const at::Tensor& samples) const {
   const at::NoGradGuard no_grad;
-  const int64_t batch = batch_size(body, first_batch(), 1024);
-  const Executor executor(body);
-  std::vector<bool> keep(body.values.size(), false);
-  const NodeId node = body.maker(head.layer.output);
-  const ValueId read = body.node(node).inputs[0];
+  const FittableHead head = fittable_head(source_.program, source_.map, source_.task);
+  const std::string name = head_names().weight;
+  const auto reader = std::find_if(module.nodes.rbegin(), module.nodes.rend(), [&](const Node& one) {
+    return std::any_of(one.inputs.begin(), one.inputs.end(), [&](ValueId id) {
+      return module.value(id).kind == Value::Kind::parameter && module.value(id).name == name;
+    });
+  });
+  INCITE_ASSERT(reader != module.nodes.rend());
+  const auto node = static_cast<NodeId>(module.nodes.rend() - reader - 1);
+  const ValueId read = reader->inputs[0];
+  const int64_t batch = batch_size(module, first_batch(), 1024);
+  const Executor executor(module);
+  std::vector<bool> keep(module.values.size(), false);
   keep[static_cast<size_t>(read)] = true;
   std::vector<at::Tensor> features;
   for (int64_t first = 0; first < samples.size(0); first += batch) {

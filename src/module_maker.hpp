@@ -8,6 +8,7 @@
 #include "incite/decompose.hpp"
 #include "incite/evaluation/evaluate.hpp"
 #include "incite/program/program.hpp"
+#include "incite/slicing/calibration.hpp"
 #include "incite/slicing/head.hpp"
 #include "incite/units/unit_map.hpp"
 
@@ -22,7 +23,8 @@ struct ModuleSource {
   const TestSet& fit;     ///< the truth about the data; its samples are those that modules may be fitted to
   at::Tensor train;       ///< of those samples, the ones that weights are fitted to
   at::Tensor validation;  ///< and the ones that choices are made by; there may be none
-  int64_t memory;         ///< bytes that making one module may take
+  at::Tensor original;  ///< classification: the original's probabilities for the first of `train`, [n, outputs] float32
+  int64_t memory;       ///< bytes that making one module may take
 };
 
 /// Makes one module after another, or several at a time: it has no state of its own.
@@ -39,8 +41,11 @@ class ModuleMaker {
   /// What a module says of the validation samples: see module_scores.
   at::Tensor validation_scores(int64_t output, const Program& module) const;
 
-  /// Puts a calibration into a module's head.
-  void calibrate(const Calibration& calibration, Program& module) const;
+  /// By what the head is found in a module that was written and read again.
+  HeadNames head_names() const;
+
+  /// What a module's head reads for some samples: [samples, features] float32. The body is run once.
+  at::Tensor head_features(const Program& module, const at::Tensor& samples) const;
 
   /// Throws Error (internal) where the file, read back, is not the module: it must be loadable, and the same function.
   void check_file(const std::filesystem::path& file, const Program& module) const;
@@ -51,8 +56,8 @@ class ModuleMaker {
  private:
   void repair_body(Program& body, const Selection& keep, int64_t output) const;
   Program with_new_head(const Program& body, const Selection& keep, int64_t output) const;
+  at::Tensor repair_samples(int64_t output) const;
   at::Tensor head_samples(const Program& body, int64_t& validating) const;
-  at::Tensor head_features(const Program& body, const FittableHead& head, const at::Tensor& samples) const;
 
   const DecomposeOptions& options_;
   const ModuleSource& source_;

@@ -6,10 +6,9 @@
 #include <cmath>
 
 namespace incite {
-namespace {
 
-/// The number of the module for each class, -1 where there is none.
-at::Tensor modules_by_class(const std::vector<int64_t>& outputs, const at::Tensor& classes) {
+at::Tensor modules_of(const TestSet& truth, const at::Tensor& samples, const std::vector<int64_t>& outputs) {
+  const at::Tensor classes = truth.classes.index_select(0, samples);
   const int64_t most = std::max(classes.max().item<int64_t>(), *std::max_element(outputs.begin(), outputs.end()));
   at::Tensor places = at::full({most + 1}, -1, at::kLong);
   for (size_t m = 0; m < outputs.size(); ++m)
@@ -17,17 +16,12 @@ at::Tensor modules_by_class(const std::vector<int64_t>& outputs, const at::Tenso
   return places.index_select(0, classes);
 }
 
-}  // namespace
-
 std::vector<Calibration> calibrate_together(const at::Tensor& columns, const TestSet& truth, const at::Tensor& samples,
                                             const std::vector<int64_t>& outputs) {
-  const at::Tensor modules = modules_by_class(outputs, truth.classes.index_select(0, samples));
-  const at::Tensor rows = (modules >= 0).nonzero().flatten();
-  const at::Tensor own = modules.index_select(0, rows);
-  const auto count = static_cast<int64_t>(outputs.size());
-  if (rows.size(0) == 0 || at::bincount(own, {}, count).min().item<int64_t>() == 0)
-    return std::vector<Calibration>(outputs.size());
-  return calibrate(columns.index_select(0, rows), own);
+  const at::Tensor modules = modules_of(truth, samples, outputs);
+  const at::Tensor counts = at::bincount(modules.masked_select(modules >= 0), {}, static_cast<int64_t>(outputs.size()));
+  if (counts.min().item<int64_t>() == 0) return std::vector<Calibration>(outputs.size());
+  return calibrate(columns, modules);
 }
 
 ModuleLoss::ModuleLoss(const ModuleSource& source, const std::vector<int64_t>& outputs, bool calibrates)
@@ -40,7 +34,7 @@ ModuleLoss::ModuleLoss(const ModuleSource& source, const std::vector<int64_t>& o
 
 /// By how much the original is right more often on each sample whose class has a module: -1, 0 or 1.
 at::Tensor ModuleLoss::classes_lost(const at::Tensor& columns) const {
-  const at::Tensor modules = modules_by_class(outputs_, source_.fit.classes.index_select(0, source_.validation));
+  const at::Tensor modules = modules_of(source_.fit, source_.validation, outputs_);
   if (outputs_.size() == 1) {  // told from all others; the original's other outputs are not there to compare with
     return ((columns.select(1, 0) > 0) != (modules == 0)).to(at::kDouble);
   }

@@ -6,13 +6,16 @@
 #include <vector>
 
 #include "incite/decomposition.hpp"
-#include "incite/slicing/head.hpp"
+#include "incite/slicing/calibration.hpp"
 #include "module_maker.hpp"
 
 namespace incite {
 
-/// Calibrations from what modules say of `samples`: columns [samples, modules]. Samples of classes without a module are
-/// left out; where a module's class has no sample, none is calibrated.
+/// The number of the module of each sample's class, int64; -1 where there is none.
+at::Tensor modules_of(const TestSet& truth, const at::Tensor& samples, const std::vector<int64_t>& outputs);
+
+/// Calibrations from what modules say of `samples`: columns [samples, modules]. Where a module's class has no
+/// sample, none is calibrated.
 std::vector<Calibration> calibrate_together(const at::Tensor& columns, const TestSet& truth, const at::Tensor& samples,
                                             const std::vector<int64_t>& outputs);
 

@@ -17,6 +17,8 @@
 namespace incite {
 namespace {
 
+constexpr int64_t most_joint_bytes = 256 << 20;  // of what all heads read
+
 int64_t head_rows(const DecomposeOptions& options, Task task) {
   if (options.head == HeadMethod::original) return 0;
   return task == Task::classification ? 2 : 1;
@@ -103,27 +105,80 @@ Program ModuleSet::made(size_t module, const Selection& keep, double& difference
 /// Makes the modules of `selections`; returns what they say of the validation samples: [samples, modules].
 at::Tensor ModuleSet::make_all(const std::vector<Selection>& selections) {
   const auto count = static_cast<int64_t>(outputs_.size());
+  const at::Tensor joint = joint_samples(selections);
   differences_.assign(outputs_.size(), 0);
   tuned_.clear();
+  heads_.clear();
+  head_losses_.clear();
   std::vector<Program> modules(options_.finetune > 0 ? outputs_.size() : 0);
-  std::vector<at::Tensor> columns(outputs_.size());
+  std::vector<at::Tensor> columns(outputs_.size()), features(outputs_.size());
+  std::vector<Head> heads(outputs_.size());
   run_on_workers(
       count, workers_,
       [&](int64_t number) {
         const auto m = static_cast<size_t>(number);
         Program module = made(m, selections[m], differences_[m]);
-        if (source_.validation.size(0) > 0) columns[m] = maker_.validation_scores(outputs_[m], module);
+        if (joint.defined()) {
+          features[m] = maker_.head_features(module, joint);
+          heads[m] = head_of(maker_.head_names(), module);
+        } else if (source_.validation.size(0) > 0) {
+          columns[m] = maker_.validation_scores(outputs_[m], module);
+        }
         if (options_.finetune > 0) modules[m] = std::move(module);
       },
       [&](int64_t done) {
         if (progress_) progress_({"making modules", done, count, "modules"});
       });
-  if (options_.finetune > 0) {
-    finetune_all(modules);
-    tuned_ = std::move(modules);
-    return columns_of(tuned_);
+  at::Tensor said;
+  if (joint.defined()) {
+    said = join_heads(features, std::move(heads), joint);
+  } else if (source_.validation.size(0) > 0) {
+    said = at::stack(columns, 1);
   }
-  return source_.validation.size(0) > 0 ? at::stack(columns, 1) : at::Tensor();
+  if (options_.finetune == 0) return said;
+  for (size_t m = 0; m < heads_.size(); ++m)
+    replace_head(maker_.head_names(), heads_[m], modules[m]);
+  finetune_all(modules);
+  tuned_ = std::move(modules);
+  return columns_of(tuned_);
+}
+
+/// The samples that heads are fitted to together: those to learn from, as many as fit into a fixed size, and those that
+/// choose the penalty. Undefined where heads stay as they were fitted, each for itself: there are too many modules for
+/// any use.
+at::Tensor ModuleSet::joint_samples(const std::vector<Selection>& selections) const {
+  if (!calibrates() || options_.calibration != CalibrationMethod::heads || options_.head != HeadMethod::lbfgs)
+    return {};
+  const Layer& head = source_.map.layers[static_cast<size_t>(source_.map.head)];
+  const auto& read = source_.map.parameters[static_cast<size_t>(head.weight)][1];
+  int64_t features = 0;
+  for (const Selection& keep : selections) {
+    features += std::count_if(read.begin(), read.end(),
+                              [&](int32_t unit) { return unit == no_unit || keep[static_cast<size_t>(unit)]; });
+  }
+  const int64_t samples =
+      std::min(most_joint_bytes / (features * static_cast<int64_t>(sizeof(float))), source_.train.size(0));
+  if (samples < 2 * static_cast<int64_t>(outputs_.size())) return {};
+  return at::cat({source_.train.narrow(0, 0, samples), source_.validation});
+}
+
+/// Fits all heads together; returns what the modules then say of the validation samples.
+at::Tensor ModuleSet::join_heads(const std::vector<at::Tensor>& features, std::vector<Head> apart,
+                                 const at::Tensor& samples) {
+  JointHeadData data;
+  data.features = features;
+  data.modules = modules_of(source_.fit, samples, outputs_).to(source_.program.device);
+  data.validating = source_.validation.size(0);
+  JointHeads joint = fit_heads_together(data, apart, source_.kind);
+  head_losses_ = joint.losses;
+  heads_ = joint.heads.empty() ? std::move(apart) : std::move(joint.heads);
+  std::vector<at::Tensor> columns;
+  for (size_t m = 0; m < heads_.size(); ++m) {
+    const Head row = log_odds_row(heads_[m], source_.kind);
+    const at::Tensor read = features[m].narrow(0, samples.size(0) - data.validating, data.validating).to(at::kDouble);
+    columns.push_back(row.bias.defined() ? at::mv(read, row.weight) + row.bias : at::mv(read, row.weight));
+  }
+  return at::stack(columns, 1).cpu();
 }
 
 at::Tensor ModuleSet::columns_of(const std::vector<Program>& modules) const {
@@ -142,8 +197,11 @@ void ModuleSet::finetune_all(std::vector<Program>& modules) {
   data.validation = source_.validation;
   data.classes = source_.fit.classes;
   data.values = source_.fit.values;
-  if (source_.task == Task::classification)
-    data.original = probabilities(outputs_for(source_.program, *data.data, data.train), source_.kind);
+  if (source_.task == Task::classification) {
+    data.original = source_.original.size(0) == data.train.size(0)
+                        ? source_.original
+                        : probabilities(outputs_for(source_.program, *data.data, data.train), source_.kind);
+  }
   FinetuneParams params;
   params.epochs = options_.finetune;
   params.seed = derive_seed(options_.seed, "fine-tuning");
@@ -152,8 +210,8 @@ void ModuleSet::finetune_all(std::vector<Program>& modules) {
 }
 
 bool ModuleSet::calibrates() const {
-  return options_.calibrate && source_.task == Task::classification && options_.head != HeadMethod::original &&
-         outputs_.size() > 1 && source_.validation.size(0) > 0;
+  return options_.calibration != CalibrationMethod::none && source_.task == Task::classification &&
+         options_.head != HeadMethod::original && outputs_.size() > 1 && source_.validation.size(0) > 0;
 }
 
 void ModuleSet::make() {
@@ -163,6 +221,8 @@ void ModuleSet::make() {
 }
 
 void ModuleSet::for_each(const std::function<void(size_t, const Program&)>& use) {
+  const bool changes = calibrates();  // a module's head, after it was written
+  const HeadNames names = changes ? maker_.head_names() : HeadNames{};
   const auto count = static_cast<int64_t>(outputs_.size());
   run_on_workers(
       count, workers_,
@@ -170,7 +230,8 @@ void ModuleSet::for_each(const std::function<void(size_t, const Program&)>& use)
         const auto m = static_cast<size_t>(number);
         double ignored = 0;
         Program module = tuned_.empty() ? made(m, selections_[m], ignored) : std::move(tuned_[m]);
-        if (calibrates()) maker_.calibrate(calibrations_[m], module);
+        if (tuned_.empty() && !heads_.empty()) replace_head(names, heads_[m], module);
+        if (changes) replace_head(names, calibrated(head_of(names, module), calibrations_[m], source_.kind), module);
         use(m, module);
       },
       [&](int64_t done) {

@@ -19,7 +19,8 @@ namespace incite {
 
 /// The modules of one decomposition: what each keeps, and all of them made. Modules are made by several workers, each
 /// as soon as one is free, and put into the output folder as checkpoints, so that none is made twice and memory does
-/// not grow with their number. Where they are fine-tuned, all are in memory.
+/// not grow with their number. Where they are fine-tuned, all are in memory; where their heads are fitted together,
+/// what the heads read is, for as many samples as fit into a fixed size.
 class ModuleSet {
  public:
   /// `scores` [clusters, outputs]; `outputs`: which have modules; `key` says everything else that modules depend on.
@@ -41,6 +42,8 @@ class ModuleSet {
   const std::vector<Selection>& selections() const { return selections_; }
   const std::vector<double>& slice_differences() const { return differences_; }
   const std::vector<Calibration>& calibrations() const { return calibrations_; }
+  /// See JointHeads::losses; empty where heads were fitted apart.
+  const std::vector<double>& head_losses() const { return head_losses_; }
   const std::vector<SearchStep>& steps() const { return steps_; }
   const FinetuneResult& finetuning() const { return finetuning_; }
 
@@ -49,9 +52,10 @@ class ModuleSet {
   at::Tensor make_all(const std::vector<Selection>& selections);
   Program made(size_t module, const Selection& keep, double& difference) const;
   std::string checkpoint(size_t module, const Selection& keep) const;
+  at::Tensor joint_samples(const std::vector<Selection>& selections) const;
+  at::Tensor join_heads(const std::vector<at::Tensor>& features, std::vector<Head> apart, const at::Tensor& samples);
   void finetune_all(std::vector<Program>& modules);
   at::Tensor columns_of(const std::vector<Program>& modules) const;
-  double loss(const at::Tensor& columns, double& error) const;
   void search();
   bool calibrates() const;
   std::vector<bool> dead(int64_t output) const;
@@ -68,6 +72,8 @@ class ModuleSet {
   const ParameterCount count_;
   const int64_t workers_;
   std::vector<Selection> selections_;
+  std::vector<Head> heads_;  // if fitted together, and not in the modules yet
+  std::vector<double> head_losses_;
   std::vector<Program> tuned_;  // if fine-tuned
   std::vector<double> differences_;
   std::vector<Calibration> calibrations_;

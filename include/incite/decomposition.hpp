@@ -13,7 +13,7 @@
 #include "incite/data/dataset.hpp"
 #include "incite/evaluation/evaluate.hpp"
 #include "incite/program/cost.hpp"
-#include "incite/slicing/head.hpp"
+#include "incite/slicing/calibration.hpp"
 #include "incite/units/output_kind.hpp"
 
 namespace incite {
@@ -93,7 +93,8 @@ struct Decomposition {
   bool own_heads = true;          ///< modules have heads of their own, not the original's output layer
   std::vector<GroupResult> groups;
   ScoringResult scoring;
-  std::vector<SearchStep> steps;          ///< of --max-loss, in order
+  std::vector<SearchStep> steps;    ///< of --max-loss, in order
+  std::vector<double> head_losses;  ///< on the validation samples: heads fitted apart, and together if that is less
   std::vector<double> finetuning_losses;  ///< on the validation samples: before, and after each epoch
   std::vector<ModuleResult> modules;
   Evaluation evaluation;

@@ -21,7 +21,7 @@ struct Arguments {
   std::string repair = "least-squares";
   std::string head = "lbfgs";
   std::string allocation = "global";
-  std::string calibration = "joint";
+  std::string calibration = "heads";
   std::string outputs = "all";
   std::string preset;
   uint64_t memory = 0;
@@ -123,8 +123,10 @@ void add_method_options(CLI::App& verb, Arguments& a) {
          "Method");
   choice(verb, "--head", a.head, {"lbfgs", "adam", "original"},
          "How a module's output layer is made; original: the model's own, all outputs, with its inputs cut", "Method");
-  choice(verb, "--calibration", a.calibration, {"joint", "none"},
-         "joint: the modules' log-odds are made comparable, on samples set apart", "Method");
+  choice(verb, "--calibration", a.calibration, {"heads", "scales", "none"},
+         "How the modules' log-odds are made comparable: heads: all heads are fitted once more, together; scales: by a "
+         "scale and an offset for each alone",
+         "Method");
   verb.add_option(
           "--finetune", a.options.finetune,
           "Train the modules for up to so many epochs, on the labels and the original's probabilities; the best "
@@ -197,7 +199,11 @@ void finish(const CLI::App& verb, Arguments& a) {
     fail(ExitCode::usage,
          "--allocation global has no use for --keep, a share of each group; pass --target-compression");
   }
-  options.calibrate = a.calibration == "joint" && a.head != "original";
+  options.calibration =
+      a.head == "original"
+          ? CalibrationMethod::none
+          : named<CalibrationMethod>(a.calibration,
+                                     {CalibrationMethod::none, CalibrationMethod::scales, CalibrationMethod::heads});
   options.clustering = named<ClusteringMethod>(
       a.clustering, {ClusteringMethod::kmeans, ClusteringMethod::agglomerative, ClusteringMethod::none});
   if (a.head == "original" && verb.get_option("--repair")->count() == 0) a.repair = "none";

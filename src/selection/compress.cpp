@@ -16,6 +16,17 @@ int64_t product(const std::vector<int64_t>& sizes) {
   return std::accumulate(sizes.begin(), sizes.end(), int64_t{1}, std::multiplies<>());
 }
 
+/// Contributions over the sum of those of the cluster's group.
+std::vector<double> shares_of_groups(const UnitMap& map, const std::vector<Cluster>& clusters,
+                                     const double* contributions) {
+  std::vector<double> sums(map.groups.size(), 0.0), shares;
+  for (size_t c = 0; c < clusters.size(); ++c)
+    sums[static_cast<size_t>(clusters[c].group)] += contributions[c];
+  for (size_t c = 0; c < clusters.size(); ++c)
+    shares.push_back(contributions[c] / std::max(sums[static_cast<size_t>(clusters[c].group)], 1e-300));
+  return shares;
+}
+
 /// Removes clusters one by one, the cheapest first.
 class Compressor {
  public:
@@ -23,7 +34,7 @@ class Compressor {
              const double* contributions, const CompressParams& params)
       : map_(map),
         clusters_(clusters),
-        contributions_(contributions),
+        contributions_(shares_of_groups(map, clusters, contributions)),
         params_(params),
         sizes_(count.whole()),
         total_(ParameterCount::total(sizes_)),
@@ -136,7 +147,7 @@ class Compressor {
 
   const UnitMap& map_;
   const std::vector<Cluster>& clusters_;
-  const double* contributions_;
+  const std::vector<double> contributions_;  // of the sum of those of the cluster's group
   const CompressParams& params_;
   ParameterCount::Sizes sizes_;
   int64_t total_;

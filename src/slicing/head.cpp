@@ -3,100 +3,17 @@
 #include <ATen/ATen.h>
 #include <torch/nn/functional.h>
 #include <torch/optim/adam.h>
-#include <torch/optim/lbfgs.h>
 
 #include <algorithm>
 #include <functional>
 #include <limits>
 
+#include "convex.hpp"
 #include "incite/base/error.hpp"
 #include "incite/base/random.hpp"
 
 namespace incite {
 namespace {
-
-/// Features with mean 0 and standard deviation 1, float64, and what undoes it in a head's weights. Where they are not
-/// too many they are turned into uncorrelated ones of the same variance, in which L-BFGS needs a tenth of the steps: a
-/// row fitted to `turned` is `turn` times as long in standardised features.
-struct Standardised {
-  at::Tensor turned;     // [samples, features]
-  at::Tensor turn;       // [features, features]; undefined: none
-  at::Tensor mean;       // [features]
-  at::Tensor deviation;  // [features]; 1 where a feature is constant
-
-  at::Tensor row(const at::Tensor& turned_row) const { return turn.defined() ? turn.mv(turned_row) : turned_row; }
-  /// Other features, turned in the same way.
-  at::Tensor apply(const at::Tensor& features) const {
-    const at::Tensor standard = (features.to(at::kDouble) - mean) / deviation;
-    return turn.defined() ? standard.matmul(turn) : standard;
-  }
-};
-
-constexpr int64_t most_to_turn = 1024;  // features
-
-Standardised standardise(const at::Tensor& features, bool centre) {
-  Standardised s;
-  s.turned = features.to(at::kDouble);
-  s.mean = centre ? s.turned.mean(0) : at::zeros({features.size(1)}, s.turned.options());
-  s.turned = s.turned - s.mean;
-  s.deviation = s.turned.square().mean(0).sqrt();
-  s.deviation = at::where(s.deviation > 1e-12, s.deviation, at::ones_like(s.deviation));
-  s.turned.div_(s.deviation);
-  if (features.size(1) > most_to_turn) return s;
-  const auto [variances, directions] =
-      at::linalg_eigh(s.turned.t().matmul(s.turned) / static_cast<double>(features.size(0)));
-  const at::Tensor least = 1e-6 * variances.max().clamp_min(1e-12);
-  s.turn = directions / variances.clamp_min(0).add(least).sqrt();
-  s.turned = s.turned.matmul(s.turn);
-  return s;
-}
-
-/// A row fitted on turned features, for the features as they are.
-Head unstandardise(const at::Tensor& row, const at::Tensor& offset, const Standardised& s) {
-  Head head;
-  head.weight = s.row(row) / s.deviation;
-  head.bias = offset - (head.weight * s.mean).sum();
-  return head;
-}
-
-/// Minimises `loss` over `parameters` in place, by L-BFGS with a strong Wolfe line search.
-void minimise(const std::vector<at::Tensor>& parameters, int64_t iterations, const std::function<at::Tensor()>& loss) {
-  const at::AutoGradMode gradients(true);
-  torch::optim::LBFGS optimiser(parameters, torch::optim::LBFGSOptions(1.0)
-                                                .max_iter(iterations)
-                                                .max_eval(iterations * 5 / 4)
-                                                .tolerance_grad(1e-8)
-                                                .tolerance_change(1e-11)
-                                                .history_size(20)
-                                                .line_search_fn("strong_wolfe"));
-  optimiser.step([&] {
-    optimiser.zero_grad();
-    at::Tensor value = loss();
-    value.backward();
-    return value;
-  });
-}
-
-at::Tensor variable(const at::Tensor& start) {
-  return start.detach().clone().set_requires_grad(true);
-}
-
-/// Weights that make both classes count alike and sum to 1.
-at::Tensor balancing_weights(const at::Tensor& positive) {
-  const double positives = positive.sum().item<double>();
-  const double negatives = static_cast<double>(positive.size(0)) - positives;
-  return at::where(positive, at::full({}, 0.5 / positives, at::kDouble), at::full({}, 0.5 / negatives, at::kDouble));
-}
-
-/// Rows [others, class] whose difference is `head`: a softmax over them, and the two sigmoids, say what the log-odds
-/// say.
-Head two_rows(const Head& head, OutputKind kind, bool has_bias) {
-  const double share = kind == OutputKind::sigmoid ? 1.0 : 0.5;
-  Head rows;
-  rows.weight = at::stack({-share * head.weight, share * head.weight}).to(at::kFloat);
-  if (has_bias) rows.bias = at::stack({-share * head.bias, share * head.bias}).to(at::kFloat);
-  return rows;
-}
 
 /// Fits with one penalty after another, from the largest on, each from where the one before it has ended, and returns
 /// the parameters with the least `validate`. Without validating rows: with the first penalty alone.
@@ -124,19 +41,16 @@ std::vector<at::Tensor> best_penalty(const std::vector<at::Tensor>& parameters, 
 
 Head logistic_regression(const HeadData& data, const HeadParams& params) {
   const int64_t fitted = data.features.size(0) - data.validating;
-  const auto is_positive = [](const at::Tensor& positive) {
-    return at::where(positive, at::full({}, 1.0, at::kDouble), at::full({}, -1.0, at::kDouble));
-  };
   const Standardised s = standardise(data.features.narrow(0, 0, fitted), data.has_bias);
   const at::Tensor positive = data.positive.narrow(0, 0, fitted);
   const at::Tensor weights = balancing_weights(positive);
-  const at::Tensor signs = is_positive(positive);
+  const at::Tensor sign = signs(positive);
   const at::Tensor row = variable(at::zeros({s.turned.size(1)}, s.turned.options()));
   const at::Tensor offset = variable(at::zeros({}, s.turned.options()));
   const std::vector<at::Tensor> parameters = data.has_bias ? std::vector{row, offset} : std::vector{row};
   const auto fit = [&](double l2) {
     minimise(parameters, params.iterations, [&] {
-      const at::Tensor margin = (at::mv(s.turned, row) + offset) * signs;
+      const at::Tensor margin = (at::mv(s.turned, row) + offset) * sign;
       return (weights * at::softplus(-margin)).sum() + l2 * s.row(row).square().sum();
     });
   };
@@ -145,8 +59,8 @@ Head logistic_regression(const HeadData& data, const HeadParams& params) {
   const int64_t positives = others.sum().item<int64_t>();
   if (positives > 0 && positives < data.validating) {
     const at::Tensor features = s.apply(data.features.narrow(0, fitted, data.validating));
-    validate = [&params, &row, &offset, features, others, is_positive] {
-      const at::Tensor margin = (at::mv(features, row.detach()) + offset.detach()) * is_positive(others);
+    validate = [&params, &row, &offset, features, others] {
+      const at::Tensor margin = (at::mv(features, row.detach()) + offset.detach()) * signs(others);
       return (balancing_weights(others) * at::softplus(-margin)).sum().item<double>();
     };
   }
@@ -386,50 +300,6 @@ Head fit_regression_head(const HeadData& data, const Head& original, int64_t out
               [&data](const at::Tensor& outputs, const at::Tensor& targets) {
                 return residuals(data, outputs, targets).abs().mean();
               });
-}
-
-std::vector<Calibration> calibrate(const at::Tensor& odds, const at::Tensor& classes) {
-  constexpr double own_share = 0.1;
-  const int64_t modules = odds.size(1);
-  const at::Tensor own = at::one_hot(classes, modules).to(at::kBool);
-  at::Tensor counts = own.sum(0).to(at::kDouble);
-  const at::Tensor weights =
-      at::where(own, 0.5 / counts.clamp_min(1), 0.5 / (static_cast<double>(classes.size(0)) - counts).clamp_min(1)) /
-      static_cast<double>(modules);
-  const at::Tensor signs = at::where(own, at::full({}, 1.0, at::kDouble), at::full({}, -1.0, at::kDouble));
-  const at::Tensor scales = variable(at::ones({modules}, at::kDouble));
-  const at::Tensor offsets = variable(at::zeros({modules}, at::kDouble));
-  minimise({scales, offsets}, 200, [&] {
-    const at::Tensor calibrated = odds * scales + offsets;
-    return at::cross_entropy_loss(calibrated, classes) +
-           own_share * (weights * at::softplus(-calibrated * signs)).sum() +
-           1e-4 * ((scales - 1).square().sum() + offsets.square().sum()) / static_cast<double>(modules);
-  });
-  std::vector<Calibration> found;
-  for (int64_t m = 0; m < modules; ++m) {
-    const double scale = scales[m].item<double>();
-    // A module whose log-odds say nothing, or the opposite, is left as it is.
-    found.push_back(scale > 1e-3 ? Calibration{scale, offsets[m].item<double>()} : Calibration{});
-  }
-  return found;
-}
-
-void apply_calibration(const HeadNames& head, const Calibration& calibration, OutputKind kind, Program& module) {
-  const auto change = [&](const std::string& name, double offset) {
-    const auto value = std::find_if(module.values.begin(), module.values.end(),
-                                    [&](const Value& v) { return v.kind == Value::Kind::parameter && v.name == name; });
-    INCITE_ASSERT(value != module.values.end());
-    const at::Tensor old = value->content.toTensor();
-    at::Tensor rows = old.to(at::kDouble) * calibration.scale;
-    INCITE_ASSERT(rows.size(0) == 2);
-    if (offset != 0) {
-      rows[0].sub_(offset);
-      rows[1].add_(offset);
-    }
-    value->content = rows.to(old.options());
-  };
-  change(head.weight, 0);
-  if (!head.bias.empty()) change(head.bias, (kind == OutputKind::sigmoid ? 1.0 : 0.5) * calibration.offset);
 }
 
 void put_head(const FittableHead& head, const Head& fitted, Task task, Program& module) {

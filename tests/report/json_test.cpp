@@ -67,6 +67,7 @@ Decomposition full_decomposition() {
   d.fit_samples = 50;
   d.validation_samples = 9;
   d.steps = {{4, 0.5, 0.25}};
+  d.head_losses = {0.5, 0.25};
   d.finetuning_losses = {0.75, 0.5};
   d.scored_samples = 40;
   d.test_samples = 10;
@@ -166,6 +167,7 @@ TEST(DecompositionDocument, HasEveryFieldThatIsDocumented) {
          {"agreement", 0.75}}}},
       {"scoring", {{"mutants", 12}, {"multiply_adds", 3e9}, {"chunk", 64}, {"batch", 6}}},
       {"search", {{{"compression", 4.0}, {"loss", 0.5}, {"error", 0.25}}}},
+      {"head_losses", {0.5, 0.25}},
       {"finetuning_losses", {0.75, 0.5}},
       {"modules",
        {{{"output", 0},

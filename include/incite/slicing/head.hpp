@@ -74,28 +74,6 @@ Head fit_classification_head(const HeadData& data, const Head& original, int64_t
 /// is convex still, and at least the rectified output's deviation.
 Head fit_regression_head(const HeadData& data, const Head& original, int64_t output, const HeadParams& params);
 
-/// A module's log-odds times `scale`, plus `offset`.
-struct Calibration {
-  double scale = 1;
-  double offset = 0;
-};
-
-/// Fits a calibration for each module, all together, so that their log-odds can be compared: `odds` [samples, modules]
-/// float64, `classes` [samples] int64, each the number of a module. Minimises the cross-entropy of the softmax over the
-/// calibrated log-odds (Platt scaling, 1999, of all at once), and, with a tenth of its weight, each module's own
-/// class-balanced cross-entropy, which keeps its threshold where it was: the first does not change when all offsets do.
-/// Convex; L-BFGS. Scales are positive.
-std::vector<Calibration> calibrate(const at::Tensor& odds, const at::Tensor& classes);
-
-/// The state_dict keys of a module's head, by which it is found in a module that was written and read again.
-struct HeadNames {
-  std::string weight;
-  std::string bias;  ///< empty: none
-};
-
-/// Puts a calibration into the weights of a module's head (two rows, as put_head leaves it).
-void apply_calibration(const HeadNames& head, const Calibration& calibration, OutputKind kind, Program& module);
-
 /// Puts a fitted head in the place of the module's. Relus after it are taken out, since fitted logits may be negative;
 /// for regression one is put at the end instead, so that no value is negative where the original's can't be.
 void put_head(const FittableHead& head, const Head& fitted, Task task, Program& module);
