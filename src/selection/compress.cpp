@@ -16,15 +16,26 @@ int64_t product(const std::vector<int64_t>& sizes) {
   return std::accumulate(sizes.begin(), sizes.end(), int64_t{1}, std::multiplies<>());
 }
 
-/// Contributions over the sum of those of the cluster's group.
+/// What each cluster is of its group, so that those of a group add up to 1: its share of the contributions, and, with
+/// the weight `even`, of the clusters.
 std::vector<double> shares_of_groups(const UnitMap& map, const std::vector<Cluster>& clusters,
-                                     const double* contributions) {
-  std::vector<double> sums(map.groups.size(), 0.0), shares;
-  for (size_t c = 0; c < clusters.size(); ++c)
-    sums[static_cast<size_t>(clusters[c].group)] += contributions[c];
-  for (size_t c = 0; c < clusters.size(); ++c)
-    shares.push_back(contributions[c] / std::max(sums[static_cast<size_t>(clusters[c].group)], 1e-300));
+                                     const double* contributions, double even) {
+  std::vector<double> sums(map.groups.size(), 0.0), counts(map.groups.size(), 0.0), shares;
+  for (size_t c = 0; c < clusters.size(); ++c) {
+    const auto g = static_cast<size_t>(clusters[c].group);
+    sums[g] += contributions[c];
+    counts[g] += 1;
+  }
+  for (size_t c = 0; c < clusters.size(); ++c) {
+    const auto g = static_cast<size_t>(clusters[c].group);
+    shares.push_back((1 - even) * contributions[c] / std::max(sums[g], 1e-300) + even / counts[g]);
+  }
   return shares;
+}
+
+/// What is lost with a share of a group: half the square of a small share, and without end as nothing is left.
+double damage(double share) {
+  return 0.5 * std::atanh(std::min(share * share, 1 - 1e-12));
 }
 
 /// Removes clusters one by one, the cheapest first.
@@ -34,7 +45,7 @@ class Compressor {
              const double* contributions, const CompressParams& params)
       : map_(map),
         clusters_(clusters),
-        contributions_(shares_of_groups(map, clusters, contributions)),
+        contributions_(shares_of_groups(map, clusters, contributions, params.even)),
         params_(params),
         sizes_(count.whole()),
         total_(ParameterCount::total(sizes_)),
@@ -105,7 +116,7 @@ class Compressor {
   /// What would be lost for each parameter that would go.
   double price(size_t c) const {
     const double lost = lost_[static_cast<size_t>(clusters_[c].group)];
-    const double more = std::pow(lost + contributions_[c], params_.exponent) - std::pow(lost, params_.exponent);
+    const double more = damage(lost + contributions_[c]) - damage(lost);
     return more / std::max(1.0, static_cast<double>(freed(c)));
   }
 
@@ -147,11 +158,11 @@ class Compressor {
 
   const UnitMap& map_;
   const std::vector<Cluster>& clusters_;
-  const std::vector<double> contributions_;  // of the sum of those of the cluster's group
+  const std::vector<double> contributions_;  // see shares_of_groups
   const CompressParams& params_;
   ParameterCount::Sizes sizes_;
   int64_t total_;
-  std::vector<double> lost_;  // by group: contributions of what was removed
+  std::vector<double> lost_;  // by group: of what was removed
   Selection kept_;
   std::vector<int64_t> left_;                               // by span: units that are kept
   std::vector<std::map<size_t, int64_t>> spans_;            // by cluster: how many units of which spans it has

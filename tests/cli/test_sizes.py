@@ -79,18 +79,28 @@ def test_fine_tuning_makes_small_modules_better(trained: Cli) -> None:
     assert [m["parameters"] for m in tuned["modules"]] == [m["parameters"] for m in plain["modules"]]
 
 
-def test_calibration_is_in_the_modules_and_can_be_left_out(trained: Cli) -> None:
+def log_odds(trained: Cli, *options: str) -> tuple[torch.Tensor, dict[str, Any]]:
+    document = decompose(trained, "--outputs", "0,2,3", *options)
     x = torch.from_numpy(np.load(trained.folder / "test.npz")["x"])
+    outputs = torch.jit.load(str(trained.folder / "out/module-2.pt"))(x)
+    return (outputs[:, 1] - outputs[:, 0]).detach(), document
 
-    def log_odds(options: tuple[str, ...]) -> tuple[torch.Tensor, dict[str, float]]:
-        calibration = decompose(trained, "--outputs", "0,2,3", *options)["modules"][1]["calibration"]
-        outputs = torch.jit.load(str(trained.folder / "out/module-2.pt"))(x)
-        return (outputs[:, 1] - outputs[:, 0]).detach(), calibration
 
-    plain, none = log_odds(("--calibration", "none"))
-    joint, calibration = log_odds(())
-    assert none == {"scale": 1, "offset": 0} and calibration["scale"] not in (0, 1)
-    torch.testing.assert_close(joint, plain * calibration["scale"] + calibration["offset"], rtol=1e-4, atol=1e-4)
+def test_scales_are_in_the_modules_and_can_be_left_out(trained: Cli) -> None:
+    plain, without = log_odds(trained, "--calibration", "none")
+    scaled, document = log_odds(trained, "--calibration", "scales")
+    calibration = document["modules"][1]["calibration"]
+    assert without["modules"][1]["calibration"] == {"scale": 1, "offset": 0} and calibration["scale"] not in (0, 1)
+    torch.testing.assert_close(scaled, plain * calibration["scale"] + calibration["offset"], rtol=1e-4, atol=1e-4)
+    assert without["head_losses"] == document["head_losses"] == []
+
+
+def test_heads_are_fitted_together(trained: Cli) -> None:
+    scaled, _ = log_odds(trained, "--calibration", "scales")
+    together, document = log_odds(trained)
+    apart, joint = document["head_losses"]
+    assert joint < apart and not torch.allclose(together, scaled, rtol=1e-3)
+    assert document["settings"]["calibration"] == "heads"
 
 
 @pytest.mark.parametrize("options", [(), ("--finetune", "2"), ("--max-loss", "2"), ("--repair", "mean")])

@@ -121,34 +121,49 @@ TEST(Compress, IsAsSmallAsCanBeWhereAskedForTheImpossible) {
   }
 }
 
-TEST(Compress, TakesFirstWhatIsWorthLeastForEachParameter) {
-  // A unit of a has 4 weights, a bias and 6 weights that read it: 11. One of b has 8, 1 and 3: 12. With exponent 1,
-  // worth is the contribution: 1.0 / 11 is more than 1.05 / 12.
+TEST(Compress, TakesFirstWhatIsTheLeastShareOfItsGroupForEachParameter) {
+  // A unit of a has 4 weights, a bias and 6 weights that read it: 11. One of b has 8, 1 and 3: 12. Shares of 1 / 701
+  // and 0.74 / 500.74 do damage in proportion to their squares: 1.851e-7 and 1.820e-7 for a parameter.
   const Mlp mlp;
   CompressParams params;
-  params.exponent = 1;
+  params.even = 0;
   std::vector<double> values(14, 100.0);
   values[3] = 1.0;    // of a
-  values[10] = 1.05;  // of b
+  values[10] = 0.74;  // of b
   const Selection keep = mlp.compressed(values, 114, params);
   EXPECT_EQ(mlp.kept(keep), (std::pair<int64_t, int64_t>{8, 5}));
   EXPECT_FALSE(keep[10]);
+  values[10] = 0.76;  // 1.919e-7
+  EXPECT_EQ(mlp.kept(mlp.compressed(values, 114, params)), (std::pair<int64_t, int64_t>{7, 6}));
+}
+
+TEST(Compress, DoesNotCompareContributionsOfDifferentGroups) {
+  const Mlp mlp;
+  std::vector<double> values = {8, 1, 7, 2, 6, 3, 5, 4, 1, 6, 2, 5, 3, 4};
+  const Selection keep = mlp.compressed(values, 50);
+  std::for_each(values.begin(), values.begin() + 8, [](double& value) { value *= 1000; });
+  EXPECT_EQ(mlp.compressed(values, 50), keep);
 }
 
 TEST(Compress, AsksMoreOfAGroupFromWhichNothingHasGone) {
-  // Each unit of a is worth a little less than each of b. One by one, a would lose all but one of its units before b
-  // loses any; with squared sums, both lose some.
+  // Units of a are cheaper to lose than those of b. If each counted for itself, a would lose all but one of its units
+  // before b loses any.
+  const Mlp mlp;
+  for (const int64_t parameters : {70, 50, 35}) {
+    const auto [a, b] = mlp.kept(mlp.compressed(equal_worth(14), parameters));
+    EXPECT_TRUE(a > 1 && a < 8 && b > 1 && b < 6) << parameters << ": " << a << ", " << b;
+  }
+}
+
+TEST(Compress, CountsAClusterForItselfToo) {
+  // One unit of a contributes nearly everything. By contributions alone the other seven are nothing.
   const Mlp mlp;
   std::vector<double> values(14, 1.0);
-  std::fill(values.begin(), values.begin() + 8, 0.8);
-  CompressParams alone;
-  alone.exponent = 1;
-  const auto [a_alone, b_alone] = mlp.kept(mlp.compressed(values, 50, alone));
-  EXPECT_EQ(b_alone, 6);
-  EXPECT_LT(a_alone, 4);
-  const auto [a, b] = mlp.kept(mlp.compressed(values, 50));
-  EXPECT_LT(b, 6);
-  EXPECT_GT(a, a_alone);
+  values[0] = 1e6;
+  CompressParams params;
+  params.even = 0;
+  EXPECT_EQ(mlp.kept(mlp.compressed(values, 34, params)).first, 1);
+  EXPECT_GT(mlp.kept(mlp.compressed(values, 34)).first, 1);
 }
 
 TEST(Compress, RemovesWhatIsDeadThoughThereIsRoom) {

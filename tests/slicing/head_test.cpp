@@ -563,54 +563,6 @@ TEST(HeadMethod, HasTheNamesOfTheCommandLine) {
   EXPECT_STREQ(to_string(HeadMethod::original), "original");
 }
 
-/// Log-odds of three modules for samples of three classes: right, but on different scales.
-at::Tensor odds_of(const at::Tensor& classes, uint64_t seed) {
-  const at::Tensor right = (at::one_hot(classes, 3) * 2 - 1).to(at::kDouble) * 2;
-  const at::Tensor noisy = right + random_normal({classes.size(0), 3}, seed).to(at::kDouble) * 1.5;
-  return noisy * at::tensor({1.0, 8.0, 0.2}, at::kDouble) + at::tensor({0.0, 4.0, 1.0}, at::kDouble);
-}
-
-double combined_accuracy(const at::Tensor& odds, const at::Tensor& classes) {
-  return (odds.argmax(1) == classes).to(at::kDouble).mean().item<double>();
-}
-
-at::Tensor calibrated(const at::Tensor& odds, const std::vector<Calibration>& calibrations) {
-  at::Tensor result = odds.clone();
-  for (int64_t m = 0; m < odds.size(1); ++m) {
-    const Calibration& own = calibrations[static_cast<size_t>(m)];
-    result.select(1, m).mul_(own.scale).add_(own.offset);
-  }
-  return result;
-}
-
-TEST(Calibration, MakesLogOddsOnDifferentScalesComparable) {
-  const at::Tensor classes = at::arange(3000, at::kLong).remainder(3);
-  const at::Tensor odds = odds_of(classes, 5);
-  const std::vector<Calibration> calibrations = calibrate(odds, classes);
-  const at::Tensor others = odds_of(classes, 6);
-  EXPECT_LT(combined_accuracy(others, classes), 0.85);
-  EXPECT_GT(combined_accuracy(calibrated(others, calibrations), classes), 0.93);
-}
-
-TEST(Calibration, LeavesAModulesOwnThresholdWhereItIsRight) {
-  const at::Tensor classes = at::arange(3000, at::kLong).remainder(3);
-  const at::Tensor odds =
-      (at::one_hot(classes, 3) * 2 - 1).to(at::kDouble) * 2 + random_normal({3000, 3}, 5).to(at::kDouble);
-  const at::Tensor own = at::one_hot(classes, 3).to(at::kBool);
-  const auto accuracy = [&](const at::Tensor& scores) {
-    return ((scores > 0) == own).to(at::kDouble).mean().item<double>();
-  };
-  EXPECT_GT(accuracy(calibrated(odds, calibrate(odds, classes))), accuracy(odds) - 0.01);
-}
-
-TEST(Calibration, KeepsTheSignOfAModuleThatSaysTheOpposite) {
-  const at::Tensor classes = at::arange(3000, at::kLong).remainder(3);
-  at::Tensor odds = odds_of(classes, 5);
-  odds.select(1, 2).neg_();
-  for (const Calibration& calibration : calibrate(odds, classes))
-    EXPECT_GT(calibration.scale, 0);
-}
-
 TEST(LogisticHead, TakesThePenaltyThatDoesBestOnTheValidatingRows) {
   // Eighty features of noise for sixty samples: without a penalty the head learns the noise.
   HeadData data;

@@ -63,14 +63,15 @@ void remove_dead(const UnitMap& map, const std::vector<Cluster>& clusters, const
 struct CompressParams {
   int64_t parameters = 0;  ///< most that a module may have
   Allocation allocation = Allocation::global;
-  double exponent = 2;     ///< global: what a group loses with clusters of contributions C is worth (sum of C)^exponent
+  double even = 0.25;      ///< global: how much a cluster counts for itself, the rest is its contribution
   std::vector<bool> dead;  ///< by cluster: goes whatever the budget; empty: none
 };
 
 /// The largest selection found that makes a module of at most so many parameters, or the smallest there is. `uniform`:
-/// select, with the largest share that does. `global`: clusters go one after another, always the one that is worth
-/// least for each parameter that goes with it. Errors that meet in one layer add up, so that clusters of a group from
-/// which much has gone are worth more: see CompressParams::exponent. Pinned units stay, and one cluster of each layer.
+/// select, with the largest share that does. `global`: clusters go one after another, always the one whose loss does
+/// the least damage for each parameter that goes with it. A cluster is a share of its group, by its contribution; a
+/// group that has lost a share L has the damage artanh(L²) / 2, which grows with the square of small shares, since
+/// errors that meet in one layer add up, and without end towards 1. Pinned units stay, and one cluster of each layer.
 Selection compress(const ParameterCount& count, const UnitMap& map, const std::vector<Cluster>& clusters,
                    const at::Tensor& scores, int64_t output, const CompressParams& params);
 
