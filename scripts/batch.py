@@ -1,0 +1,89 @@
+"""Tasks that are done side by side and never twice: what they make is kept in a folder, by what it was made from."""
+
+import hashlib
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any, TextIO, TypeVar
+
+sys.path.append(str(Path(__file__).resolve().parent / "bench"))
+
+from decomposing import Failed, stop_all  # noqa: E402 (it lies in a folder below)
+
+Record = dict[str, Any]
+Task = TypeVar("Task", bound=Hashable)
+Made = TypeVar("Made")
+
+INTERRUPTED = 130  # exit status, as the program's own
+
+
+class Store:
+    """Finished records, a file for each."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def file(self, key: str) -> Path:
+        return self.folder / f"{key}.json"
+
+    def load(self, key: str) -> Record | None:
+        file = self.file(key)
+        return json.loads(file.read_text()) if file.exists() else None
+
+    def save(self, key: str, record: Record) -> None:
+        unfinished = self.file(key).with_suffix(".new")
+        unfinished.write_text(json.dumps(record))
+        unfinished.rename(self.file(key))
+
+
+def hash_of(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:24]
+
+
+def side_by_side(
+    what: str,
+    tasks: Sequence[Task],
+    do: Callable[[Task], Made],
+    tell: Callable[[Made], str],
+    jobs: int,
+    stream: TextIO = sys.stdout,
+) -> tuple[dict[Task, Made], dict[Task, Failed]]:
+    """What was made of each task, and why others failed. A line for each that ends says how much time is left."""
+    done: dict[Task, Made] = {}
+    failed: dict[Task, Failed] = {}
+    began = time.monotonic()
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        futures = {pool.submit(do, task): task for task in tasks}
+        for count, future in enumerate(as_completed(futures), 1):
+            task = futures[future]
+            left = (time.monotonic() - began) / count * (len(tasks) - count) / 60
+            try:
+                done[task] = future.result()
+                told = tell(done[task])
+            except Failed as failure:
+                failed[task] = failure
+                told = f"failed: {failure}"
+            print(f"[{what} {count}/{len(tasks)}, {left:.0f} min left] {task}: {told}", file=stream, flush=True)
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        stop_all()
+        raise
+    finally:
+        pool.shutdown()
+    return done, failed
+
+
+def exit_status(main: Callable[[], int]) -> int:
+    """That of a script that can be stopped, by Ctrl-C or a polite kill, and goes on when it is called again."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return main()
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        return INTERRUPTED
