@@ -1,0 +1,66 @@
+"""The originals of the paper's 16 subjects: network, data, how they are trained here, and what Incite is told of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+import architectures
+import regressor
+from training import VGGNET16, Recipe
+
+
+@dataclass(frozen=True)
+class Network:
+    title: str
+    make: Callable[[int, int], nn.Sequential]  # of channels and outputs
+    recipe: Recipe
+    options: tuple[str, ...] = ()  # of incite, where its defaults would take days
+
+
+# Memory is given, so that results do not depend on what is free.
+LARGE = ("--memory", "2GB")
+NETWORKS = {
+    "lenet5": Network("LeNet-5", architectures.lenet5, Recipe(epochs=15, batch=128, learning_rate=4e-3)),
+    "alexnet": Network(
+        "AlexNet",
+        architectures.alexnet,
+        Recipe(epochs=4, batch=64, learning_rate=1e-3, images=20_000, given=30_000),
+        ("--samples", "1024", *LARGE),
+    ),
+    "vggnet16": Network("VGGNet-16", architectures.vggnet16, VGGNET16, ("--samples", "512", *LARGE)),
+    "cnn": Network("CNN", architectures.cnn_wider_face, VGGNET16, ("--samples", "512", *LARGE)),
+}
+
+# As the paper's public scripts train their dense regressors; two of them on all of 10,000 points of their functions.
+FUNCTIONS = regressor.RECIPES["paper"]
+WEATHER = regressor.Recipe(epochs=200, batch=32, learning_rate=1e-3, cosine=False)
+
+
+@dataclass(frozen=True)
+class Original:
+    title: str
+    data: str | None  # of sources.DATA_SETS; None: points of a function
+    network: str | None = None  # of NETWORKS; None: a dense regressor
+    recipe: Recipe | regressor.Recipe = FUNCTIONS
+    options: tuple[str, ...] = ()
+    regression: bool = False
+
+
+def image_classifiers() -> dict[str, Original]:
+    names = {"mnist": "MNIST", "emnist": "EMNIST", "fmnist": "FMNIST", "kmnist": "KMNIST"}
+    return {
+        f"{key}-{data}": Original(f"{network.title}-{name}", data, key, network.recipe, network.options)
+        for key, network in NETWORKS.items()
+        if key != "cnn"
+        for data, name in names.items()
+    }
+
+
+ORIGINALS = {
+    **image_classifiers(),
+    "exp-log": Original("Exp-Log", None, regression=True),
+    "sin-cos-sqrt": Original("Sin-Cos-Sqrt", None, regression=True),
+    "nsrdb": Original("NSRDB", "nsrdb", recipe=WEATHER, regression=True),
+    "cnn-wider-face": Original("CNN-Wider-Face", "wider-face", "cnn", NETWORKS["cnn"].recipe, NETWORKS["cnn"].options, regression=True),
+}
