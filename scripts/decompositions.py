@@ -5,14 +5,17 @@ import hashlib
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 import measures
 from batch import Record, Store, hash_of, side_by_side
 from decomposing import RELEASE, Failed, command, run, version
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -62,11 +65,12 @@ class Decompositions:
 
     def results(self, jobs: Sequence[Job], fresh: bool = False) -> tuple[dict[Job, Record], dict[Job, Failed]]:
         """Of each job, or why it failed. `fresh`: those that are finished are run again."""
+        keys = {job: self.key(job) for job in jobs}
         kept = {} if fresh else {job: record for job in jobs if (record := self.finished(job))}
-        wanted = {self.key(job): job for job in jobs if job not in kept}
-        print(f"{len(jobs)} runs of incite, {len(jobs) - len(wanted)} of them in {self.cache}", file=sys.stderr, flush=True)
+        wanted = {keys[job]: job for job in jobs if job not in kept}  # jobs of other names may be the same run
+        print(f"{len(jobs)} runs of incite, {len(kept)} of them in {self.cache}", file=sys.stderr, flush=True)
         made, failed = side_by_side("runs", [*wanted.values()], self.make, told, self.jobs, sys.stderr)
-        return kept | made, failed
+        return by_job(keys, kept | made), by_job(keys, failed)
 
     def finished(self, job: Job) -> Record | None:
         record = self.store.load(self.key(job))
@@ -101,6 +105,12 @@ class Decompositions:
 
     def scores_file(self, job: Job) -> Path:
         return self.cache / "scores" / f"{self.key(job)}.npz"
+
+
+def by_job(keys: Mapping[Job, str], results: Mapping[Job, Result]) -> dict[Job, Result]:
+    """Results for all jobs that are the same runs."""
+    found = {keys[job]: result for job, result in results.items()}
+    return {job: found[key] for job, key in keys.items() if key in found}
 
 
 def told(record: Record) -> str:

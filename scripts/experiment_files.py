@@ -12,6 +12,7 @@ from decompositions import Job
 STAGES = ("load", "analysis", "clustering", "scoring", "modules", "evaluation")
 MEASURES = ("original", "combined", "loss", "compression", "overlap", "scored")
 COLUMNS = ("model", "options", "seed", *MEASURES, *STAGES, "total", "status")
+WORDS = ("model", "options", "status")  # columns that hold no numbers
 OURS = ("data", "test", "out", "seed", "threads", "json", "quiet", "verbose", "force", "resume", "help")  # set in other ways
 
 
@@ -20,8 +21,17 @@ class Mistake(Exception):
 
 
 @dataclass(frozen=True)
+class Shown:
+    """What the table says that a run is of."""
+
+    model: str
+    options: str
+    seed: int
+
+
+@dataclass(frozen=True)
 class Experiment:
-    shown: dict[Job, tuple[str, ...]]  # jobs, in the order of the table, with the options that it shows
+    jobs: dict[Job, Shown]  # in the order of the table
     columns: tuple[str, ...]
 
 
@@ -50,6 +60,8 @@ def read(file: Path) -> Experiment:
         raise Mistake("no models: expected a table [model.NAME] with file and data")
     grids = expect(list, "grid", given.get("grid", [{}]))
     jobs = [made for i, grid in enumerate(grids, 1) for made in read_grid(f"grid {i}", expect(dict, f"grid {i}", grid), models)]
+    if not jobs:
+        raise Mistake("no runs: a list of options, seeds or models is empty")
     return Experiment(dict(jobs), columns)
 
 
@@ -64,7 +76,7 @@ def read_model(name: str, table: Any, folder: Path) -> Model:
     return Model(files["file"], files["data"], files.get("test"), checked_options(f"{where}.options", table.get("options", {})))
 
 
-def read_grid(where: str, grid: dict[str, Any], models: dict[str, Model]) -> Iterator[tuple[Job, tuple[str, ...]]]:
+def read_grid(where: str, grid: dict[str, Any], models: dict[str, Model]) -> Iterator[tuple[Job, Shown]]:
     """A job for each model, combination of options and seed."""
     check_keys(where, grid, ("models", "options", "seeds"))
     seeds = expect(list, f"{where}.seeds", grid.get("seeds", [0]))
@@ -78,11 +90,10 @@ def read_grid(where: str, grid: dict[str, Any], models: dict[str, Model]) -> Ite
         choices = [value if isinstance(value, list) else [value] for value in options.values()]
         for values in itertools.product(*choices):
             chosen = dict(zip(options, values, strict=True))
-            shown = as_arguments(chosen)
-            whole = as_arguments({key: value for key, value in model.options.items() if key not in chosen}) + shown
+            varied = " ".join(as_arguments(chosen))
             for seed in seeds:
-                told = f"{name} {' '.join(shown)}, seed {seed}"
-                yield Job(told, model.file, model.data, model.test, whole, seed), shown
+                told = f"{name} {varied}, seed {seed}"
+                yield Job(told, model.file, model.data, model.test, as_arguments(model.options | chosen), seed), Shown(name, varied, seed)
 
 
 def as_arguments(options: dict[str, Any]) -> tuple[str, ...]:

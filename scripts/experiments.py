@@ -7,6 +7,7 @@ Finished runs are kept: stopped, the script goes on where it was, and a longer f
 
 import argparse
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import tables
 from batch import Record, exit_status
 from decomposing import ROOT, Failed
 from decompositions import Decompositions, Job, add_arguments
-from experiment_files import COLUMNS, STAGES, Experiment, Mistake, read
+from experiment_files import STAGES, WORDS, Experiment, Mistake, Shown, read
 from measures import loss, seconds
 
 
@@ -26,9 +27,9 @@ def arguments() -> argparse.ArgumentParser:
     return parser
 
 
-def cells(experiment: Experiment, job: Job, found: Record | Failed) -> dict[str, Any]:
+def cells(shown: Shown, found: Record | Failed) -> dict[str, Any]:
     """By column."""
-    row: dict[str, Any] = {"model": job.name.partition(" ")[0], "options": " ".join(experiment.shown[job]), "seed": job.seed}
+    row: dict[str, Any] = asdict(shown)
     if isinstance(found, Failed):
         return row | {"status": str(found)}
     row |= {name: found[name] for name in ("original", "combined", "compression", "overlap", "scored")}
@@ -42,7 +43,7 @@ def exact(value: Any) -> str:
 
 
 def brief(column: str, value: Any) -> str:
-    """As read by a person; a failure's line may hold what Markdown takes for its own."""
+    """As read by a person."""
     if not isinstance(value, float):
         return f"`{value}`" if column == "options" and value else exact(value)
     form = {"compression": ".2f", "loss": ".2f", "overlap": ".3f"}.get(column, ".1f" if column in (*STAGES, "total") else ".4g")
@@ -53,7 +54,8 @@ def write_tables(experiment: Experiment, rows: list[dict[str, Any]], out: Path) 
     columns = experiment.columns
     tables.write_csv(out / "table.csv", columns, [[exact(row.get(column)) for column in columns] for row in rows])
     header = [f"{column}, s" if column in (*STAGES, "total") else column for column in columns]
-    lines = tables.markdown(header, [[brief(column, row.get(column)) for column in columns] for row in rows], 0)
+    words = [column in WORDS for column in columns]
+    lines = tables.markdown(header, [[brief(column, row.get(column)) for column in columns] for row in rows], words)
     (out / "table.md").write_text("\n".join(lines) + "\n")
 
 
@@ -64,8 +66,8 @@ def main() -> int:
     except Mistake as mistake:
         raise SystemExit(f"{args.file}: {mistake}") from None
     out = args.out or ROOT / "build" / "experiments" / args.file.stem
-    found, failed = Decompositions(args, out).results([*experiment.shown])
-    write_tables(experiment, [cells(experiment, job, found.get(job) or failed[job]) for job in experiment.shown], out)
+    found, failed = Decompositions(args, out).results([*experiment.jobs])
+    write_tables(experiment, [cells(shown, found.get(job) or failed[job]) for job, shown in experiment.jobs.items()], out)
     print(f"{out / 'table.csv'}, {out / 'table.md'}: {len(found)} runs" + f", {len(failed)} failed" * bool(failed), file=sys.stderr)
     return 1 if failed else 0
 

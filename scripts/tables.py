@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
-def markdown(header: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> list[str]:
-    """Lines. The first `words` columns are words, to the left; the others numbers, to the right."""
-    lines = [header, ["---" if i < words else "--:" for i in range(len(header))], *rows]
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]], words: Sequence[bool]) -> list[str]:
+    """Lines. Columns of words stand to the left, those of numbers to the right."""
+    lines = [header, ["---" if word else "--:" for word in words], *rows]
     return [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines]
 
 

@@ -31,6 +31,7 @@ NETWORKS = {
     "vggnet16": Network("VGGNet-16", architectures.vggnet16, VGGNET16, ("--samples", "512", *LARGE)),
     "cnn": Network("CNN", architectures.cnn_wider_face, VGGNET16, ("--samples", "512", *LARGE)),
 }
+CLASSIFIERS = ("lenet5", "alexnet", "vggnet16")
 
 # As the paper's public scripts train their dense regressors; two of them on all of 10,000 points of their functions.
 FUNCTIONS = regressor.RECIPES["paper"]
@@ -47,20 +48,15 @@ class Original:
     regression: bool = False
 
 
-def image_classifiers() -> dict[str, Original]:
-    names = {"mnist": "MNIST", "emnist": "EMNIST", "fmnist": "FMNIST", "kmnist": "KMNIST"}
-    return {
-        f"{key}-{data}": Original(f"{network.title}-{name}", data, key, network.recipe, network.options)
-        for key, network in NETWORKS.items()
-        if key != "cnn"
-        for data, name in names.items()
-    }
+def of_images(network: str, data: str, regression: bool = False) -> Original:
+    made = NETWORKS[network]
+    return Original(made.title, data, network, made.recipe, made.options, regression)
 
 
 ORIGINALS = {
-    **image_classifiers(),
+    **{f"{network}-{data}": of_images(network, data) for network in CLASSIFIERS for data in ("mnist", "emnist", "fmnist", "kmnist")},
     "exp-log": Original("Exp-Log", None, regression=True),
     "sin-cos-sqrt": Original("Sin-Cos-Sqrt", None, regression=True),
-    "nsrdb": Original("NSRDB", "nsrdb", recipe=WEATHER, regression=True),
-    "cnn-wider-face": Original("CNN-Wider-Face", "wider-face", "cnn", NETWORKS["cnn"].recipe, NETWORKS["cnn"].options, regression=True),
+    "nsrdb": Original("Dense", "nsrdb", recipe=WEATHER, regression=True),
+    "cnn-wider-face": of_images("cnn", "wider-face", regression=True),
 }

@@ -49,12 +49,12 @@ CMNIST = StandIn(
     file="cmnist26.npz",
 )
 KMNIST_TEST = StandIn(
-    "KMNIST, 10,000 images",
+    "KMNIST's test images",
     "The 10,000 test images of KMNIST alone, split into 8,500 and 1,500, stand in for all of it.",
     file="kmnist10k.npz",
 )
 TYPICAL_YEARS = StandIn(
-    "TMY3, two stations",
+    "TMY3 of two stations",
     "Two stations' typical meteorological years (TMY3, made from NSRDB), as the package pvlib holds them, stand in for the paper's hours.",
     fetch=weather.fetch,
 )

@@ -31,9 +31,9 @@ no_more = threading.Event()
 changing = threading.Lock()
 
 
-def run(command: Sequence[str]) -> Run:
-    """Runs a command that prints a JSON document. Throws Failed."""
-    with tempfile.TemporaryFile("w+") as said:
+def run(command: Sequence[str], log: Path | None = None) -> Run:
+    """Runs a command that prints a JSON document, with what else it says in a file. Throws Failed."""
+    with tempfile.TemporaryFile("w+") if log is None else log.open("w+") as said:
         with changing:
             if no_more.is_set():
                 raise Failed("stopped")

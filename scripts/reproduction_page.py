@@ -1,0 +1,99 @@
+"""The page on the paper's subjects: docs/reproduction.md."""
+
+from pathlib import Path
+from statistics import mean
+
+import reproduction
+from measures import loss, seconds
+from reproduction import BARS, PRESETS, PUBLISHED, Subject
+from tables import markdown
+
+INTRODUCTION = """# Reproduction
+
+The paper's 16 subjects, or what of them has been run, by `scripts/reproduce.py`: originals are trained in PyTorch, as the paper's
+public scripts define them but for what the [last table](#originals) says, and taken apart in these ways. Nothing but the measuring sees
+test data. One seed each.
+
+"""
+RESUMED = "‡ The run was stopped and gone on with: seconds are those of its last part."
+
+
+def write(file: Path, subjects: dict[str, Subject], pictures: dict[str, str]) -> None:
+    """`pictures`: what they show, by file, beside the page."""
+    marks = reproduction.marks_of(subjects)
+    lines = [*presets()]
+    for regression, title in ((False, "Classification"), (True, "Regression")):
+        if any(reproduction.rows(subjects, regression)):
+            lines += ["", f"## {title}", "", *results(subjects, regression, marks)]
+    lines += ["", "## Means", "", *means(subjects), "", "## Bars", "", *bars(subjects)]
+    for picture, shows in pictures.items():
+        lines += ["", f"![{shows}]({picture})"]
+    lines += ["", "## Originals", "", *originals(subjects, marks)]
+    lines += [line for note, mark in marks.items() for line in ("", f"{mark} Stand-in. {note}")]
+    file.write_text(INTRODUCTION + "\n".join(lines) + "\n")
+
+
+def presets() -> list[str]:
+    shown = []
+    for name, preset in PRESETS.items():
+        options = " ".join(preset.options) + (" --target-compression …" if name == "paper-sized" else "")
+        scores = f"those of {PRESETS[preset.scores_of].title}" if preset.scores_of else "its own"
+        shown.append([preset.title, f"`{options}`" if options else "none", scores])
+    return markdown(["way", "options", "scores"], shown, (True, True, True))
+
+
+def results(subjects: dict[str, Subject], regression: bool, marks: dict[str, str]) -> list[str]:
+    header = ["subject", "way", "original", "combined", "change of MAE, %" if regression else "loss, points", "overlap, %", "compression",
+              "scoring", "other stages", "samples scored"]  # fmt: skip
+    shown = []
+    for subject, preset, record in reproduction.rows(subjects, regression):
+        scoring = reproduction.scoring_seconds(record)
+        scores = [f"{record[key]:.6f}" if regression else f"{100 * record[key]:.2f} %" for key in ("original", "combined")]
+        shown.append([
+            reproduction.marked(subject, marks), PRESETS[preset].title, *scores, f"{loss(record):+.2f}", f"{100 * record['overlap']:.2f}",
+            f"{record['compression']:.2f}x", f"{scoring:.1f} s" + " ‡" * record["resumed"], f"{seconds(record) - scoring:.1f} s",
+            f"{record['scored']:,}",
+        ])  # fmt: skip
+    note = [] if not any(record["resumed"] for *_, record in reproduction.rows(subjects, regression)) else ["", RESUMED]
+    return markdown(header, shown, [i < 2 for i in range(len(header))]) + note
+
+
+def means(subjects: dict[str, Subject]) -> list[str]:
+    header = ["kind", "way", "subjects", "loss, points; change of MAE, %", "overlap, %", "compression"]
+    shown = []
+    for regression, published in PUBLISHED.items():
+        kind = "regression" if regression else "classification"
+        shown.append([kind, "the paper itself", "4" if regression else "12",
+                      f"{published.loss:+.2f}", f"{published.overlap:.2f}", f"{published.compression:.2f}x"])  # fmt: skip
+        for name, preset in PRESETS.items():
+            if records := reproduction.records_of(subjects, regression, name):
+                shown.append([
+                    kind, preset.title, str(len(records)), f"{mean(map(loss, records)):+.2f}",
+                    f"{100 * mean(record['overlap'] for record in records):.2f}", f"{mean(record['compression'] for record in records):.2f}x",
+                ])  # fmt: skip
+    return markdown(header, shown, (True, True, False, False, False, False))
+
+
+def bars(subjects: dict[str, Subject]) -> list[str]:
+    failed = reproduction.missed(subjects)
+    shown = []
+    for bar in BARS:
+        count = len(reproduction.records_of(subjects, bar.regression, bar.preset))
+        held = not any(reproduction.bar_title(bar) in line for line in failed)
+        shown.append([reproduction.bar_title(bar), str(count), "not measured" if count == 0 else "yes" if held else "no"])
+    return markdown(["the mean must be", "subjects", "is it"], shown, (True, False, True))
+
+
+def originals(subjects: dict[str, Subject], marks: dict[str, str]) -> list[str]:
+    header = ["subject", "epochs", "samples", "seconds", "score", "for Incite", "test", "options of every run", "machine"]
+    shown = []
+    for subject in subjects.values():
+        made = subject["original"]
+        score = f"MAE {made['score']:.6f}" if subject["regression"] else f"{100 * made['score']:.2f} %"
+        machine = f"{subject['cpu']}, {subject['jobs']} runs side by side, threads each: {subject['threads']}; {subject['version']}"
+        shown.append([
+            reproduction.marked(subject, marks), str(made["epochs"]), f"{made['samples']:,}", f"{made['seconds']:.0f}", score,
+            f"{made['given']:,}", f"{made['tested']:,}", f"`{subject['options']}`" if subject["options"] else "", machine,
+        ])  # fmt: skip
+    text = "Samples: what the original was trained on. For Incite: what `--data` holds, which they are part of. Test: what all is measured on."
+    return [text, "", *markdown(header, shown, [i in (0, 7, 8) for i in range(len(header))])]
