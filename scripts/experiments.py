@@ -23,7 +23,7 @@ def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path, metavar="FILE.toml")
     add_arguments(parser)
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="for table.csv, table.md and finished runs (default: build/experiments/FILE)")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="for tables and finished runs (default: build/experiments/FILE)")
     return parser
 
 

@@ -42,7 +42,7 @@ def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--subjects", nargs="+", choices=[*ORIGINALS], metavar="NAME", help=f"default: all of {', '.join(ORIGINALS)}")
     parser.add_argument("--preset", nargs="+", choices=CHOICES, metavar="NAME", help=f"default: all of {', '.join(CHOICES)}")
-    parser.add_argument("--quick", action="store_true", help=f"{', '.join(QUICK_EPOCHS)}; presets paper and default unless --preset says so")
+    parser.add_argument("--quick", action="store_true", help=f"{', '.join(QUICK_EPOCHS)}; by default paper and default")
     again = parser.add_mutually_exclusive_group()
     again.add_argument("--resume", dest="fresh", action="store_false", help="keep what is finished (default)")
     again.add_argument("--fresh", dest="fresh", action="store_true", help="train and run the chosen ones again")

@@ -1,9 +1,11 @@
 """Charts of the paper's subjects: what compression costs, and how much modules overlap. Needs matplotlib."""
 
+import math
 from pathlib import Path
 
 from charts import STYLES, as_compression, pyplot, ticker
 from matplotlib.axes import Axes
+from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 
 import reproduction
@@ -29,16 +31,17 @@ def draw(subjects: dict[str, Subject], folder: Path) -> dict[str, str]:
             name = f"reproduction-{kind}.png"
             changes(subjects, regression, folder / name)
             pictures[name] = f"What modules cost by their compression, {kind}"
-    if any(name in subjects for name in MATRICES):
-        overlaps({name: subjects[name] for name in MATRICES if name in subjects}, folder / "reproduction-overlap.png")
+    shown = {name: subjects[name] for name in MATRICES if name in subjects and overlapping(subjects[name])}
+    if shown:
+        overlaps(shown, folder / "reproduction-overlap.png")
         pictures["reproduction-overlap.png"] = "Overlap of each two modules"
     return pictures
 
 
 def changes(subjects: dict[str, Subject], regression: bool, file: Path) -> None:
-    """A mark for each subject and way; those of a subject are joined by a line, which its number names."""
-    figure, axes = pyplot.subplots(figsize=(8.5, 5), layout="constrained")
-    names, marks = [], reproduction.marks_of(subjects)
+    """A mark for each subject and way; a line joins those of a subject, and ends at its number."""
+    figure, axes = pyplot.subplots(figsize=(9.5, 5), layout="constrained")
+    names, ends, marks = [], [], reproduction.marks_of(subjects)
     for subject in subjects.values():
         if subject["regression"] != regression:
             continue
@@ -48,18 +51,30 @@ def changes(subjects: dict[str, Subject], regression: bool, file: Path) -> None:
         axes.plot([x for x, *_ in points], [y for _, y, _ in points], color="grey", linewidth=0.7, alpha=0.6, zorder=1)
         for x, y, preset in points:
             axes.scatter(x, y, color=WAYS[preset][0], marker=WAYS[preset][1], s=45, zorder=2)
-        axes.annotate(str(len(names)), points[-1][:2], xytext=(7, 0), textcoords="offset points", va="center", fontsize=9)
+        ends.append(points[-1][:2])
     published = PUBLISHED[regression]
     lost = published.loss if regression else -published.loss
     axes.scatter(published.compression, lost, color="black", marker="*", s=130, zorder=3)
     axes.axhline(0, color="black", linestyle="--", linewidth=1)
+    axes.margins(x=0.08)
     as_compression(axes)
-    axes.set_ylabel("change of the mean absolute error [%]; above 0 is worse" if regression else "change of accuracy [points]; below 0 is worse")
+    axes.set_ylabel("change of the mean absolute error [%]; above 0 is worse" if regression else "change of accuracy [points]")
+    number(axes, ends)
     axes.set_title(f"Modules together against their original, on test data: {'regression' if regression else 'classification'}")
     axes.grid(alpha=0.3)
     legends(axes, names, {preset for subject in subjects.values() if subject["regression"] == regression for preset in subject["rows"]})
     figure.savefig(file, dpi=110)
     pyplot.close(figure)
+
+
+def number(axes: Axes, ends: list[tuple[float, float]]) -> None:
+    """Writes 1, 2, … beside these points, moved up where they would cover each other."""
+    bottom, top = axes.get_ylim()
+    last = -math.inf
+    for i in sorted(range(len(ends)), key=lambda i: ends[i][1]):
+        x, y = ends[i]
+        last = max(y, last + (top - bottom) / 28)
+        axes.annotate(str(i + 1), (x, last), xytext=(8, 0), textcoords="offset points", va="center", fontsize=9)
 
 
 def legends(axes: Axes, names: list[str], ways: set[str]) -> None:
@@ -74,10 +89,16 @@ def legends(axes: Axes, names: list[str], ways: set[str]) -> None:
     axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, fontsize=9)
 
 
+def overlapping(subject: Subject) -> list[str]:
+    """Ways whose matrices are known."""
+    return [preset for preset, record in subject["rows"].items() if "overlaps" in record]
+
+
 def overlaps(subjects: dict[str, Subject], file: Path) -> None:
     """A row for each way, a column for each subject."""
-    ways = [preset for preset in ("paper", "default") if any("overlaps" in subject["rows"].get(preset, {}) for subject in subjects.values())]
-    figure, grid = pyplot.subplots(len(ways), len(subjects), figsize=(3 * len(subjects) + 1, 3 * len(ways)), layout="constrained", squeeze=False)
+    ways = [preset for preset in PRESETS if any(preset in overlapping(subject) for subject in subjects.values())]
+    size = (3 * len(subjects) + 1, 3 * len(ways))
+    figure, grid = pyplot.subplots(len(ways), len(subjects), figsize=size, layout="constrained", squeeze=False)
     marks = reproduction.marks_of(subjects)
     for line, way in zip(grid, ways, strict=True):
         for axes, subject in zip(line, subjects.values(), strict=True):
@@ -90,7 +111,7 @@ def overlaps(subjects: dict[str, Subject], file: Path) -> None:
     pyplot.close(figure)
 
 
-def matrix(axes: Axes, values: list[list[float]]):  # noqa: ANN201 (matplotlib's own type)
+def matrix(axes: Axes, values: list[list[float]]) -> AxesImage:
     image = axes.imshow(values, vmin=0, vmax=1, cmap="cividis")
     axes.set_xlabel("module of output")
     axes.set_ylabel("module of output")

@@ -10,22 +10,27 @@ from tables import markdown
 
 INTRODUCTION = """# Reproduction
 
-The paper's 16 subjects, or what of them has been run, by `scripts/reproduce.py`: originals are trained in PyTorch, as the paper's
-public scripts define them but for what the [last table](#originals) says, and taken apart in these ways. Nothing but the measuring sees
-test data. One seed each.
+The paper's 16 subjects, or what of them has been run, by `scripts/reproduce.py`. Networks are the paper's; they are trained anew, in
+PyTorch, more briefly and on fewer images than the paper's, as the [last table](#originals) says. Then they are taken apart in the ways
+below. One seed each. Nothing but the measuring sees test data.
 
 """
+LEGEND = (
+    "Loss: points of accuracy that the modules together lose against their original; change of MAE: of their mean absolute error against "
+    "the original's. Both are worse above 0. Seconds are those of one run, with its scoring where another run's scores were taken. Data that "
+    "stands in for the paper's has a mark, with a note at the end."
+)
 RESUMED = "‡ The run was stopped and gone on with: seconds are those of its last part."
 
 
 def write(file: Path, subjects: dict[str, Subject], pictures: dict[str, str]) -> None:
-    """`pictures`: what they show, by file, beside the page."""
+    """`pictures`: what they show, by file beside the page."""
     marks = reproduction.marks_of(subjects)
-    lines = [*presets()]
+    lines = [*presets(), "", LEGEND]
     for regression, title in ((False, "Classification"), (True, "Regression")):
         if any(reproduction.rows(subjects, regression)):
             lines += ["", f"## {title}", "", *results(subjects, regression, marks)]
-    lines += ["", "## Means", "", *means(subjects), "", "## Bars", "", *bars(subjects)]
+    lines += ["", "## Means", "", "Over the subjects above, stand-ins included.", "", *means(subjects), "", "## Bars", "", *bars(subjects)]
     for picture, shows in pictures.items():
         lines += ["", f"![{shows}]({picture})"]
     lines += ["", "## Originals", "", *originals(subjects, marks)]
@@ -95,5 +100,5 @@ def originals(subjects: dict[str, Subject], marks: dict[str, str]) -> list[str]:
             reproduction.marked(subject, marks), str(made["epochs"]), f"{made['samples']:,}", f"{made['seconds']:.0f}", score,
             f"{made['given']:,}", f"{made['tested']:,}", f"`{subject['options']}`" if subject["options"] else "", machine,
         ])  # fmt: skip
-    text = "Samples: what the original was trained on. For Incite: what `--data` holds, which they are part of. Test: what all is measured on."
+    text = "Samples: what the original was trained on. For Incite: what `--data` holds, those included. Test: what all is measured on."
     return [text, "", *markdown(header, shown, [i in (0, 7, 8) for i in range(len(header))])]
