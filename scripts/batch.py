@@ -81,7 +81,8 @@ def side_by_side(
 
 def exit_status(main: Callable[[], int]) -> int:
     """That of a script that can be stopped, by Ctrl-C or a polite kill, and goes on when it is called again."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # the first too: a shell's background jobs, and what they start, ignore it
+        signal.signal(number, signal.default_int_handler)
     try:
         return main()
     except KeyboardInterrupt:

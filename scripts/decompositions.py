@@ -44,10 +44,9 @@ def content(file: Path) -> str:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    cores = os.cpu_count() or 1
     parser.add_argument("--binary", type=Path, default=RELEASE, help="incite (default: the release build)")
     parser.add_argument("--threads", type=int, default=1, help="of each run (default: %(default)s)")
-    parser.add_argument("--jobs", type=int, help=f"runs side by side (default: as many as {cores} cores have threads for)")
+    parser.add_argument("--jobs", type=int, help="runs side by side (default: the cores over --threads)")
 
 
 def jobs_within_cores(args: argparse.Namespace) -> int:

@@ -92,7 +92,7 @@ def read_grid(where: str, grid: dict[str, Any], models: dict[str, Model]) -> Ite
             chosen = dict(zip(options, values, strict=True))
             varied = " ".join(as_arguments(chosen))
             for seed in seeds:
-                told = f"{name} {varied}, seed {seed}"
+                told = f"{f'{name} {varied}'.rstrip()}, seed {seed}"
                 yield Job(told, model.file, model.data, model.test, as_arguments(model.options | chosen), seed), Shown(name, varied, seed)
 
 

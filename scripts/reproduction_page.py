@@ -10,15 +10,15 @@ from tables import markdown
 
 INTRODUCTION = """# Reproduction
 
-The paper's 16 subjects, or what of them has been run, by `scripts/reproduce.py`. Networks are the paper's; they are trained anew, in
-PyTorch, more briefly and on fewer images than the paper's, as the [last table](#originals) says. Then they are taken apart in the ways
-below. One seed each. Nothing but the measuring sees test data.
+The paper's 16 subjects, or what of them has been run, by `scripts/reproduce.py`. Networks are the paper's
+([differences](../models/paper/README.md)); they are trained anew, in PyTorch, more briefly and on fewer images than the paper's, as the
+[last table](#originals) says. Then they are taken apart in the ways below. One seed each. Nothing but the measuring sees test data.
 
 """
 LEGEND = (
     "Loss: points of accuracy that the modules together lose against their original; change of MAE: of their mean absolute error against "
-    "the original's. Both are worse above 0. Seconds are those of one run, with its scoring where another run's scores were taken. Data that "
-    "stands in for the paper's has a mark, with a note at the end."
+    "the original's. Both are worse above 0. Seconds are those of one run; where another run's scores were taken, "
+    "its scoring counts. Data that stands in for the paper's has a mark, with a note at the end."
 )
 RESUMED = "‡ The run was stopped and gone on with: seconds are those of its last part."
 
@@ -72,10 +72,9 @@ def means(subjects: dict[str, Subject]) -> list[str]:
                       f"{published.loss:+.2f}", f"{published.overlap:.2f}", f"{published.compression:.2f}x"])  # fmt: skip
         for name, preset in PRESETS.items():
             if records := reproduction.records_of(subjects, regression, name):
-                shown.append([
-                    kind, preset.title, str(len(records)), f"{mean(map(loss, records)):+.2f}",
-                    f"{100 * mean(record['overlap'] for record in records):.2f}", f"{mean(record['compression'] for record in records):.2f}x",
-                ])  # fmt: skip
+                overlap, compression = (mean(record[key] for record in records) for key in ("overlap", "compression"))
+                cells = [f"{mean(map(loss, records)):+.2f}", f"{100 * overlap:.2f}", f"{compression:.2f}x"]
+                shown.append([kind, preset.title, str(len(records)), *cells])
     return markdown(header, shown, (True, True, False, False, False, False))
 
 
