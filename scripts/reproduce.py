@@ -44,8 +44,8 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--preset", nargs="+", choices=CHOICES, metavar="NAME", help=f"default: all of {', '.join(CHOICES)}")
     parser.add_argument("--quick", action="store_true", help=f"{', '.join(QUICK_EPOCHS)}; by default paper and default")
     again = parser.add_mutually_exclusive_group()
-    again.add_argument("--resume", dest="fresh", action="store_false", help="keep what is finished (default)")
-    again.add_argument("--fresh", dest="fresh", action="store_true", help="train and run the chosen ones again")
+    again.add_argument("--resume", action="store_false", dest="fresh", default=False, help="keep what is finished (default)")
+    again.add_argument("--fresh", action="store_true", help="train and run the chosen ones again")
     parser.add_argument("--data-dir", type=Path, metavar="FOLDER")
     add_arguments(parser)
     return parser

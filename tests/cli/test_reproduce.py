@@ -168,6 +168,11 @@ def test_bars_that_hold_are_status_0_but_for_what_failed(tmp_path: Path) -> None
     assert reproduce.report(measured, tmp_path, 1) == 1
 
 
+def test_what_is_finished_is_kept_unless_asked_otherwise() -> None:
+    parser = reproduce.arguments()
+    assert [parser.parse_args(given).fresh for given in ([], ["--resume"], ["--fresh"])] == [False, False, True]
+
+
 def test_rows_of_other_subjects_and_of_the_same_original_stay(tmp_path: Path) -> None:
     file, order = tmp_path / "reproduction.json", ["a", "b"]
     one = record(0.99, 0.98, 5.0)
