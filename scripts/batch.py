@@ -5,8 +5,8 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
@@ -19,6 +19,7 @@ Task = TypeVar("Task", bound=Hashable)
 Made = TypeVar("Made")
 
 INTERRUPTED = 130  # exit status, as the program's own
+QUIET = 300.0  # seconds without news after which what is running is named
 
 
 class Store:
@@ -60,15 +61,16 @@ def side_by_side(
     pool = ThreadPoolExecutor(jobs)
     try:
         futures = {pool.submit(do, task): task for task in tasks}
-        for count, future in enumerate(as_completed(futures), 1):
+        for future in as_they_end(what, futures, stream):
             task = futures[future]
-            left = (time.monotonic() - began) / count * (len(tasks) - count) / 60
             try:
                 done[task] = future.result()
                 told = tell(done[task])
             except Failed as failure:
                 failed[task] = failure
                 told = f"failed: {failure}"
+            count = len(done) + len(failed)
+            left = (time.monotonic() - began) / count * (len(tasks) - count) / 60
             print(f"[{what} {count}/{len(tasks)}, {left:.0f} min left] {task}: {told}", file=stream, flush=True)
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
@@ -77,6 +79,16 @@ def side_by_side(
     finally:
         pool.shutdown()
     return done, failed
+
+
+def as_they_end(what: str, futures: Mapping[Future[Made], Task], stream: TextIO) -> Iterator[Future[Made]]:
+    pending = set(futures)
+    while pending:
+        ended, pending = wait(pending, QUIET, FIRST_COMPLETED)
+        if not ended:
+            running = "; ".join(sorted(str(futures[future]) for future in pending if future.running()))
+            print(f"[{what} {len(futures) - len(pending)}/{len(futures)}] still running: {running}", file=stream, flush=True)
+        yield from ended
 
 
 def exit_status(main: Callable[[], int]) -> int:

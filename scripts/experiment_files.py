@@ -122,6 +122,6 @@ def check_keys(where: str, table: dict[str, Any], known: tuple[str, ...]) -> Non
 
 def expect(kind: type, where: str, value: Any) -> Any:
     if not isinstance(value, kind):
-        names = {list: "a list", dict: "a table", str: "a string"}
-        raise Mistake(f"{where}: {value!r}: expected {names[kind]}")
+        name = "a list" if kind is list else "a table" if kind is dict else "a string"
+        raise Mistake(f"{where}: {value!r}: expected {name}")
     return value
