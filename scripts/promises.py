@@ -11,8 +11,9 @@ from typing import Any
 import results
 import runs
 import subjects
+from batch import Record
 from results import page, several
-from runs import DEFAULTS, Record, Spec
+from runs import DEFAULTS, Spec
 
 LOSS, TARGET = "--max-loss", "--target-compression"
 POINTS = ["0.1", "0.25", "0.5", "1", "2"]

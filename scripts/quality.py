@@ -16,8 +16,9 @@ import charts
 import results
 import runs
 import subjects
+from batch import Record
 from results import page, several
-from runs import DEFAULTS, FINETUNE, PAPER, Record, Spec
+from runs import DEFAULTS, FINETUNE, PAPER, Spec
 
 METHODS = {method.name: method for method in (PAPER, DEFAULTS, FINETUNE)}
 TARGETS = ["2", "3", "5", "8", "10", "15", "20"]

@@ -8,7 +8,8 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from runs import Record, change, loss, seconds
+from batch import Record
+from measures import change, loss, seconds
 
 sys.path.append(str(Path(__file__).resolve().parent / "bench"))
 

@@ -1,27 +1,19 @@
 """Runs of `incite decompose` side by side and never twice: results are kept in a folder, by what they were made from."""
 
 import argparse
-import hashlib
-import json
 import os
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import batch
 import subjects
+from batch import Record, Store, hash_of
+from decomposing import RELEASE, ROOT, Failed, command, run, version
+from measures import add_scoring, compact, summary
 from subjects import Subject
-
-sys.path.append(str(Path(__file__).resolve().parent / "bench"))
-
-from decomposing import RELEASE, ROOT, Failed, command, run  # noqa: E402 (it lies in a folder below)
-
-Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -67,45 +59,24 @@ class Runner:
     def __init__(self, args: argparse.Namespace) -> None:
         self.binary, self.jobs, self.threads, self.cache = args.binary.resolve(), args.jobs, args.threads, args.cache
         self.score_each: bool = args.score_each
-        if not self.binary.exists():
-            raise SystemExit(f"{self.binary}: not there; build it, or give --binary")
-        self.version = subprocess.run([self.binary, "--version"], check=True, capture_output=True, text=True).stdout.strip()
-        for folder in ("results", "scores"):
-            (self.cache / folder).mkdir(parents=True, exist_ok=True)
+        self.version = version(self.binary)
+        self.store = Store(self.cache / "results")
+        (self.cache / "scores").mkdir(exist_ok=True)
 
     def results(self, specs: Iterable[Spec]) -> dict[Spec, Record]:
         """Of each spec that can be done; those that fail are reported and left out."""
         specs = list(dict.fromkeys(specs))
-        found = {spec: record for spec in specs if (record := self.load(self.key(spec)))}
+        found = {spec: record for spec in specs if (record := self.store.load(self.key(spec)))}
         wanted = [spec for spec in specs if spec not in found]
         print(f"{len(specs)} runs, {len(found)} of them in {self.cache}", flush=True)
         if not self.score_each:
             shared = {self.scores_key(spec): spec for spec in wanted if spec.method.scored}
             missing = [spec for key, spec in shared.items() if not self.scores_file(key).exists()]
-            self.side_by_side("scores", missing, self.score)
-        found |= self.side_by_side("runs", wanted, self.make)
+            batch.side_by_side("scores", missing, self.score, lambda _: "scored", self.jobs)
+        found |= batch.side_by_side("runs", wanted, self.make, summary, self.jobs)[0]
         if not found:
             raise SystemExit("no run was finished; nothing is written")
         return found
-
-    def side_by_side(self, what: str, specs: list[Spec], do: Any) -> dict[Spec, Record]:
-        done: dict[Spec, Record] = {}
-        began = time.monotonic()
-        pool = ThreadPoolExecutor(self.jobs)
-        try:
-            futures = {pool.submit(do, spec): spec for spec in specs}
-            for count, future in enumerate(as_completed(futures), 1):
-                spec = futures[future]
-                left = (time.monotonic() - began) / count * (len(specs) - count) / 60
-                try:
-                    done[spec] = future.result()
-                    told = summary(done[spec]) if what == "runs" else "scored"
-                except Failed as failure:
-                    told = f"failed: {failure}"
-                print(f"[{what} {count}/{len(specs)}, {left:.0f} min left] {spec}: {told}", flush=True)
-        finally:
-            pool.shutdown(cancel_futures=True)
-        return done
 
     def score(self, spec: Spec) -> Record:
         """Leaves scores in the cache. One module is made, as cheaply as can be."""
@@ -114,7 +85,7 @@ class Runner:
         with tempfile.TemporaryDirectory(dir=self.cache) as name:
             out = Path(name) / "out"
             record = {"timing": self.run(spec, (*spec.method.scoring, *cheap), out)["timing"]}
-            self.save(key, record)
+            self.store.save(key, record)
             (out / "scores.npz").rename(self.scores_file(key))
         return record
 
@@ -130,10 +101,10 @@ class Runner:
         with tempfile.TemporaryDirectory(dir=self.cache) as name:
             record = compact(self.run(spec, options, Path(name) / "out"))
         if shared:
-            scored = self.load(scores)
+            scored = self.store.load(scores)
             assert scored is not None
-            record["timing"] |= {stage: scored["timing"][stage] for stage in ("clustering", "scoring")}
-        self.save(self.key(spec), record)
+            add_scoring(record, scored)
+        self.store.save(self.key(spec), record)
         return record
 
     def run(self, spec: Spec, options: tuple[str, ...], out: Path) -> dict[str, Any]:
@@ -153,62 +124,10 @@ class Runner:
     def scores_file(self, key: str) -> Path:
         return self.cache / "scores" / f"{key}.npz"
 
-    def load(self, key: str) -> Record | None:
-        file = self.cache / "results" / f"{key}.json"
-        return json.loads(file.read_text()) if file.exists() else None
-
-    def save(self, key: str, record: Record) -> None:
-        file = self.cache / "results" / f"{key}.json"
-        unfinished = file.with_suffix(".new")
-        unfinished.write_text(json.dumps(record))
-        unfinished.rename(file)
-
-
-def hash_of(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:24]
-
-
-def compact(document: dict[str, Any]) -> Record:
-    """What quality is told by: of decomposition.json, without channels."""
-    evaluation, modules = document["evaluation"], document["modules"]
-    kind = "accuracy" if "original_accuracy" in evaluation else "mae"
-    return {
-        "kind": kind,
-        "original": evaluation[f"original_{kind}"],
-        "combined": evaluation[f"combined_{kind}"],
-        "compression": evaluation["mean_compression"],
-        "overlap": evaluation["mean_overlap"],
-        "original_parameters": document["model"]["parameters"],
-        "parameters": [module["parameters"] for module in modules],
-        "widths": {layer: [len(module["kept"][layer]) for module in modules] for layer in modules[0]["kept"]},
-        "timing": {stage: seconds for stage, seconds in document["timing"].items() if stage != "total"},
-    }
-
 
 def of_all(found: Mapping[Spec, Record], specs: Sequence[Spec]) -> list[Record]:
     """The records of these specs; none if one of them failed, since means over other seeds can't be compared."""
     return [found[spec] for spec in specs] if all(spec in found for spec in specs) else []
-
-
-def loss(record: Record) -> float:
-    """Points of accuracy, or per cent of the mean absolute error: more is worse."""
-    if record["kind"] == "accuracy":
-        return 100 * (record["original"] - record["combined"])
-    return 100 * (record["combined"] / record["original"] - 1)
-
-
-def seconds(record: Record) -> float:
-    return sum(record["timing"].values())
-
-
-def change(kind: str, lost: float) -> float:
-    """A loss as the change of what is measured: accuracies fall, errors rise."""
-    return -lost if kind == "accuracy" else lost
-
-
-def summary(record: Record) -> str:
-    unit = "points" if record["kind"] == "accuracy" else "% of MAE"
-    return f"{record['compression']:.2f}x, {change(record['kind'], loss(record)):+.2f} {unit}, {seconds(record):.0f} s"
 
 
 def parse(parser: argparse.ArgumentParser) -> tuple[argparse.Namespace, Runner, list[Subject]]:

@@ -52,7 +52,7 @@ KINDS = {
     "resnet-fmnist": Kind(
         "ResNet-14, Fashion-MNIST", "resnet-fmnist", "fmnist", "resnet-fmnist/train.py", "ResNet14", ("--samples", "1000")
     ),
-    "sin-cos-sqrt": Kind("sin, cos, sqrt", "regression/sin-cos-sqrt", None, "regression/train.py", "Regressor"),
+    "sin-cos-sqrt": Kind("sin, cos, sqrt", "regression/sin-cos-sqrt", None, "regressor.py", "Regressor"),
 }
 
 

@@ -2,9 +2,12 @@
 
 import json
 import os
+import signal
 import subprocess
 import tempfile
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,19 +26,51 @@ class Run:
     peak_mib: float  # of the whole program, or of this process so far, if that is more: Linux hands it on
 
 
-def run(command: Sequence[str]) -> Run:
-    """Runs a command that prints a JSON document. Throws Failed."""
-    with tempfile.TemporaryFile("w+") as said:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said)
-        assert process.stdout is not None
-        text = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+running: set[int] = set()  # process ids
+no_more = threading.Event()
+changing = threading.Lock()
+
+
+def run(command: Sequence[str], log: Path | None = None) -> Run:
+    """Runs a command that prints a JSON document, with what else it says in a file. Throws Failed."""
+    with tempfile.TemporaryFile("w+") if log is None else log.open("w+") as said:
+        with changing:
+            if no_more.is_set():
+                raise Failed("stopped")
+            # In a group of its own Ctrl-C does not reach it: stop_all() hands it on, once.
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, process_group=0)
+            running.add(process.pid)
+        try:
+            assert process.stdout is not None
+            text = process.stdout.read()
+        except KeyboardInterrupt:
+            stop_all()
+            raise
+        finally:
+            _, status, usage = os.wait4(process.pid, 0)
+            with changing:
+                running.discard(process.pid)
+            process.returncode = os.waitstatus_to_exitcode(status)
         said.seek(0)
         last = said.read().strip().rpartition("\n")[2]
     if process.returncode != 0:
         raise Failed(f"status {process.returncode}: {last}")
     return Run(json.loads(text), usage.ru_maxrss / 1024)
+
+
+def stop_all() -> None:
+    """Asks all programs that run to stop, as Ctrl-C would, and lets no other begin."""
+    with changing:
+        no_more.set()
+        for pid in running:
+            with suppress(ProcessLookupError):  # it has just ended
+                os.kill(pid, signal.SIGINT)
+
+
+def version(binary: Path) -> str:
+    if not binary.exists():
+        raise SystemExit(f"{binary}: not there; build it, or give --binary")
+    return subprocess.run([binary, "--version"], check=True, capture_output=True, text=True).stdout.strip()
 
 
 def command(binary: Path, model: Path, data: Sequence[str], options: Sequence[str], out: Path) -> list[str]:

@@ -1,0 +1,62 @@
+"""The originals of the paper's 16 subjects: network, data, how they are trained here, and what Incite is told of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+import architectures
+import regressor
+from training import VGGNET16, Recipe
+
+
+@dataclass(frozen=True)
+class Network:
+    title: str
+    make: Callable[[int, int], nn.Sequential]  # of channels and outputs
+    recipe: Recipe
+    options: tuple[str, ...] = ()  # of incite, where its defaults would take days
+
+
+# Memory is given, so that results do not depend on what is free.
+LARGE = ("--memory", "2GB")
+NETWORKS = {
+    "lenet5": Network("LeNet-5", architectures.lenet5, Recipe(epochs=15, batch=128, learning_rate=4e-3)),
+    "alexnet": Network(
+        "AlexNet",
+        architectures.alexnet,
+        Recipe(epochs=4, batch=64, learning_rate=1e-3, images=20_000, given=30_000),
+        ("--samples", "1024", *LARGE),
+    ),
+    "vggnet16": Network("VGGNet-16", architectures.vggnet16, VGGNET16, ("--samples", "512", *LARGE)),
+    "cnn": Network("CNN", architectures.cnn_wider_face, VGGNET16, ("--samples", "512", *LARGE)),
+}
+CLASSIFIERS = ("lenet5", "alexnet", "vggnet16")
+
+# As the paper's public scripts train their dense regressors; two of them on all of 10,000 points of their functions.
+FUNCTIONS = regressor.RECIPES["paper"]
+WEATHER = regressor.Recipe(epochs=200, batch=32, learning_rate=1e-3, cosine=False)
+
+
+@dataclass(frozen=True)
+class Original:
+    title: str
+    data: str | None  # of sources.DATA_SETS; None: points of a function
+    network: str | None = None  # of NETWORKS; None: a dense regressor
+    recipe: Recipe | regressor.Recipe = FUNCTIONS
+    options: tuple[str, ...] = ()
+    regression: bool = False
+
+
+def of_images(network: str, data: str, regression: bool = False) -> Original:
+    made = NETWORKS[network]
+    return Original(made.title, data, network, made.recipe, made.options, regression)
+
+
+ORIGINALS = {
+    **{f"{network}-{data}": of_images(network, data) for network in CLASSIFIERS for data in ("mnist", "emnist", "fmnist", "kmnist")},
+    "exp-log": Original("Exp-Log", None, regression=True),
+    "sin-cos-sqrt": Original("Sin-Cos-Sqrt", None, regression=True),
+    "nsrdb": Original("Dense", "nsrdb", recipe=WEATHER, regression=True),
+    "cnn-wider-face": of_images("cnn", "wider-face", regression=True),
+}

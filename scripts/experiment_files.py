@@ -1,0 +1,127 @@
+"""TOML files that list experiments: models with their data, and grids of options. docs/experiments.md has the format."""
+
+import itertools
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from decompositions import Job
+
+STAGES = ("load", "analysis", "clustering", "scoring", "modules", "evaluation")
+MEASURES = ("original", "combined", "loss", "compression", "overlap", "scored")
+COLUMNS = ("model", "options", "seed", *MEASURES, *STAGES, "total", "status")
+WORDS = ("model", "options", "status")  # columns that hold no numbers
+OURS = ("data", "test", "out", "seed", "threads", "json", "quiet", "verbose", "force", "resume", "help")  # set in other ways
+
+
+class Mistake(Exception):
+    """In the file: one line."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the table says that a run is of."""
+
+    model: str
+    options: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Experiment:
+    jobs: dict[Job, Shown]  # in the order of the table
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Model:
+    file: Path
+    data: Path
+    test: Path | None
+    options: dict[str, Any]
+
+
+def read(file: Path) -> Experiment:
+    """Throws Mistake. File names in it are relative to its folder."""
+    try:
+        given = tomllib.loads(file.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise Mistake(getattr(error, "strerror", None) or error) from None
+    except tomllib.TOMLDecodeError as error:
+        raise Mistake(f"not TOML: {error}") from None
+    check_keys("the file", given, ("columns", "model", "grid"))
+    columns = tuple(expect(list, "columns", given.get("columns", list(COLUMNS))))
+    if unknown := [column for column in columns if column not in COLUMNS]:
+        raise Mistake(f"columns: {unknown[0]!r}: expected some of {', '.join(COLUMNS)}")
+    models = {name: read_model(name, table, file.parent) for name, table in expect(dict, "model", given.get("model", {})).items()}
+    if not models:
+        raise Mistake("no models: expected a table [model.NAME] with file and data")
+    grids = expect(list, "grid", given.get("grid", [{}]))
+    jobs = [made for i, grid in enumerate(grids, 1) for made in read_grid(f"grid {i}", expect(dict, f"grid {i}", grid), models)]
+    if not jobs:
+        raise Mistake("no runs: a list of options, seeds or models is empty")
+    return Experiment(dict(jobs), columns)
+
+
+def read_model(name: str, table: Any, folder: Path) -> Model:
+    where = f"model.{name}"
+    check_keys(where, expect(dict, where, table), ("file", "data", "test", "options"))
+    if missing := [key for key in ("file", "data") if key not in table]:
+        raise Mistake(f"{where}: no {missing[0]}")
+    files = {key: folder / expect(str, f"{where}.{key}", table[key]) for key in ("file", "data", "test") if key in table}
+    if absent := [file for file in files.values() if not file.is_file()]:
+        raise Mistake(f"{where}: {absent[0]}: no such file")
+    return Model(files["file"], files["data"], files.get("test"), checked_options(f"{where}.options", table.get("options", {})))
+
+
+def read_grid(where: str, grid: dict[str, Any], models: dict[str, Model]) -> Iterator[tuple[Job, Shown]]:
+    """A job for each model, combination of options and seed."""
+    check_keys(where, grid, ("models", "options", "seeds"))
+    seeds = expect(list, f"{where}.seeds", grid.get("seeds", [0]))
+    if any(not isinstance(seed, int) for seed in seeds):
+        raise Mistake(f"{where}.seeds: expected whole numbers")
+    options = checked_options(f"{where}.options", grid.get("options", {}))
+    for name in expect(list, f"{where}.models", grid.get("models", [*models])):
+        if name not in models:
+            raise Mistake(f"{where}.models: {name!r}: expected some of {', '.join(models)}")
+        model = models[name]
+        choices = [value if isinstance(value, list) else [value] for value in options.values()]
+        for values in itertools.product(*choices):
+            chosen = dict(zip(options, values, strict=True))
+            varied = " ".join(as_arguments(chosen))
+            for seed in seeds:
+                told = f"{f'{name} {varied}'.rstrip()}, seed {seed}"
+                yield Job(told, model.file, model.data, model.test, as_arguments(model.options | chosen), seed), Shown(name, varied, seed)
+
+
+def as_arguments(options: dict[str, Any]) -> tuple[str, ...]:
+    """true is the option by itself, false none."""
+    made: list[str] = []
+    for key, value in options.items():
+        if value is not False:
+            made += [f"--{key}"] if value is True else [f"--{key}", str(value)]
+    return tuple(made)
+
+
+def checked_options(where: str, options: Any) -> dict[str, Any]:
+    for key, value in expect(dict, where, options).items():
+        if key in OURS:
+            raise Mistake(f"{where}: {key} can't be set here")
+        for one in value if isinstance(value, list) else [value]:
+            if not isinstance(one, (str, int, float)):
+                raise Mistake(f"{where}.{key}: {one!r}: expected a string, a number, or true or false")
+    return options
+
+
+def check_keys(where: str, table: dict[str, Any], known: tuple[str, ...]) -> None:
+    if unknown := [key for key in table if key not in known]:
+        raise Mistake(f"{where}: unknown {unknown[0]!r}; expected {', '.join(known)}")
+
+
+def expect(kind: type, where: str, value: Any) -> Any:
+    if not isinstance(value, kind):
+        name = "a list" if kind is list else "a table" if kind is dict else "a string"
+        raise Mistake(f"{where}: {value!r}: expected {name}")
+    return value

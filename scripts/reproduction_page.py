@@ -1,0 +1,106 @@
+"""The page on the paper's subjects: docs/reproduction.md."""
+
+from pathlib import Path
+from statistics import mean
+
+import reproduction
+from measures import loss, seconds
+from reproduction import BARS, PRESETS, PUBLISHED, Subject
+from tables import markdown
+
+INTRODUCTION = """# Reproduction
+
+The paper's 16 subjects, or what of them has been run, by `scripts/reproduce.py`. Networks are the paper's
+([differences](../models/paper/README.md)); they are trained anew, in PyTorch, more briefly and on fewer images than the paper's, as the
+[last table](#originals) says. Then they are taken apart in the ways below. One seed each. Nothing but the measuring sees test data.
+
+"""
+LEGEND = (
+    "Loss: points of accuracy that the modules together lose against their original; change of MAE: of their mean absolute error against "
+    "the original's. Both are worse above 0. Seconds are those of one run; where another run's scores were taken, "
+    "its scoring counts. Data that stands in for the paper's has a mark, with a note at the end."
+)
+RESUMED = "‡ The run was stopped and gone on with: seconds are those of its last part."
+
+
+def write(file: Path, subjects: dict[str, Subject], pictures: dict[str, str]) -> None:
+    """`pictures`: what they show, by file beside the page."""
+    marks = reproduction.marks_of(subjects)
+    lines = [*presets(), "", LEGEND]
+    for regression, title in ((False, "Classification"), (True, "Regression")):
+        if any(reproduction.rows(subjects, regression)):
+            lines += ["", f"## {title}", "", *results(subjects, regression, marks)]
+    lines += ["", "## Means", "", "Over the subjects above, stand-ins included.", "", *means(subjects), "", "## Bars", "", *bars(subjects)]
+    for picture, shows in pictures.items():
+        lines += ["", f"![{shows}]({picture})"]
+    lines += ["", "## Originals", "", *originals(subjects, marks)]
+    lines += [line for note, mark in marks.items() for line in ("", f"{mark} Stand-in. {note}")]
+    file.write_text(INTRODUCTION + "\n".join(lines) + "\n")
+
+
+def presets() -> list[str]:
+    shown = []
+    for name, preset in PRESETS.items():
+        options = " ".join(preset.options) + (" --target-compression …" if name == "paper-sized" else "")
+        scores = f"those of {PRESETS[preset.scores_of].title}" if preset.scores_of else "its own"
+        shown.append([preset.title, f"`{options}`" if options else "none", scores])
+    return markdown(["way", "options", "scores"], shown, (True, True, True))
+
+
+def results(subjects: dict[str, Subject], regression: bool, marks: dict[str, str]) -> list[str]:
+    header = ["subject", "way", "original", "combined", "change of MAE, %" if regression else "loss, points", "overlap, %", "compression",
+              "scoring", "other stages", "samples scored"]  # fmt: skip
+    shown = []
+    for subject, preset, record in reproduction.rows(subjects, regression):
+        scoring = reproduction.scoring_seconds(record)
+        scores = [f"{record[key]:.6f}" if regression else f"{100 * record[key]:.2f} %" for key in ("original", "combined")]
+        shown.append([
+            reproduction.marked(subject, marks), PRESETS[preset].title, *scores, f"{loss(record):+.2f}", f"{100 * record['overlap']:.2f}",
+            f"{record['compression']:.2f}x", f"{scoring:.1f} s" + " ‡" * record["resumed"], f"{seconds(record) - scoring:.1f} s",
+            f"{record['scored']:,}",
+        ])  # fmt: skip
+    note = [] if not any(record["resumed"] for *_, record in reproduction.rows(subjects, regression)) else ["", RESUMED]
+    return markdown(header, shown, [i < 2 for i in range(len(header))]) + note
+
+
+def means(subjects: dict[str, Subject]) -> list[str]:
+    header = ["kind", "way", "subjects", "loss, points; change of MAE, %", "overlap, %", "compression"]
+    shown = []
+    for regression, published in PUBLISHED.items():
+        kind = "regression" if regression else "classification"
+        shown.append([kind, "the paper itself", "4" if regression else "12",
+                      f"{published.loss:+.2f}", f"{published.overlap:.2f}", f"{published.compression:.2f}x"])  # fmt: skip
+        for name, preset in PRESETS.items():
+            if records := reproduction.records_of(subjects, regression, name):
+                overlap, compression = (mean(record[key] for record in records) for key in ("overlap", "compression"))
+                cells = [f"{mean(map(loss, records)):+.2f}", f"{100 * overlap:.2f}", f"{compression:.2f}x"]
+                shown.append([kind, preset.title, str(len(records)), *cells])
+    return markdown(header, shown, (True, True, False, False, False, False))
+
+
+def bars(subjects: dict[str, Subject]) -> list[str]:
+    shown = []
+    for bar in BARS:
+        found = reproduction.outcome(bar, subjects)
+        told = [str(found.subjects), str(found), "yes" if found.held else "no"] if found else ["0", "", "not measured"]
+        shown.append([reproduction.bar_title(bar), *told])
+    text = (
+        "In the paper's way, which removes clusters of ten units, sizes are coarse steps: its loss at the paper's compression is read off "
+        "the line between its two rows, or is that of the first where this is as small already."
+    )
+    return [*markdown(["the mean must be", "subjects", "it is", "held"], shown, (True, False, False, True)), "", text]
+
+
+def originals(subjects: dict[str, Subject], marks: dict[str, str]) -> list[str]:
+    header = ["subject", "epochs", "samples", "seconds", "score", "for Incite", "test", "options of every run", "machine"]
+    shown = []
+    for subject in subjects.values():
+        made = subject["original"]
+        score = f"MAE {made['score']:.6f}" if subject["regression"] else f"{100 * made['score']:.2f} %"
+        machine = f"{subject['cpu']}, {subject['jobs']} runs side by side, threads each: {subject['threads']}; {subject['version']}"
+        shown.append([
+            reproduction.marked(subject, marks), str(made["epochs"]), f"{made['samples']:,}", f"{made['seconds']:.0f}", score,
+            f"{made['given']:,}", f"{made['tested']:,}", f"`{subject['options']}`" if subject["options"] else "", machine,
+        ])  # fmt: skip
+    text = "Samples: what the original was trained on. For Incite: what `--data` holds, those included. Test: what all is measured on."
+    return [text, "", *markdown(header, shown, [i in (0, 7, 8) for i in range(len(header))])]
