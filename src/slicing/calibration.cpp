@@ -12,7 +12,6 @@
 namespace incite {
 namespace {
 
-constexpr double own_share = 0.1;  // of the modules' own losses, beside the joint one's 1
 constexpr int64_t iterations = 100;
 constexpr double penalties[] = {1e-3, 1e-4, 1e-5};  // each fit starts from the one before it
 

@@ -10,6 +10,9 @@
 
 namespace incite {
 
+/// Of the modules' own losses, beside the weight 1 of the loss that they have together.
+inline constexpr double own_share = 0.1;
+
 /// Features with mean 0 and standard deviation 1, float64, and what undoes it in a head's weights. Where they are not
 /// too many they are turned into uncorrelated ones of the same variance, in which L-BFGS needs a tenth of the steps: a
 /// row fitted to `turned` is `turn` times as long in standardised features.

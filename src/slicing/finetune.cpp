@@ -7,6 +7,7 @@
 #include <numbers>
 #include <optional>
 
+#include "convex.hpp"
 #include "incite/base/error.hpp"
 #include "incite/base/random.hpp"
 #include "incite/base/workers.hpp"
@@ -16,7 +17,6 @@ namespace incite {
 namespace {
 
 constexpr int64_t validation_batch = 512;  // samples
-constexpr double own_share = 0.3;          // of the modules' own losses, beside the joint one's 1
 
 /// A module while it learns.
 class Student {

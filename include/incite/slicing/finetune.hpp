@@ -15,7 +15,7 @@ namespace incite {
 struct FinetuneParams {
   int64_t epochs = 0;           ///< most passes over the samples
   int64_t patience = 3;         ///< epochs without an improvement after which it stops
-  double learning_rate = 4e-3;  ///< of Adam at the start; falls to 0 in half a cosine, ...
+  double learning_rate = 6e-3;  ///< of Adam at the start; falls to 0 in half a cosine, ...
   double decay = 0.2;           ///< ... and by this after an epoch that was no better, which is gone back on
   int64_t batch = 128;          ///< samples a step
   double teacher = 0.5;         ///< share of the original's outputs in the loss, the rest is the labels'
