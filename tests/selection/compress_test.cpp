@@ -156,14 +156,19 @@ TEST(Compress, AsksMoreOfAGroupFromWhichNothingHasGone) {
 }
 
 TEST(Compress, CountsAClusterForItselfToo) {
-  // One unit of a contributes nearly everything. By contributions alone the other seven are nothing.
+  // One unit of a contributes nearly everything. By contributions alone the other seven are nothing: they go, but for
+  // the two that fit into 60 parameters beside all of b, 3 · (4 + 1 + 6) + 6 + 21. Where each counts for itself alone,
+  // a layer loses as many as with equal contributions.
   const Mlp mlp;
   std::vector<double> values(14, 1.0);
   values[0] = 1e6;
   CompressParams params;
   params.even = 0;
-  EXPECT_EQ(mlp.kept(mlp.compressed(values, 34, params)).first, 1);
-  EXPECT_GT(mlp.kept(mlp.compressed(values, 34)).first, 1);
+  EXPECT_EQ(mlp.kept(mlp.compressed(values, 60, params)), (std::pair<int64_t, int64_t>{3, 6}));
+  params.even = 1;
+  const std::pair<int64_t, int64_t> equal = mlp.kept(mlp.compressed(equal_worth(14), 60, params));
+  EXPECT_EQ(mlp.kept(mlp.compressed(values, 60, params)), equal);
+  EXPECT_GT(equal.first, 3);
 }
 
 TEST(Compress, RemovesWhatIsDeadThoughThereIsRoom) {

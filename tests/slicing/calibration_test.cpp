@@ -175,7 +175,7 @@ TEST(ReplacedHead, IsTheOneThatIsFoundThen) {
 TEST(CalibratedHead, SaysTheLogOddsTimesTheScalePlusTheOffset) {
   for (const OutputKind kind : {OutputKind::logits, OutputKind::sigmoid}) {
     const double share = kind == OutputKind::sigmoid ? 1 : 0.5;
-    const at::Tensor row = random_normal({6}, 1), bias = at::tensor(0.7F);
+    const at::Tensor row = random_normal({6}, 1), bias = at::full({}, 0.7);
     const Head head{at::stack({-share * row, share * row}), at::stack({-share * bias, share * bias})};
     const Head before = log_odds_row(head, kind), after = log_odds_row(calibrated(head, {3, -2}, kind), kind);
     EXPECT_TRUE(at::allclose(after.weight, before.weight * 3));
