@@ -150,11 +150,14 @@ at::Tensor ModuleSet::joint_samples(const std::vector<Selection>& selections) co
   if (!calibrates() || options_.calibration != CalibrationMethod::heads || options_.head != HeadMethod::lbfgs)
     return {};
   const Layer& head = source_.map.layers[static_cast<size_t>(source_.map.head)];
-  const auto& read = source_.map.parameters[static_cast<size_t>(head.weight)][1];
+  const auto& dimensions = source_.map.parameters[static_cast<size_t>(head.weight)];
+  const int64_t width = source_.program.value(head.weight).content.toTensor().size(1);
   int64_t features = 0;
   for (const Selection& keep : selections) {
-    features += std::count_if(read.begin(), read.end(),
-                              [&](int32_t unit) { return unit == no_unit || keep[static_cast<size_t>(unit)]; });
+    features += width;
+    if (dimensions.size() < 2) continue;
+    features -= std::count_if(dimensions[1].begin(), dimensions[1].end(),
+                              [&](int32_t unit) { return unit != no_unit && !keep[static_cast<size_t>(unit)]; });
   }
   const int64_t samples =
       std::min(most_joint_bytes / (features * static_cast<int64_t>(sizeof(float))), source_.train.size(0));

@@ -115,6 +115,20 @@ class Recurrent(nn.Module):
         return self.head(self.lstm(x)[0][:, -1])
 
 
+class Gated(nn.Module):
+    """Its output layer reads the input, times a gate that is all that its hidden units make: [N, 6] to [N, 3]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.hidden = nn.Linear(FEATURES, HIDDEN)
+        self.gate = nn.Linear(HIDDEN, 1)
+        self.head = nn.Linear(FEATURES, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(x * torch.sigmoid(self.gate(torch.relu(self.hidden(x)))))
+
+
 class TwoLayers(nn.Module):
     """The base of models that can't be decomposed: each writes its own forward."""
 

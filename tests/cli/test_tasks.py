@@ -272,3 +272,9 @@ def test_a_trace_is_as_good_as_a_script(good: Cli) -> None:
     scripted = json.loads((good.folder / "out/decomposition.json").read_text())
     assert [module["kept"] for module in document["modules"]] == [module["kept"] for module in scripted["modules"]]
     assert document["evaluation"] == scripted["evaluation"]
+
+
+def test_heads_that_read_no_unit_are_fitted_together_too(with_model: WithModel) -> None:
+    document = decompose(with_model(networks.Gated()))
+    assert len(document["head_losses"]) >= 1
+    assert all(len(module["kept"]["hidden"]) < networks.HIDDEN for module in document["modules"])
