@@ -106,7 +106,7 @@ class Finetuner {
     if (params_.workers > 1) between.emplace();
     FinetuneResult result;
     note();
-    result.losses.push_back(validate());
+    result.losses.push_back(find_rate(validate()));
     double least = result.losses.front();
     for (int64_t epoch = 0; epoch < params_.epochs; ++epoch) {
       run_epoch(epoch);
@@ -118,9 +118,6 @@ class Finetuner {
         continue;
       }
       if (epoch + 1 - result.best >= params_.patience) break;
-      for (const auto& student : students_)
-        student->go_back();
-      learning_rate_ *= params_.decay;
     }
     for (const auto& student : students_)
       student->finish();
@@ -135,6 +132,11 @@ class Finetuner {
       student->note();
   }
 
+  void go_back() {
+    for (const auto& student : students_)
+      student->go_back();
+  }
+
   /// [samples, modules] bool: whether a sample is of a module's class.
   at::Tensor own(const at::Tensor& classes) const { return classes.unsqueeze(1) == outputs_.unsqueeze(0); }
 
@@ -142,16 +144,39 @@ class Finetuner {
     return data_.values.index_select(0, samples).index_select(1, outputs_).to(at::kDouble);
   }
 
+  /// Lowers the learning rate until a few steps with it, from it down to 0, lessen the loss: modules that are good
+  /// already are spoilt by one with which poor ones learn fast. Keeps what those steps have made; returns the loss.
+  double find_rate(double before) {
+    const int64_t steps = std::min(params_.trial_steps, steps_an_epoch());
+    for (int64_t trial = 0; trial < params_.trials; ++trial) {
+      run_steps("trial", steps, 0, steps);
+      const double now = validate();
+      if (now < before) {
+        note();
+        return now;
+      }
+      go_back();
+      learning_rate_ *= params_.decay;
+    }
+    return before;
+  }
+
   void run_epoch(int64_t epoch) {
+    const int64_t steps = steps_an_epoch();
+    run_steps(fmt::format("epoch {}", epoch), steps, epoch * steps, params_.epochs * steps);
+  }
+
+  int64_t steps_an_epoch() const { return (data_.train.size(0) + params_.batch - 1) / params_.batch; }
+
+  /// Steps over the samples in an order of that name, after `before` of `all` steps over which the rate falls.
+  void run_steps(const std::string& name, int64_t steps, int64_t before, int64_t all) {
     const int64_t samples = data_.train.size(0);
-    const at::Tensor order =
-        stratified_order(at::Tensor(), samples, derive_seed(params_.seed, fmt::format("epoch {}", epoch)));
-    const int64_t steps = (samples + params_.batch - 1) / params_.batch;
+    const at::Tensor order = stratified_order(at::Tensor(), samples, derive_seed(params_.seed, name));
     for (int64_t step = 0; step < steps; ++step) {
-      const double done = static_cast<double>(epoch * steps + step) / static_cast<double>(params_.epochs * steps);
+      const double done = static_cast<double>(before + step) / static_cast<double>(all);
       run_step(order.narrow(0, step * params_.batch, std::min(params_.batch, samples - step * params_.batch)),
                0.5 * learning_rate_ * (1 + std::cos(std::numbers::pi * done)));
-      if (progress_) progress_({"fine-tuning", epoch * steps + step + 1, params_.epochs * steps, "batches"});
+      if (progress_) progress_({"fine-tuning", before + step + 1, all, "batches"});
     }
   }
 

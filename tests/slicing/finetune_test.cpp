@@ -87,6 +87,22 @@ TEST(Finetune, MakesModulesBetterTogether) {
   EXPECT_LT(result.losses[static_cast<size_t>(result.best)], result.losses[0]);
 }
 
+TEST(Finetune, LowersARateThatSpoilsWhatIsGoodAlready) {
+  Untrained tried, untried;
+  const double good = tried.train(3).losses.back();
+  EXPECT_EQ(untried.train(3).losses.back(), good);
+  FinetuneParams params;
+  params.epochs = 1;
+  params.learning_rate = 0.3;
+  const auto first_loss = [&](Untrained& modules) {
+    return finetune(modules.modules, {0, 1, 2}, OutputKind::logits, Task::classification, modules.set, params)
+        .losses.front();
+  };
+  EXPECT_LT(first_loss(tried), good);
+  params.trials = 0;
+  EXPECT_EQ(first_loss(untried), good);
+}
+
 TEST(Finetune, ChangesEveryWeightAndNoBuffer) {
   Untrained untrained;
   const Untrained same;

@@ -16,7 +16,9 @@ struct FinetuneParams {
   int64_t epochs = 0;           ///< most passes over the samples
   int64_t patience = 3;         ///< epochs without an improvement after which it stops
   double learning_rate = 6e-3;  ///< of Adam at the start; falls to 0 in half a cosine, ...
-  double decay = 0.2;           ///< ... and by this after an epoch that was no better, which is gone back on
+  double decay = 0.2;           ///< ... of a trial by this after one that was no better
+  int64_t trials = 3;           ///< most short trainings before the first epoch, each with a lower rate, ...
+  int64_t trial_steps = 64;     ///< ... of so many steps
   int64_t batch = 128;          ///< samples a step
   double teacher = 0.5;         ///< share of the original's outputs in the loss, the rest is the labels'
   uint64_t seed = 0;
@@ -35,7 +37,7 @@ struct FinetuneData {
 
 /// What fine-tuning did.
 struct FinetuneResult {
-  std::vector<double> losses;  ///< on the validation samples: before, and after each epoch
+  std::vector<double> losses;  ///< on the validation samples: before the first epoch, and after each
   int64_t best = 0;            ///< which of them is kept; 0: none was better than before
 };
 
