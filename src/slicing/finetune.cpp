@@ -144,18 +144,19 @@ class Finetuner {
     return data_.values.index_select(0, samples).index_select(1, outputs_).to(at::kDouble);
   }
 
-  /// Lowers the learning rate until a few steps with it, from it down to 0, lessen the loss: modules that are good
-  /// already are spoilt by one with which poor ones learn fast. Keeps what those steps have made; returns the loss.
+  /// Lowers the learning rate until a few steps with it, from it down to 0, do little harm: modules that are good
+  /// already are spoilt by one with which poor ones learn fast. Keeps what those steps have made if it is better;
+  /// returns the loss.
   double find_rate(double before) {
     const int64_t steps = std::min(params_.trial_steps, steps_an_epoch());
     for (int64_t trial = 0; trial < params_.trials; ++trial) {
       run_steps("trial", steps, 0, steps);
       const double now = validate();
-      if (now < before) {
+      if (now < before)
         note();
-        return now;
-      }
-      go_back();
+      else
+        go_back();
+      if (now < params_.tolerance * before) return std::min(now, before);
       learning_rate_ *= params_.decay;
     }
     return before;

@@ -93,14 +93,14 @@ TEST(Finetune, LowersARateThatSpoilsWhatIsGoodAlready) {
   EXPECT_EQ(untried.train(3).losses.back(), good);
   FinetuneParams params;
   params.epochs = 1;
-  params.learning_rate = 0.3;
-  const auto first_loss = [&](Untrained& modules) {
+  params.learning_rate = 1;
+  const auto last_loss = [&](Untrained& modules) {
     return finetune(modules.modules, {0, 1, 2}, OutputKind::logits, Task::classification, modules.set, params)
-        .losses.front();
+        .losses.back();
   };
-  EXPECT_LT(first_loss(tried), good);
+  EXPECT_LT(last_loss(tried), 1.1 * good);
   params.trials = 0;
-  EXPECT_EQ(first_loss(untried), good);
+  EXPECT_GT(last_loss(untried), 1.5 * good);
 }
 
 TEST(Finetune, ChangesEveryWeightAndNoBuffer) {
