@@ -210,7 +210,20 @@ class Scorer {
   int64_t taken() const { return state_.taken.sum().item<int64_t>(); }
 
   double& agreement(int32_t group) const { return state_.agreement.data_ptr<double>()[group]; }
-  bool settled(int32_t group) const { return params_.stop && agreement(group) >= params_.stop->agreement; }
+  bool settled(int32_t group) const {
+    return params_.stop && (agreement(group) >= params_.stop->agreement || enough());
+  }
+  /// Whether the groups agree well enough on the whole, by units, and none of them badly.
+  bool enough() const {
+    double agreed = 0, units = 0;
+    for (const GroupPlan& group : groups_) {
+      if (1 - agreement(group.group) > StopRule::slack * (1 - params_.stop->agreement)) return false;
+      const double weight = group.units.sum().item<double>();
+      agreed += weight * agreement(group.group);
+      units += weight;
+    }
+    return agreed >= params_.stop->agreement * units;
+  }
   bool any_unsettled() const {
     return std::any_of(groups_.begin(), groups_.end(), [&](const GroupPlan& group) { return !settled(group.group); });
   }
@@ -319,10 +332,12 @@ class Scorer {
 
   void settle() {
     const Bootstrap bootstrap(state_, derive_seed(params_.seed, fmt::format("resample {}", taken())));
+    std::vector<const GroupPlan*> open;
     for (const GroupPlan& group : groups_) {
-      if (settled(group.group)) continue;
-      agreement(group.group) = bootstrap.agreement(group.clusters, group.units, params_.stop->choose);
+      if (!settled(group.group)) open.push_back(&group);
     }
+    for (const GroupPlan* group : open)
+      agreement(group->group) = bootstrap.agreement(group->clusters, group->units, params_.stop->choose);
   }
 
   // ---- Results ----------------------------------------------------------------------------------------------------

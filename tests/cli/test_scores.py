@@ -159,7 +159,9 @@ def test_auto_takes_no_more_samples_than_it_needs(rounds: Cli) -> None:
     rounds.done(*into("auto"), "--agreement", "0.8")
     groups = document(rounds.folder / "auto")["groups"]
     scored = [group for group in groups if group["scored_samples"] > 0]
-    assert scored and all(group["agreement"] >= 0.8 for group in scored)
+    units = [group["units"] - group["pinned"] for group in scored]
+    mean = sum(group["agreement"] * count for group, count in zip(scored, units, strict=True)) / sum(units)
+    assert mean >= 0.8 and min(group["agreement"] for group in scored) >= 1 - 3 * 0.2
     assert max(group["scored_samples"] for group in scored) < document(rounds.folder / "auto")["data"]["fit_samples"]
 
 
