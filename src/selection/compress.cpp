@@ -33,6 +33,15 @@ std::vector<double> shares_of_groups(const UnitMap& map, const std::vector<Clust
   return shares;
 }
 
+/// Contributions to one output, [clusters] float64: what a cluster does for it, times that power of how much more it
+/// does for it than for all outputs on the mean. Outputs have units of their own: each is measured by all that is done
+/// for it.
+at::Tensor own_contributions(const at::Tensor& scores, int64_t output, double power) {
+  const at::Tensor shares = scores / scores.sum(0, /*keepdim=*/true).clamp_min(1e-300);
+  const at::Tensor column = shares.select(1, output);
+  return (column * (column / shares.mean(1).clamp_min(1e-300)).pow(power)).contiguous();
+}
+
 /// What is lost with a share of a group: half the square of a small share, and without end as nothing is left.
 double damage(double share) {
   return 0.5 * std::atanh(std::min(share * share, 1 - 1e-12));
@@ -275,7 +284,7 @@ Selection compress(const ParameterCount& count, const UnitMap& map, const std::v
                    const at::Tensor& scores, int64_t output, const CompressParams& params) {
   if (params.allocation == Allocation::uniform)
     return compress_uniformly(count, map, clusters, scores, output, params.parameters);
-  const at::Tensor column = scores.select(1, output).contiguous();
+  const at::Tensor column = own_contributions(scores, output, params.own);
   return Compressor(count, map, clusters, column.data_ptr<double>(), params).run();
 }
 

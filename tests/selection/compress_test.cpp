@@ -191,5 +191,38 @@ TEST(RemoveDead, LeavesALayerItsLastUnit) {
   EXPECT_EQ(mlp.kept(keep), (std::pair<int64_t, int64_t>{1, 6}));
 }
 
+TEST(Compress, PrefersWhatIsAnOutputsOwn) {
+  const Mlp mlp;
+  const auto values = equal_worth(mlp.clusters.size());
+  at::Tensor scores = mlp.scores(values).repeat({1, 2});
+  const auto of_a = [&](size_t c) { return mlp.clusters[c].group == mlp.clusters.front().group; };
+  std::vector<size_t> shared;  // the first four of layer a do three times as much for the other output
+  for (size_t c = 0; c < mlp.clusters.size() && shared.size() < 4; ++c) {
+    if (!of_a(c)) continue;
+    shared.push_back(c);
+    scores[static_cast<int64_t>(c)][1] *= 3;
+  }
+  CompressParams params;
+  params.parameters = mlp.program.parameter_count() * 3 / 4;
+  const auto compressed = [&](const at::Tensor& by_output) {
+    return compress(ParameterCount(mlp.program, mlp.map, 0), mlp.map, mlp.clusters, by_output, 0, params);
+  };
+  const auto kept_of = [&](const Selection& keep, bool others) {
+    int64_t count = 0;
+    for (size_t c = 0; c < mlp.clusters.size(); ++c) {
+      const bool is_shared = std::find(shared.begin(), shared.end(), c) != shared.end();
+      if (of_a(c) && is_shared != others) count += keep[static_cast<size_t>(mlp.clusters[c].units.front())] ? 1 : 0;
+    }
+    return count;
+  };
+  const Selection keep = compressed(scores);
+  EXPECT_LT(kept_of(keep, false), kept_of(keep, true));
+  EXPECT_EQ(kept_of(keep, true), 4);
+  // The scale of an output's values does not matter.
+  EXPECT_EQ(compressed(scores * at::tensor({1.0, 1000.0}, at::kDouble)), keep);
+  params.own = 0;
+  EXPECT_EQ(compressed(scores), compressed(mlp.scores(values)));
+}
+
 }  // namespace
 }  // namespace incite

@@ -64,14 +64,17 @@ struct CompressParams {
   int64_t parameters = 0;  ///< most that a module may have
   Allocation allocation = Allocation::global;
   double even = 0.25;      ///< global: how much a cluster counts for itself, the rest is its contribution
+  double own = 0.5;        ///< global: exponent of a cluster's contribution to the output over its mean one to all
   std::vector<bool> dead;  ///< by cluster: goes whatever the budget; empty: none
 };
 
 /// The largest selection found that makes a module of at most so many parameters, or the smallest there is. `uniform`:
 /// select, with the largest share that does. `global`: clusters go one after another, always the one whose loss does
-/// the least damage for each parameter that goes with it. A cluster is a share of its group, by its contribution; a
-/// group that has lost a share L has the damage artanh(L²) / 2, which grows with the square of small shares, since
-/// errors that meet in one layer add up, and without end towards 1. Pinned units stay, and one cluster of each layer.
+/// the least damage for each parameter that goes with it. A cluster is a share of its group, by its contribution, which
+/// counts for more where other outputs have less of it: of units that can stand in for each other, after repair, each
+/// module keeps those that are its own. A group that has lost a share L has the damage artanh(L²) / 2, which grows with
+/// the square of small shares, since errors that meet in one layer add up, and without end towards 1. Pinned units
+/// stay, and one cluster of each layer.
 Selection compress(const ParameterCount& count, const UnitMap& map, const std::vector<Cluster>& clusters,
                    const at::Tensor& scores, int64_t output, const CompressParams& params);
 
