@@ -355,8 +355,8 @@ class Decomposer {
   /// All that modules depend on but for what they keep, and which output they are for.
   std::string modules_key() const {
     const DecomposeOptions& o = options_;
-    std::string key =
-        fmt::format("{}\n{}\n{}\n{}\n", to_string(o.repair), to_string(o.head), o.epochs, validation_.size(0));
+    std::string key = fmt::format("{}\n{}\n{}\n{}\n{}\n", to_string(o.repair), to_string(o.head), o.epochs,
+                                  to_string(o.calibration), validation_.size(0));
     for (const ScoresKey& part : {made_from(), run_with()}) {
       for (const auto& [name, value] : part)
         key += name + "=" + value + "\n";
@@ -378,6 +378,7 @@ class Decomposer {
     set.for_each([&](size_t m, const Program& module) { finish_module(m, module, set, files); });
     result_.steps = set.steps();
     result_.head_losses = set.head_losses();
+    result_.last_layer_losses = set.last_losses();
     result_.finetuning_losses = set.finetuning().losses;
     selections_ = set.selections();
   }

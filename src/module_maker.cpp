@@ -16,6 +16,9 @@ namespace incite {
 namespace {
 
 constexpr int64_t most_repair_samples = 4096;  // of each kind
+constexpr int64_t most_first_samples = 16384;  // that a head is fitted to, where it is fitted once more
+constexpr int64_t most_at_once = 1024;         // samples
+constexpr int64_t most_last_layers = 2;        // hidden ones, fitted together with the heads
 
 }  // namespace
 
@@ -35,9 +38,9 @@ Program ModuleMaker::checked_slice(int64_t output, const Selection& keep, double
        output, difference, slice_tolerance);
 }
 
-Program ModuleMaker::make(int64_t output, const Selection& keep, Program body) const {
+Program ModuleMaker::make(int64_t output, const Selection& keep, Program body, bool first_head) const {
   if (options_.repair != RepairMethod::none) repair_body(body, keep, output);
-  return options_.head == HeadMethod::original ? body : with_new_head(body, keep, output);
+  return options_.head == HeadMethod::original ? body : with_new_head(body, keep, output, first_head);
 }
 
 at::Tensor ModuleMaker::validation_scores(int64_t output, const Program& module) const {
@@ -82,12 +85,12 @@ void ModuleMaker::repair_body(Program& body, const Selection& keep, int64_t outp
   repair(source_.program, source_.map, keep, *source_.fit.data, samples, params, body);
 }
 
-Program ModuleMaker::with_new_head(const Program& body, const Selection& keep, int64_t output) const {
+Program ModuleMaker::with_new_head(const Program& body, const Selection& keep, int64_t output, bool first_head) const {
   const FittableHead place = fittable_head(source_.program, source_.map, source_.task);
   const Layer& head = place.layer;
   const at::Device device = source_.program.device;
   HeadData data;
-  const at::Tensor samples = head_samples(body, data.validating);
+  const at::Tensor samples = head_samples(body, first_head, data.validating);
   data.features = head_features(body, samples);
   data.has_bias = head.bias >= 0;
   data.kind = source_.kind;
@@ -125,19 +128,20 @@ Program ModuleMaker::with_new_head(const Program& body, const Selection& keep, i
 
 /// Samples to fit the head on, those that choose its penalty last: all, or as many as the memory holds in double
 /// precision. Adam splits off its own.
-at::Tensor ModuleMaker::head_samples(const Program& body, int64_t& validating) const {
+at::Tensor ModuleMaker::head_samples(const Program& body, bool first_head, int64_t& validating) const {
   const Layer& head = source_.map.layers[static_cast<size_t>(source_.map.head)];
   const int64_t row = body.value(head.weight).content.toTensor().size(1) * 4 * static_cast<int64_t>(sizeof(double));
-  const int64_t most = std::max<int64_t>(source_.memory / row, 1000);
+  int64_t most = std::max<int64_t>(source_.memory / row, 1000);
+  if (first_head) most = std::min(most, most_first_samples);
   const at::Tensor train = source_.train.narrow(0, 0, std::min(most, source_.train.size(0)));
   if (options_.head == HeadMethod::adam) return at::cat({train, source_.validation});
   validating = std::min(train.size(0), source_.validation.size(0));
+  if (first_head) validating = std::min(validating, most_first_samples / 4);
   return at::cat({train, source_.validation.narrow(0, 0, validating)});
 }
 
-at::Tensor ModuleMaker::head_features(const Program& module, const at::Tensor& samples) const {
-  const at::NoGradGuard no_grad;
-  const FittableHead head = fittable_head(source_.program, source_.map, source_.task);
+/// The node that is a module's head.
+NodeId ModuleMaker::head_node(const Program& module) const {
   const std::string name = head_names().weight;
   const auto reader = std::find_if(module.nodes.rbegin(), module.nodes.rend(), [&](const Node& one) {
     return std::any_of(one.inputs.begin(), one.inputs.end(), [&](ValueId id) {
@@ -145,9 +149,15 @@ at::Tensor ModuleMaker::head_features(const Program& module, const at::Tensor& s
     });
   });
   INCITE_ASSERT(reader != module.nodes.rend());
-  const auto node = static_cast<NodeId>(module.nodes.rend() - reader - 1);
-  const ValueId read = reader->inputs[0];
-  const int64_t batch = batch_size(module, first_batch(), 1024);
+  return static_cast<NodeId>(module.nodes.rend() - reader - 1);
+}
+
+at::Tensor ModuleMaker::head_features(const Program& module, const at::Tensor& samples) const {
+  const at::NoGradGuard no_grad;
+  const FittableHead head = fittable_head(source_.program, source_.map, source_.task);
+  const NodeId node = head_node(module);
+  const ValueId read = module.node(node).inputs[0];
+  const int64_t batch = batch_size(module, first_batch(), most_at_once);
   const Executor executor(module);
   std::vector<bool> keep(module.values.size(), false);
   keep[static_cast<size_t>(read)] = true;
@@ -157,6 +167,41 @@ at::Tensor ModuleMaker::head_features(const Program& module, const at::Tensor& s
         samples.narrow(0, first, std::min(batch, samples.size(0) - first)), source_.program.device));
     executor.run(environment, 0, node, keep);
     features.push_back(head.features(environment[static_cast<size_t>(read)].toTensor()));
+  }
+  return at::cat(features);
+}
+
+std::optional<Tail> ModuleMaker::tail(const Program& module) const {
+  const std::string weight = last_layers(source_.program, source_.map, most_last_layers);
+  if (weight.empty()) return std::nullopt;
+  std::optional<Tail> tail = find_tail(module, weight, first_batch());
+  if (tail && !makes(module, *tail, module.node(head_node(module)).inputs[0])) return std::nullopt;
+  return tail;
+}
+
+TailInputs ModuleMaker::tail_inputs(const Program& module, const Tail& tail, const at::Tensor& samples) const {
+  return run_up_to(module, tail, *source_.fit.data, samples, batch_size(module, first_batch(), most_at_once));
+}
+
+std::optional<TailData> ModuleMaker::tail(const Program& module, const at::Tensor& samples) const {
+  std::optional<Tail> found = tail(module);
+  if (!found) return std::nullopt;
+  TailInputs inputs = tail_inputs(module, *found, samples);
+  return TailData{*std::move(found), std::move(inputs)};
+}
+
+at::Tensor ModuleMaker::head_features(const Program& module, const TailData& data) const {
+  const at::NoGradGuard no_grad;
+  const FittableHead head = fittable_head(source_.program, source_.map, source_.task);
+  const ValueId read = module.node(head_node(module)).inputs[0];
+  const int64_t batch = batch_size(module, first_batch(), most_at_once);
+  const int64_t samples = data.inputs.front().size(data.tail.axes.front());
+  const Executor executor(module);
+  std::vector<at::Tensor> features;
+  for (int64_t first = 0; first < samples; first += batch) {
+    const at::Tensor rows =
+        at::arange(first, std::min(first + batch, samples), at::TensorOptions(at::kLong).device(module.device));
+    features.push_back(head.features(run_tail(executor, data.tail, select_rows(data.tail, data.inputs, rows), read)));
   }
   return at::cat(features);
 }

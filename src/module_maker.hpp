@@ -4,12 +4,14 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 
 #include "incite/decompose.hpp"
 #include "incite/evaluation/evaluate.hpp"
 #include "incite/program/program.hpp"
 #include "incite/slicing/calibration.hpp"
 #include "incite/slicing/head.hpp"
+#include "incite/slicing/tail.hpp"
 #include "incite/units/unit_map.hpp"
 
 namespace incite {
@@ -35,8 +37,9 @@ class ModuleMaker {
   /// The bare slice, compared with the masked original. Throws Error (internal) where they differ.
   Program checked_slice(int64_t output, const Selection& keep, double& difference) const;
 
-  /// The module: `body`, the bare slice, repaired, and with a head of its own.
-  Program make(int64_t output, const Selection& keep, Program body) const;
+  /// The module: `body`, the bare slice, repaired, and with a head of its own. `first_head`: heads will be fitted once
+  /// more, together, so that fewer samples will do.
+  Program make(int64_t output, const Selection& keep, Program body, bool first_head) const;
 
   /// What a module says of the validation samples: see module_scores.
   at::Tensor validation_scores(int64_t output, const Program& module) const;
@@ -47,6 +50,16 @@ class ModuleMaker {
   /// What a module's head reads for some samples: [samples, features] float32. The body is run once.
   at::Tensor head_features(const Program& module, const at::Tensor& samples) const;
 
+  /// The last hidden layers and the head of a module, if they can be run by themselves.
+  std::optional<Tail> tail(const Program& module) const;
+
+  /// The same, and what it reads for some samples.
+  std::optional<TailData> tail(const Program& module, const at::Tensor& samples) const;
+  TailInputs tail_inputs(const Program& module, const Tail& tail, const at::Tensor& samples) const;
+
+  /// What a module's head reads, by what its tail does.
+  at::Tensor head_features(const Program& module, const TailData& tail) const;
+
   /// Throws Error (internal) where the file, read back, is not the module: it must be loadable, and the same function.
   void check_file(const std::filesystem::path& file, const Program& module) const;
 
@@ -55,9 +68,10 @@ class ModuleMaker {
 
  private:
   void repair_body(Program& body, const Selection& keep, int64_t output) const;
-  Program with_new_head(const Program& body, const Selection& keep, int64_t output) const;
+  Program with_new_head(const Program& body, const Selection& keep, int64_t output, bool first_head) const;
   at::Tensor repair_samples(int64_t output) const;
-  at::Tensor head_samples(const Program& body, int64_t& validating) const;
+  NodeId head_node(const Program& module) const;
+  at::Tensor head_samples(const Program& body, bool first_head, int64_t& validating) const;
 
   const DecomposeOptions& options_;
   const ModuleSource& source_;

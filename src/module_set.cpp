@@ -18,6 +18,9 @@ namespace incite {
 namespace {
 
 constexpr int64_t most_joint_bytes = 256 << 20;  // of what all heads read
+constexpr int64_t most_last_bytes = 512 << 20;   // of what the last layers of all modules read
+constexpr int64_t last_epochs = 8;
+constexpr int64_t last_batch = 256;  // samples
 
 int64_t head_rows(const DecomposeOptions& options, Task task) {
   if (options.head == HeadMethod::original) return 0;
@@ -88,14 +91,15 @@ std::string ModuleSet::checkpoint(size_t module, const Selection& keep) const {
   return module_checkpoint_name(sha256(fmt::format("{}\n{}\n{}", key_, outputs_[module], bits)));
 }
 
-/// A module before fine-tuning and calibration: from its checkpoint if there is one.
-Program ModuleSet::made(size_t module, const Selection& keep, double& difference) const {
+/// A module before fine-tuning and calibration: from its checkpoint if there is one. `joins`: all heads will be fitted
+/// together.
+Program ModuleSet::made(size_t module, const Selection& keep, bool joins, double& difference) const {
   Program body = maker_.checked_slice(outputs_[module], keep, difference);
   const std::string name = checkpoint(module, keep);
   const std::filesystem::path file = options_.out / name;
   std::error_code error;
   if (std::filesystem::exists(file, error)) return load_program(file, maker_.first_batch());
-  const Program program = maker_.make(outputs_[module], keep, std::move(body));
+  const Program program = maker_.make(outputs_[module], keep, std::move(body), joins);
   files_.put(name, serialise(program));
   // What is read back may differ in the order of its nodes: always the same is used, made now or by a run that was
   // stopped.
@@ -105,26 +109,31 @@ Program ModuleSet::made(size_t module, const Selection& keep, double& difference
 /// Makes the modules of `selections`; returns what they say of the validation samples: [samples, modules].
 at::Tensor ModuleSet::make_all(const std::vector<Selection>& selections) {
   const auto count = static_cast<int64_t>(outputs_.size());
-  const at::Tensor joint = joint_samples(selections);
+  const at::Tensor joint = with_validation(joint_samples(selections));
+  const at::Tensor last = joint.defined() ? with_validation(last_samples(selections, joint)) : at::Tensor();
   differences_.assign(outputs_.size(), 0);
   tuned_.clear();
   heads_.clear();
   head_losses_.clear();
-  std::vector<Program> modules(options_.finetune > 0 ? outputs_.size() : 0);
+  last_losses_.clear();
+  std::vector<Program> modules(options_.finetune > 0 || last.defined() ? outputs_.size() : 0);
   std::vector<at::Tensor> columns(outputs_.size()), features(outputs_.size());
   std::vector<Head> heads(outputs_.size());
+  std::vector<std::optional<TailData>> tails(outputs_.size());
   run_on_workers(
       count, workers_,
       [&](int64_t number) {
         const auto m = static_cast<size_t>(number);
-        Program module = made(m, selections[m], differences_[m]);
+        Program module = made(m, selections[m], joint.defined(), differences_[m]);
         if (joint.defined()) {
-          features[m] = maker_.head_features(module, joint);
+          tails[m] = last.defined() ? maker_.tail(module, last) : std::nullopt;
+          const bool same = tails[m] && last.size(0) == joint.size(0);
+          features[m] = same ? maker_.head_features(module, *tails[m]) : maker_.head_features(module, joint);
           heads[m] = head_of(maker_.head_names(), module);
         } else if (source_.validation.size(0) > 0) {
           columns[m] = maker_.validation_scores(outputs_[m], module);
         }
-        if (options_.finetune > 0) modules[m] = std::move(module);
+        if (!modules.empty()) modules[m] = std::move(module);
       },
       [&](int64_t done) {
         if (progress_) progress_({"making modules", done, count, "modules"});
@@ -135,34 +144,67 @@ at::Tensor ModuleSet::make_all(const std::vector<Selection>& selections) {
   } else if (source_.validation.size(0) > 0) {
     said = at::stack(columns, 1);
   }
-  if (options_.finetune == 0) return said;
+  if (modules.empty()) return said;
   for (size_t m = 0; m < heads_.size(); ++m)
     replace_head(maker_.head_names(), heads_[m], modules[m]);
-  finetune_all(modules);
+  features.clear();
+  if (std::all_of(tails.begin(), tails.end(), [](const auto& tail) { return tail.has_value(); }))
+    fit_last_layers(modules, std::move(tails), last);
+  if (options_.finetune > 0) finetune_all(modules);
   tuned_ = std::move(modules);
   return columns_of(tuned_);
 }
 
-/// The samples that heads are fitted to together: those to learn from, as many as fit into a fixed size, and those that
-/// choose the penalty. Undefined where heads stay as they were fitted, each for itself: there are too many modules for
-/// any use.
-at::Tensor ModuleSet::joint_samples(const std::vector<Selection>& selections) const {
-  if (!calibrates() || options_.calibration != CalibrationMethod::heads || options_.head != HeadMethod::lbfgs)
-    return {};
-  const Layer& head = source_.map.layers[static_cast<size_t>(source_.map.head)];
-  const auto& dimensions = source_.map.parameters[static_cast<size_t>(head.weight)];
-  const int64_t width = source_.program.value(head.weight).content.toTensor().size(1);
-  int64_t features = 0;
-  for (const Selection& keep : selections) {
-    features += width;
-    if (dimensions.size() < 2) continue;
-    features -= std::count_if(dimensions[1].begin(), dimensions[1].end(),
-                              [&](int32_t unit) { return unit != no_unit && !keep[static_cast<size_t>(unit)]; });
-  }
-  const int64_t samples =
-      std::min(most_joint_bytes / (features * static_cast<int64_t>(sizeof(float))), source_.train.size(0));
+at::Tensor ModuleSet::with_validation(const at::Tensor& samples) const {
+  return samples.defined() ? at::cat({samples, source_.validation}) : samples;
+}
+
+/// How many positions along the labelled axis of a value of the original stay, of all.
+double ModuleSet::kept_share(ValueId value, const Selection& keep) const {
+  const std::vector<int32_t>& units = source_.map.activations[static_cast<size_t>(value)].units;
+  if (units.empty()) return 1;
+  const auto gone = std::count_if(units.begin(), units.end(),
+                                  [&](int32_t unit) { return unit != no_unit && !keep[static_cast<size_t>(unit)]; });
+  return 1 - static_cast<double>(gone) / static_cast<double>(units.size());
+}
+
+/// Of the samples to learn from, as many as are used where all modules keep so much of each. Undefined where too few
+/// fit for any use: there are too many modules.
+at::Tensor ModuleSet::as_many_as_fit(double bytes_a_sample, int64_t bytes) const {
+  const auto samples =
+      std::min(static_cast<int64_t>(static_cast<double>(bytes) / bytes_a_sample), source_.train.size(0));
   if (samples < 2 * static_cast<int64_t>(outputs_.size())) return {};
-  return at::cat({source_.train.narrow(0, 0, samples), source_.validation});
+  return source_.train.narrow(0, 0, samples);
+}
+
+/// The samples that heads are fitted to together. Undefined where heads stay as they were fitted, each for itself.
+at::Tensor ModuleSet::joint_samples(const std::vector<Selection>& selections) const {
+  const bool together =
+      options_.calibration == CalibrationMethod::heads || options_.calibration == CalibrationMethod::layers;
+  if (!calibrates() || !together || options_.head != HeadMethod::lbfgs) return {};
+  const Layer& head = source_.map.layers[static_cast<size_t>(source_.map.head)];
+  const ValueId read = source_.program.node(head.node).inputs[0];
+  const auto width = static_cast<double>(source_.program.value(head.weight).content.toTensor().size(1));
+  double features = 0;
+  for (const Selection& keep : selections)
+    features += width * kept_share(read, keep);
+  return as_many_as_fit(features * sizeof(float), most_joint_bytes);
+}
+
+/// The samples that the last layers are fitted to, of those that heads are.
+at::Tensor ModuleSet::last_samples(const std::vector<Selection>& selections, const at::Tensor& joint) const {
+  if (options_.calibration != CalibrationMethod::layers) return {};
+  const std::optional<Tail> tail = maker_.tail(source_.program);
+  if (!tail) return {};
+  const TailInputs inputs = maker_.tail_inputs(source_.program, *tail, source_.train.narrow(0, 0, 1));
+  double bytes = 0;
+  for (const Selection& keep : selections) {
+    for (size_t i = 0; i < inputs.size(); ++i)
+      bytes += static_cast<double>(inputs[i].nbytes()) * kept_share(tail->reads[i], keep);
+  }
+  const at::Tensor samples = as_many_as_fit(bytes, most_last_bytes);
+  const int64_t most = joint.size(0) - source_.validation.size(0);
+  return samples.defined() ? samples.narrow(0, 0, std::min(samples.size(0), most)) : samples;
 }
 
 /// Fits all heads together; returns what the modules then say of the validation samples.
@@ -193,23 +235,43 @@ at::Tensor ModuleSet::columns_of(const std::vector<Program>& modules) const {
   return at::stack(columns, 1);
 }
 
-void ModuleSet::finetune_all(std::vector<Program>& modules) {
+/// What modules are trained to on the first `count` samples to learn from, or all.
+FinetuneData ModuleSet::finetune_data(int64_t count) const {
   FinetuneData data;
   data.data = source_.fit.data;
-  data.train = source_.train;
+  data.train = source_.train.narrow(0, 0, count);
   data.validation = source_.validation;
   data.classes = source_.fit.classes;
   data.values = source_.fit.values;
   if (source_.task == Task::classification) {
-    data.original = source_.original.size(0) == data.train.size(0)
-                        ? source_.original
-                        : probabilities(outputs_for(source_.program, *data.data, data.train), source_.kind);
+    const bool known = source_.original.defined() && source_.original.size(0) >= count;
+    data.original = known ? source_.original.narrow(0, 0, count)
+                          : probabilities(outputs_for(source_.program, *data.data, data.train), source_.kind);
   }
+  return data;
+}
+
+/// `samples`: those to learn from, and those that validate.
+void ModuleSet::fit_last_layers(std::vector<Program>& modules, std::vector<std::optional<TailData>> tails,
+                                const at::Tensor& samples) {
+  FinetuneData data = finetune_data(samples.size(0) - source_.validation.size(0));
+  for (std::optional<TailData>& tail : tails)
+    data.tails.push_back(std::move(*tail));
+  FinetuneParams params;
+  params.epochs = last_epochs;
+  params.batch = last_batch;
+  params.seed = derive_seed(options_.seed, "last layers");
+  params.workers = workers_;
+  last_losses_ = finetune(modules, outputs_, source_.kind, source_.task, data, params, progress_).losses;
+}
+
+void ModuleSet::finetune_all(std::vector<Program>& modules) {
   FinetuneParams params;
   params.epochs = options_.finetune;
   params.seed = derive_seed(options_.seed, "fine-tuning");
   params.workers = workers_;
-  finetuning_ = finetune(modules, outputs_, source_.kind, source_.task, data, params, progress_);
+  finetuning_ =
+      finetune(modules, outputs_, source_.kind, source_.task, finetune_data(source_.train.size(0)), params, progress_);
 }
 
 bool ModuleSet::calibrates() const {
@@ -232,7 +294,7 @@ void ModuleSet::for_each(const std::function<void(size_t, const Program&)>& use)
       [&](int64_t number) {
         const auto m = static_cast<size_t>(number);
         double ignored = 0;
-        Program module = tuned_.empty() ? made(m, selections_[m], ignored) : std::move(tuned_[m]);
+        Program module = tuned_.empty() ? made(m, selections_[m], !heads_.empty(), ignored) : std::move(tuned_[m]);
         if (tuned_.empty() && !heads_.empty()) replace_head(names, heads_[m], module);
         if (changes) replace_head(names, calibrated(head_of(names, module), calibrations_[m], source_.kind), module);
         use(m, module);

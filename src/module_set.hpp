@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,8 +20,8 @@ namespace incite {
 
 /// The modules of one decomposition: what each keeps, and all of them made. Modules are made by several workers, each
 /// as soon as one is free, and put into the output folder as checkpoints, so that none is made twice and memory does
-/// not grow with their number. Where they are fine-tuned, all are in memory; where their heads are fitted together,
-/// what the heads read is, for as many samples as fit into a fixed size.
+/// not grow with their number. Where they are fine-tuned, or their last layers fitted together, all are in memory;
+/// where heads or last layers are fitted together, what those read is, for as many samples as fit into a fixed size.
 class ModuleSet {
  public:
   /// `scores` [clusters, outputs]; `outputs`: which have modules; `key` says everything else that modules depend on.
@@ -44,16 +45,25 @@ class ModuleSet {
   const std::vector<Calibration>& calibrations() const { return calibrations_; }
   /// See JointHeads::losses; empty where heads were fitted apart.
   const std::vector<double>& head_losses() const { return head_losses_; }
+  /// See FinetuneResult::losses; empty where last layers stay as they were.
+  const std::vector<double>& last_losses() const { return last_losses_; }
   const std::vector<SearchStep>& steps() const { return steps_; }
   const FinetuneResult& finetuning() const { return finetuning_; }
 
  private:
   std::vector<Selection> selections_for(double compression) const;
   at::Tensor make_all(const std::vector<Selection>& selections);
-  Program made(size_t module, const Selection& keep, double& difference) const;
+  Program made(size_t module, const Selection& keep, bool joins, double& difference) const;
   std::string checkpoint(size_t module, const Selection& keep) const;
   at::Tensor joint_samples(const std::vector<Selection>& selections) const;
   at::Tensor join_heads(const std::vector<at::Tensor>& features, std::vector<Head> apart, const at::Tensor& samples);
+  at::Tensor last_samples(const std::vector<Selection>& selections, const at::Tensor& joint) const;
+  at::Tensor as_many_as_fit(double bytes_a_sample, int64_t bytes) const;
+  at::Tensor with_validation(const at::Tensor& samples) const;
+  double kept_share(ValueId value, const Selection& keep) const;
+  FinetuneData finetune_data(int64_t count) const;
+  void fit_last_layers(std::vector<Program>& modules, std::vector<std::optional<TailData>> tails,
+                       const at::Tensor& samples);
   void finetune_all(std::vector<Program>& modules);
   at::Tensor columns_of(const std::vector<Program>& modules) const;
   void search();
@@ -74,6 +84,7 @@ class ModuleSet {
   std::vector<Selection> selections_;
   std::vector<Head> heads_;  // if fitted together, and not in the modules yet
   std::vector<double> head_losses_;
+  std::vector<double> last_losses_;
   std::vector<Program> tuned_;  // if fine-tuned
   std::vector<double> differences_;
   std::vector<Calibration> calibrations_;

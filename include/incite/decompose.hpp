@@ -53,10 +53,10 @@ struct DecomposeOptions : ModelOptions {
   bool resume = false;                         ///< go on from where an earlier run was stopped, if it was
   RepairMethod repair = RepairMethod::least_squares;
   HeadMethod head = HeadMethod::lbfgs;
-  int64_t epochs = 128;                                      ///< of --head adam
-  CalibrationMethod calibration = CalibrationMethod::heads;  ///< what makes the modules' log-odds comparable
-  int64_t finetune = 0;                                      ///< most epochs of fine-tuning
-  std::vector<int64_t> outputs;                              ///< empty: all
+  int64_t epochs = 128;                                       ///< of --head adam
+  CalibrationMethod calibration = CalibrationMethod::layers;  ///< what makes the modules' log-odds comparable
+  int64_t finetune = 0;                                       ///< most epochs of fine-tuning
+  std::vector<int64_t> outputs;                               ///< empty: all
   uint64_t seed = 0;
   int64_t memory = 0;  ///< bytes; 0: half of what is free
   bool force = false;

@@ -95,6 +95,8 @@ struct Decomposition {
   ScoringResult scoring;
   std::vector<SearchStep> steps;    ///< of --max-loss, in order
   std::vector<double> head_losses;  ///< on the validation samples: heads fitted apart, and together if that is less
+  std::vector<double>
+      last_layer_losses;  ///< on the validation samples: before they were fitted together, and after each epoch
   std::vector<double> finetuning_losses;  ///< on the validation samples: before, and after each epoch
   std::vector<ModuleResult> modules;
   Evaluation evaluation;

@@ -21,7 +21,7 @@ struct Arguments {
   std::string repair = "least-squares";
   std::string head = "lbfgs";
   std::string allocation = "global";
-  std::string calibration = "heads";
+  std::string calibration = "layers";
   std::string outputs = "all";
   std::string preset;
   uint64_t memory = 0;
@@ -123,9 +123,9 @@ void add_method_options(CLI::App& verb, Arguments& a) {
          "Method");
   choice(verb, "--head", a.head, {"lbfgs", "adam", "original"},
          "How a module's output layer is made; original: the model's own, all outputs, with its inputs cut", "Method");
-  choice(verb, "--calibration", a.calibration, {"heads", "scales", "none"},
-         "How the modules' log-odds are made comparable: heads: all heads are fitted once more, together; scales: by a "
-         "scale and an offset for each alone",
+  choice(verb, "--calibration", a.calibration, {"layers", "heads", "scales", "none"},
+         "How the modules are made comparable: layers: their heads, and then their last hidden layers too, are fitted "
+         "once more, all together; heads: the heads alone; scales: a scale and an offset for each",
          "Method");
   verb.add_option(
           "--finetune", a.options.finetune,
@@ -202,8 +202,8 @@ void finish(const CLI::App& verb, Arguments& a) {
   options.calibration =
       a.head == "original"
           ? CalibrationMethod::none
-          : named<CalibrationMethod>(a.calibration,
-                                     {CalibrationMethod::none, CalibrationMethod::scales, CalibrationMethod::heads});
+          : named<CalibrationMethod>(a.calibration, {CalibrationMethod::none, CalibrationMethod::scales,
+                                                     CalibrationMethod::heads, CalibrationMethod::layers});
   options.clustering = named<ClusteringMethod>(
       a.clustering, {ClusteringMethod::kmeans, ClusteringMethod::agglomerative, ClusteringMethod::none});
   if (a.head == "original" && verb.get_option("--repair")->count() == 0) a.repair = "none";

@@ -165,6 +165,7 @@ std::string to_json(const Decomposition& d) {
   for (const SearchStep& step : d.steps)
     json["search"].push_back({{"compression", step.compression}, {"loss", step.loss}, {"error", step.error}});
   json["head_losses"] = d.head_losses;
+  json["last_layer_losses"] = d.last_layer_losses;
   json["finetuning_losses"] = d.finetuning_losses;
   json["modules"] = Json::array();
   for (size_t i = 0; i < d.modules.size(); ++i) {

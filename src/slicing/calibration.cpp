@@ -75,6 +75,8 @@ const char* to_string(CalibrationMethod method) {
       return "scales";
     case CalibrationMethod::heads:
       return "heads";
+    case CalibrationMethod::layers:
+      return "layers";
   }
   throw std::logic_error("a calibration method without a name");
 }

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <torch/optim/adam.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 #include <optional>
@@ -21,9 +22,12 @@ constexpr int64_t validation_batch = 512;  // samples
 /// A module while it learns.
 class Student {
  public:
-  explicit Student(Program& module) {
-    for (Value& value : module.values) {
-      if (value.kind != Value::Kind::parameter || value.is_buffer || !value.content.isTensor()) continue;
+  /// `tail`: what alone learns; null: all of the module.
+  Student(Program& module, const TailData* tail) : tail_(tail) {
+    const std::vector<bool> trained = parameters_of(module, tail);
+    for (size_t i = 0; i < module.values.size(); ++i) {
+      Value& value = module.values[i];
+      if (!trained[i] || value.is_buffer || !value.content.isTensor()) continue;
       const at::Tensor old = value.content.toTensor();
       if (!old.is_floating_point()) continue;
       value.content = old.detach().clone().set_requires_grad(true);
@@ -36,8 +40,14 @@ class Student {
 
   /// Its column for a batch: [samples] float64; with gradients or without, as the caller has it.
   at::Tensor column(const Batch& batch, OutputKind kind, Task task) const {
-    const at::Tensor outputs = (*executor_)(batch);
-    return task == Task::classification ? log_odds(outputs, kind, std::nullopt) : outputs.select(1, 0).to(at::kDouble);
+    return column_of((*executor_)(batch), kind, task);
+  }
+
+  /// Its column for rows of what its tail reads.
+  at::Tensor column_of_tail(const at::Tensor& rows, OutputKind kind, Task task) const {
+    const Program& module = executor_->program();
+    const TailInputs inputs = select_rows(tail_->tail, tail_->inputs, rows.to(module.device));
+    return column_of(run_tail(*executor_, tail_->tail, inputs, module.output), kind, task);
   }
 
   /// A step against a gradient of its column.
@@ -71,6 +81,25 @@ class Student {
   }
 
  private:
+  /// By value: whether it is a parameter of the module, or one that only the tail reads.
+  static std::vector<bool> parameters_of(const Program& module, const TailData* tail) {
+    std::vector<bool> read(module.values.size(), false), read_before(module.values.size(), false);
+    for (size_t n = 0; n < module.nodes.size(); ++n) {
+      const auto node = static_cast<NodeId>(n);
+      const bool learns = tail == nullptr || std::binary_search(tail->tail.nodes.begin(), tail->tail.nodes.end(), node);
+      for (const ValueId id : module.node(node).inputs)
+        (learns ? read : read_before)[static_cast<size_t>(id)] = true;
+    }
+    for (size_t i = 0; i < read.size(); ++i)
+      read[i] = read[i] && !read_before[i] && module.values[i].kind == Value::Kind::parameter;
+    return read;
+  }
+
+  static at::Tensor column_of(const at::Tensor& outputs, OutputKind kind, Task task) {
+    return task == Task::classification ? log_odds(outputs, kind, std::nullopt) : outputs.select(1, 0).to(at::kDouble);
+  }
+
+  const TailData* tail_;
   std::vector<Value*> places_;
   std::vector<at::Tensor> weights_, best_;
   std::unique_ptr<Executor> executor_;
@@ -88,10 +117,14 @@ class Finetuner {
         data_(data),
         params_(params),
         progress_(progress) {
-    for (Program& module : modules)
-      students_.push_back(std::make_unique<Student>(module));
+    INCITE_ASSERT(data.tails.empty() || data.tails.size() == modules.size());
+    for (size_t m = 0; m < modules.size(); ++m)
+      students_.push_back(std::make_unique<Student>(modules[m], data.tails.empty() ? nullptr : &data.tails[m]));
     if (task == Task::classification) {
-      joint_ = data.original.defined() && data.original.size(1) == outputs_.size(0) && outputs_.size(0) > 1;
+      places_ = at::full({data.classes.max().item<int64_t>() + 1}, -1, at::kLong);
+      for (size_t m = 0; m < outputs.size(); ++m) {
+        if (outputs[m] < places_.size(0)) places_[outputs[m]] = static_cast<int64_t>(m);
+      }
       const at::Tensor counts = own(data.classes.index_select(0, data.train)).sum(0).to(at::kDouble);
       const auto all = static_cast<double>(data.train.size(0));
       positive_weights_ = 0.5 * all / counts.clamp_min(1);
@@ -184,11 +217,11 @@ class Finetuner {
   /// `rows` are rows of data_.train.
   void run_step(const at::Tensor& rows, double learning_rate) {
     const at::Tensor samples = data_.train.index_select(0, rows);
-    const Batch batch = data_.data->batch(samples, device_);
+    const Batch batch = batch_of(samples);
     std::vector<at::Tensor> columns(students_.size());
     run_on_workers(count(), params_.workers, [&](int64_t m) {
       const at::AutoGradMode gradients(true);
-      columns[static_cast<size_t>(m)] = students_[static_cast<size_t>(m)]->column(batch, kind_, task_);
+      columns[static_cast<size_t>(m)] = column(m, batch, rows);
     });
     std::vector<at::Tensor> values;
     for (const at::Tensor& column : columns)
@@ -204,6 +237,17 @@ class Finetuner {
     });
   }
 
+  /// What whole modules are run on; tails have their own.
+  Batch batch_of(const at::Tensor& samples) const {
+    return data_.tails.empty() ? data_.data->batch(samples, device_) : Batch{};
+  }
+
+  /// A module's column for a batch, or the same rows of what its tail reads.
+  at::Tensor column(int64_t module, const Batch& batch, const at::Tensor& rows) const {
+    const Student& student = *students_[static_cast<size_t>(module)];
+    return data_.tails.empty() ? student.column(batch, kind_, task_) : student.column_of_tail(rows, kind_, task_);
+  }
+
   /// Of columns [samples, modules]. `rows`: of data_.original; undefined: against the labels alone.
   at::Tensor loss(const at::Tensor& columns, const at::Tensor& samples, const at::Tensor& rows) const {
     if (task_ == Task::regression) return ((columns - wanted_values(samples)) / deviations_).abs().mean();
@@ -212,21 +256,21 @@ class Finetuner {
     const at::Tensor signs = at::where(is_own, at::full({}, 1.0, at::kDouble), at::full({}, -1.0, at::kDouble));
     const at::Tensor alone =
         (at::where(is_own, positive_weights_, negative_weights_) * at::softplus(-columns * signs)).mean();
-    if (!joint_) return alone;
+    if (count() == 1) return alone;
+    const at::Tensor places = places_.index_select(0, classes);
+    const at::Tensor known = places >= 0;
     const at::Tensor logs = columns.log_softmax(1);
-    at::Tensor together = -logs.gather(1, place_of(classes).unsqueeze(1)).mean();
-    if (rows.defined()) {
+    // The mean over the samples of which some module knows the class; 0 where there is none.
+    const auto mean = [&](const at::Tensor& losses) {
+      return losses.masked_fill(known.logical_not(), 0).sum() / known.sum().clamp_min(1);
+    };
+    at::Tensor together = mean(-logs.gather(1, places.clamp_min(0).unsqueeze(1)).squeeze(1));
+    if (rows.defined() && data_.original.defined()) {
       const at::Tensor teacher = data_.original.index_select(0, rows).index_select(1, outputs_).to(at::kDouble);
-      together = (1 - params_.teacher) * together - params_.teacher * (teacher * logs).sum(1).mean();
+      const at::Tensor shares = teacher / teacher.sum(1, true).clamp_min(1e-12);
+      together = (1 - params_.teacher) * together - params_.teacher * mean((shares * logs).sum(1));
     }
     return together + own_share * alone;
-  }
-
-  /// The number of the module for each class; there is one for each.
-  at::Tensor place_of(const at::Tensor& classes) const {
-    at::Tensor places = at::zeros({outputs_.size(0)}, at::kLong);
-    places.index_put_({outputs_}, at::arange(outputs_.size(0), at::kLong));
-    return places.index_select(0, classes);
   }
 
   double validate() const {
@@ -235,11 +279,11 @@ class Finetuner {
     run_on_workers(count(), params_.workers, [&](int64_t m) {
       const at::NoGradGuard no_grad_here;
       std::vector<at::Tensor> parts;
-      for (int64_t first = 0; first < data_.validation.size(0); first += validation_batch) {
-        const at::Tensor samples =
-            data_.validation.narrow(0, first, std::min(validation_batch, data_.validation.size(0) - first));
-        parts.push_back(
-            students_[static_cast<size_t>(m)]->column(data_.data->batch(samples, device_), kind_, task_).cpu());
+      const int64_t validating = data_.validation.size(0);
+      for (int64_t first = 0; first < validating; first += validation_batch) {
+        const int64_t size = std::min(validation_batch, validating - first);
+        const at::Tensor rows = at::arange(data_.train.size(0) + first, data_.train.size(0) + first + size, at::kLong);
+        parts.push_back(column(m, batch_of(data_.validation.narrow(0, first, size)), rows).cpu());
       }
       columns[static_cast<size_t>(m)] = at::cat(parts);
     });
@@ -254,8 +298,8 @@ class Finetuner {
   const FinetuneParams& params_;
   const Progress& progress_;
   std::vector<std::unique_ptr<Student>> students_;
-  double learning_rate_ = params_.learning_rate;  // at the start of the cosine
-  bool joint_ = false;
+  double learning_rate_ = params_.learning_rate;    // at the start of the cosine
+  at::Tensor places_;                               // by class: the number of its module, or -1
   at::Tensor positive_weights_, negative_weights_;  // [modules]
   at::Tensor deviations_;                           // [modules]
 };

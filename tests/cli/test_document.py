@@ -35,7 +35,7 @@ def test_what_json_prints_is_the_file(decomposed: Decomposed) -> None:
 def test_the_fields_are_these(document: dict[str, Any]) -> None:
     assert list(document) == [
         "schema", "model", "data", "test", "settings", "groups", "scoring", "search",
-        "head_losses", "finetuning_losses", "modules", "evaluation", "costs", "timing",
+        "head_losses", "last_layer_losses", "finetuning_losses", "modules", "evaluation", "costs", "timing",
         "versions",
     ]  # fmt: skip
     assert document["schema"] == 1
@@ -95,7 +95,7 @@ def test_the_settings_are_all_options_in_force(document: dict[str, Any]) -> None
         "repair": "least-squares",
         "head": "lbfgs",
         "epochs": 128,
-        "calibration": "heads",
+        "calibration": "layers",
         "finetune": 0,
         "outputs": [0, 1, 2],
         "held_out": 0.0,

@@ -97,10 +97,19 @@ def test_scales_are_in_the_modules_and_can_be_left_out(trained: Cli) -> None:
 
 def test_heads_are_fitted_together(trained: Cli) -> None:
     scaled, _ = log_odds(trained, "--calibration", "scales")
-    together, document = log_odds(trained)
+    together, document = log_odds(trained, "--calibration", "heads")
     apart, joint = document["head_losses"]
     assert joint < apart and not torch.allclose(together, scaled, rtol=1e-3)
-    assert document["settings"]["calibration"] == "heads"
+    assert document["last_layer_losses"] == []
+
+
+def test_last_layers_are_fitted_together(trained: Cli) -> None:
+    before, heads = log_odds(trained, "--calibration", "heads")
+    after, document = log_odds(trained)
+    losses = document["last_layer_losses"]
+    assert min(losses) < losses[0] and not torch.allclose(after, before, rtol=1e-3)
+    assert document["head_losses"] == heads["head_losses"]
+    assert document["settings"]["calibration"] == "layers"
 
 
 @pytest.mark.parametrize("options", [(), ("--finetune", "2"), ("--max-loss", "2"), ("--repair", "mean")])

@@ -68,6 +68,7 @@ Decomposition full_decomposition() {
   d.validation_samples = 9;
   d.steps = {{4, 0.5, 0.25}};
   d.head_losses = {0.5, 0.25};
+  d.last_layer_losses = {0.25, 0.125};
   d.finetuning_losses = {0.75, 0.5};
   d.scored_samples = 40;
   d.test_samples = 10;
@@ -168,6 +169,7 @@ TEST(DecompositionDocument, HasEveryFieldThatIsDocumented) {
       {"scoring", {{"mutants", 12}, {"multiply_adds", 3e9}, {"chunk", 64}, {"batch", 6}}},
       {"search", {{{"compression", 4.0}, {"loss", 0.5}, {"error", 0.25}}}},
       {"head_losses", {0.5, 0.25}},
+      {"last_layer_losses", {0.25, 0.125}},
       {"finetuning_losses", {0.75, 0.5}},
       {"modules",
        {{{"output", 0},

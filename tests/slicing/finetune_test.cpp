@@ -180,5 +180,39 @@ TEST(Finetune, LearnsForSomeOfTheOutputsAlone) {
   EXPECT_LT(result.losses[static_cast<size_t>(result.best)], 0.8 * result.losses[0]);
 }
 
+TEST(Finetune, LearnsNothingFromClassesWithoutAModule) {
+  Untrained untrained, relabelled;
+  for (Untrained* one : {&untrained, &relabelled})
+    one->modules.resize(2);
+  FinetuneParams params;
+  params.epochs = 1;
+  const at::Tensor others = (relabelled.classes.narrow(0, 0, 900) == 1).nonzero().flatten();
+  relabelled.set.original = relabelled.set.original.index_fill(0, others, 1.0 / 3);
+  const auto train = [&](Untrained& modules) {
+    return finetune(modules.modules, {0, 2}, OutputKind::logits, Task::classification, modules.set, params).losses;
+  };
+  EXPECT_EQ(train(untrained), train(relabelled));
+}
+
+TEST(Finetune, TrainsTailsAlone) {
+  Untrained untrained;
+  const Untrained same;
+  const double before = untrained.combined_accuracy();
+  for (const Program& module : untrained.modules) {
+    std::optional<Tail> tail = find_tail(module, "head.weight", untrained.data.batch(0, 4, at::kCPU));
+    TailInputs inputs = run_up_to(module, *tail, untrained.data, at::arange(samples, at::kLong), 256);
+    untrained.set.tails.push_back({*std::move(tail), std::move(inputs)});
+  }
+  untrained.train(5);
+  EXPECT_GT(untrained.combined_accuracy(), before + 0.1);
+  for (size_t m = 0; m < 3; ++m) {
+    for (size_t i = 0; i < untrained.modules[m].values.size(); ++i) {
+      const Value &old = same.modules[m].values[i], &now = untrained.modules[m].values[i];
+      if (old.kind != Value::Kind::parameter) continue;
+      EXPECT_EQ(at::equal(old.content.toTensor(), now.content.toTensor()), !old.name.starts_with("head")) << old.name;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace incite

@@ -17,6 +17,7 @@ enum class CalibrationMethod {
   none,
   scales,  ///< a scale and an offset for each module, fitted together: calibrate
   heads,   ///< before that, all weights of all heads: fit_heads_together
+  layers,  ///< and between the two, those of the last hidden layers and the heads: finetune, of tails
 };
 const char* to_string(CalibrationMethod method);
 

@@ -8,6 +8,7 @@
 #include "incite/base/progress.hpp"
 #include "incite/data/dataset.hpp"
 #include "incite/program/program.hpp"
+#include "incite/slicing/tail.hpp"
 #include "incite/units/output_kind.hpp"
 
 namespace incite {
@@ -34,6 +35,9 @@ struct FinetuneData {
   at::Tensor classes;     ///< classification: [N] int64, for all samples of the data
   at::Tensor values;      ///< regression: [N, outputs] float32
   at::Tensor original;    ///< classification: [n, outputs] float32, the original's probabilities for `train`
+  /// By module: its tail, which alone is trained, and what that reads for `train`, and then for `validation`. Empty:
+  /// all of each module is trained.
+  std::vector<TailData> tails;
 };
 
 /// What fine-tuning did.
@@ -42,14 +46,14 @@ struct FinetuneResult {
   int64_t best = 0;            ///< which of them is kept; 0: none was better than before
 };
 
-/// Trains all parameters of modules with heads of their own, in place, by Adam: one stream of mini-batches, in a seeded
-/// order, for all of them. Buffers (running statistics) stay as they are. The epoch with the least validation loss is
-/// kept, which may be none.
+/// Trains all parameters of modules with heads of their own, or those of their tails, in place, by Adam: one stream of
+/// mini-batches, in a seeded order, for all of them. Buffers (running statistics) stay as they are. The epoch with the
+/// least validation loss is kept, which may be none.
 ///
 /// Classification: the cross-entropy of the softmax over all modules' log-odds, against the labels and the original's
-/// probabilities (Hinton et al., 2015), where there is a module for each output; and each module's own class-balanced
-/// cross-entropy. Each module gets the gradient of its own column, so that one after another is run. Regression: the
-/// absolute error over the values' deviation. `outputs` says which output each module is for.
+/// probabilities (Hinton et al., 2015), on samples whose class has a module; and each module's own class-balanced
+/// cross-entropy on all. Each module gets the gradient of its own column, so that one after another is run. Regression:
+/// the absolute error over the values' deviation. `outputs` says which output each module is for.
 FinetuneResult finetune(std::vector<Program>& modules, const std::vector<int64_t>& outputs, OutputKind kind, Task task,
                         const FinetuneData& data, const FinetuneParams& params, const Progress& progress = {});
 
