@@ -12,7 +12,7 @@
 namespace incite {
 namespace {
 
-constexpr int64_t iterations = 100;
+constexpr int64_t iterations = 50;
 constexpr double penalties[] = {1e-3, 1e-4, 1e-5};  // each fit starts from the one before it
 
 /// What calibrate minimises, for samples whose modules are given.

@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <torch/optim/lbfgs.h>
 
+#include "incite/base/workers.hpp"
+
 namespace incite {
 namespace {
 
@@ -44,6 +46,7 @@ Head unstandardise(const at::Tensor& row, const at::Tensor& offset, const Standa
 }
 
 void minimise(const std::vector<at::Tensor>& parameters, int64_t iterations, const std::function<at::Tensor()>& loss) {
+  const OneThread alone;  // thousands of short operations: each would wait for threads that other work has taken
   const at::AutoGradMode gradients(true);
   torch::optim::LBFGS optimiser(parameters, torch::optim::LBFGSOptions(1.0)
                                                 .max_iter(iterations)

@@ -55,7 +55,7 @@ def test_modules_are_as_small_as_asked_for(trained: Cli, allocation: str) -> Non
 
 
 def test_the_smallest_modules_that_lose_no_more_are_searched_for(trained: Cli) -> None:
-    loose, tight = decompose(trained, "--max-loss", "9"), decompose(trained, "--max-loss", "3")
+    loose, tight = (decompose(trained, "--max-loss", most, "--calibration", "heads") for most in ("9", "3"))
     for document, most in ((loose, 9), (tight, 3)):
         good = [step["compression"] for step in document["search"] if step["loss"] + step["error"] <= most]
         bad = [step["compression"] for step in document["search"] if step["loss"] + step["error"] > most]
@@ -71,8 +71,8 @@ def test_a_search_that_finds_nothing_keeps_all(trained: Cli) -> None:
 
 
 def test_fine_tuning_makes_small_modules_better(trained: Cli) -> None:
-    plain = decompose(trained, "--target-compression", "12")
-    tuned = decompose(trained, "--target-compression", "12", "--finetune", "5")
+    plain = decompose(trained, "--target-compression", "12", "--calibration", "heads")
+    tuned = decompose(trained, "--target-compression", "12", "--calibration", "heads", "--finetune", "5")
     losses = tuned["finetuning_losses"]
     assert plain["finetuning_losses"] == [] and 2 <= len(losses) <= 6 and min(losses) < losses[0]
     assert tuned["evaluation"]["combined_accuracy"] >= plain["evaluation"]["combined_accuracy"]
