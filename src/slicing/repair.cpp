@@ -270,7 +270,7 @@ class Repairer {
     const int64_t features = x.size(1) * walk.kernel[0] * walk.kernel[1];
     const int64_t samples_at_once =
         std::max<int64_t>(1, params_.block_bytes / (positions * features * static_cast<int64_t>(sizeof(float))));
-    const int64_t wanted = std::clamp(params_.rows_per_feature * features, params_.least_rows, params_.most_rows);
+    const int64_t wanted = wanted_rows(features);
     const double share = static_cast<double>(wanted) / static_cast<double>(positions * samples_.size(0));
     for (int64_t first = 0; first < x.size(0); first += samples_at_once) {
       const int64_t count = std::min(samples_at_once, x.size(0) - first);
@@ -284,6 +284,13 @@ class Repairer {
       }
       add_rows(moments, patches, targets, has_bias);
     }
+  }
+
+  /// The Gram matrix of wide layers takes rows times features² multiplications.
+  int64_t wanted_rows(int64_t features) const {
+    const int64_t wanted = std::clamp(params_.rows_per_feature * features, params_.least_rows, params_.most_rows);
+    const auto wide = static_cast<double>(features);
+    return std::min(wanted, std::max(2 * features, static_cast<int64_t>(params_.most_products / (wide * wide))));
   }
 
   at::Tensor some_rows(int64_t rows, double share) {

@@ -25,7 +25,8 @@ struct RepairParams {
   double validation = 0.2;         ///< share of the samples that chooses the ridge
   int64_t rows_per_feature = 20;   ///< samples, or positions of a convolution, that a layer is fitted to, ...
   int64_t least_rows = 20'000;     ///< ... at least this many, ...
-  int64_t most_rows = 200'000;     ///< ... and at most this many, where there are as many
+  int64_t most_rows = 200'000;     ///< ... and at most this many, where there are as many, ...
+  double most_products = 4e11;     ///< ... or as many as take so many multiplications, but two for each feature
   int64_t block_bytes = 64 << 20;  ///< patches held at a time
   int64_t memory = 1 << 30;        ///< bytes of activations kept between layers; more are computed anew
   bool head = false;               ///< the head too: where the module keeps the original's
