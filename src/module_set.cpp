@@ -172,7 +172,7 @@ double ModuleSet::kept_share(ValueId value, const Selection& keep) const {
 /// fit for any use: there are too many modules.
 at::Tensor ModuleSet::as_many_as_fit(double bytes_a_sample, int64_t bytes) const {
   const auto samples =
-      std::min(static_cast<int64_t>(static_cast<double>(bytes) / bytes_a_sample), source_.train.size(0));
+      std::min(static_cast<int64_t>(static_cast<double>(bytes) / std::max(bytes_a_sample, 1.0)), source_.train.size(0));
   if (samples < 2 * static_cast<int64_t>(outputs_.size())) return {};
   return source_.train.narrow(0, 0, samples);
 }
