@@ -85,7 +85,7 @@ class ModuleSet {
   std::vector<Head> heads_;  // if fitted together, and not in the modules yet
   std::vector<double> head_losses_;
   std::vector<double> last_losses_;
-  std::vector<Program> tuned_;  // if fine-tuned
+  std::vector<Program> tuned_;  // if fine-tuned, or their last layers fitted together
   std::vector<double> differences_;
   std::vector<Calibration> calibrations_;
   std::vector<SearchStep> steps_;

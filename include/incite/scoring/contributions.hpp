@@ -39,9 +39,9 @@ struct ScoringState {
 
 /// When to stop. After each round of samples each group's clusters are chosen anew from resampled blocks of samples (a
 /// stratified bootstrap, its deviations scaled down as a stratum runs out). Where the choices agree with the choice
-/// from all of them, the group is settled, and its mutants run no further. All are where they agree on the whole, as
-/// the mean by units, and none disagrees more than `slack` times as much as it should: a group with few units, of which
-/// one stands at the cut, can hold up a network for as long as there are samples.
+/// from all of them, the group is settled, and its mutants run no further. All groups are settled where they agree on
+/// the whole, as the mean by units, and none disagrees more than `slack` times as much as it should: a group with few
+/// units, of which one stands at the cut, can hold up a network for as long as there are samples.
 struct StopRule {
   static constexpr double slack = 3;
   /// Which clusters stay, of a group's scores [..., clusters, outputs]: bool of the same shape.
