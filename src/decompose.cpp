@@ -12,6 +12,7 @@
 #include "checks.hpp"
 #include "incite/base/error.hpp"
 #include "incite/base/files.hpp"
+#include "incite/base/freed_memory.hpp"
 #include "incite/base/random.hpp"
 #include "incite/evaluation/overlap.hpp"
 #include "incite/program/device.hpp"
@@ -366,6 +367,7 @@ class Decomposer {
 
   void make_modules(StagedFiles& files) {
     watch_.start("modules");
+    const FreedMemoryStays freed_memory_stays;
     const int64_t workers =
         device_.is_cpu() ? std::min<int64_t>(at::get_num_threads(), static_cast<int64_t>(outputs_.size())) : 1;
     const ModuleSource source{

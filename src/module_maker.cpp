@@ -38,9 +38,15 @@ Program ModuleMaker::checked_slice(int64_t output, const Selection& keep, double
        output, difference, slice_tolerance);
 }
 
-Program ModuleMaker::make(int64_t output, const Selection& keep, Program body, bool first_head) const {
+Program ModuleMaker::make(int64_t output, const Selection& keep, Program body, bool empty_head) const {
   if (options_.repair != RepairMethod::none) repair_body(body, keep, output);
-  return options_.head == HeadMethod::original ? body : with_new_head(body, keep, output, first_head);
+  if (options_.head == HeadMethod::original) return body;
+  if (!empty_head) return with_head(body, keep, output, fitted_head(body, output));
+  const Layer& layer = source_.map.layers[static_cast<size_t>(source_.map.head)];
+  const at::Tensor weight = body.value(layer.weight).content.toTensor();
+  Head empty{at::zeros({2, weight.size(1)}, weight.options()), {}};
+  if (layer.bias >= 0) empty.bias = at::zeros({2}, weight.options());
+  return with_head(body, keep, output, empty);
 }
 
 at::Tensor ModuleMaker::validation_scores(int64_t output, const Program& module) const {
@@ -85,58 +91,76 @@ void ModuleMaker::repair_body(Program& body, const Selection& keep, int64_t outp
   repair(source_.program, source_.map, keep, *source_.fit.data, samples, params, body);
 }
 
-Program ModuleMaker::with_new_head(const Program& body, const Selection& keep, int64_t output, bool first_head) const {
+Head ModuleMaker::fitted_head(const Program& body, int64_t output) const {
   const FittableHead place = fittable_head(source_.program, source_.map, source_.task);
-  const Layer& head = place.layer;
+  const Layer& layer = place.layer;
   const at::Device device = source_.program.device;
   HeadData data;
-  const at::Tensor samples = head_samples(body, first_head, data.validating);
-  data.features = head_features(body, samples);
-  data.has_bias = head.bias >= 0;
-  data.kind = source_.kind;
   Head original;
-  original.weight = body.value(head.weight).content.toTensor().flatten(1);
-  if (data.has_bias) original.bias = body.value(head.bias).content.toTensor();
+  original.weight = body.value(layer.weight).content.toTensor().flatten(1);
+  const at::Tensor samples = head_samples(original.weight.size(1), data.validating);
+  data.features = head_features(body, samples);
+  data.has_bias = layer.bias >= 0;
+  data.kind = source_.kind;
+  if (data.has_bias) original.bias = body.value(layer.bias).content.toTensor();
   HeadParams params;
   params.method = options_.head;
   params.epochs = options_.epochs;
   params.seed = derive_seed(options_.seed, fmt::format("head {}", output));
-  Head fitted;
   if (source_.task == Task::classification) {
     data.positive = (source_.fit.classes.index_select(0, samples) == output).to(device);
-    fitted = fit_classification_head(data, original, output, params);
-  } else {
-    data.rectified = !place.relus.empty();
-    data.values = source_.fit.values.index_select(0, samples).select(1, output).contiguous().to(device);
-    fitted = fit_regression_head(data, original, output, params);
+    return fit_classification_head(data, original, output, params);
   }
+  data.rectified = !place.relus.empty();
+  data.values = source_.fit.values.index_select(0, samples).select(1, output).contiguous().to(device);
+  return fit_regression_head(data, original, output, params);
+}
+
+Head ModuleMaker::first_head(int64_t output, const at::Tensor& features, const at::Tensor& samples,
+                             int64_t validating) const {
+  const int64_t all = samples.size(0) - validating;
+  const int64_t fitted = std::min({all, most_first_samples, most_head_samples(features.size(1))});
+  HeadData data;
+  data.validating = std::min({validating, fitted, most_first_samples / 4});
+  const auto both = [&](const at::Tensor& rows) {
+    return at::cat({rows.narrow(0, 0, fitted), rows.narrow(0, all, data.validating)});
+  };
+  data.features = both(features);
+  data.positive = (source_.fit.classes.index_select(0, both(samples)) == output).to(features.device());
+  data.has_bias = source_.map.layers[static_cast<size_t>(source_.map.head)].bias >= 0;
+  data.kind = source_.kind;
+  return fit_classification_head(data, {}, output, {});
+}
+
+/// The body with a head in the place of the original's.
+Program ModuleMaker::with_head(const Program& body, const Selection& keep, int64_t output, const Head& head) const {
+  const FittableHead place = fittable_head(source_.program, source_.map, source_.task);
+  const std::vector<int32_t>& units = place.layer.units;
   // The slice keeps as many of the head's channels as the new one has rows; then their weights are replaced.
   Selection rows = keep;
-  for (const int32_t unit : head.units)
+  for (const int32_t unit : units)
     rows[static_cast<size_t>(unit)] = false;
-  rows[static_cast<size_t>(head.units[static_cast<size_t>(output)])] = true;
-  if (fitted.weight.size(0) == 2) {
-    rows[static_cast<size_t>(head.units[output == 0 ? 1 : 0])] = true;
-  }
+  rows[static_cast<size_t>(units[static_cast<size_t>(output)])] = true;
+  if (head.weight.size(0) == 2) rows[static_cast<size_t>(units[output == 0 ? 1 : 0])] = true;
   Program module = slice(source_.program, source_.map, rows);
   for (size_t i = 0; i < module.values.size(); ++i) {  // the rest is the body's, which may be repaired
     if (module.values[i].kind == Value::Kind::parameter) module.values[i].content = body.values[i].content;
   }
-  put_head(place, fitted, source_.task, module);
+  put_head(place, head, source_.task, module);
   return module;
 }
 
-/// Samples to fit the head on, those that choose its penalty last: all, or as many as the memory holds in double
-/// precision. Adam splits off its own.
-at::Tensor ModuleMaker::head_samples(const Program& body, bool first_head, int64_t& validating) const {
-  const Layer& head = source_.map.layers[static_cast<size_t>(source_.map.head)];
-  const int64_t row = body.value(head.weight).content.toTensor().size(1) * 4 * static_cast<int64_t>(sizeof(double));
-  int64_t most = std::max<int64_t>(source_.memory / row, 1000);
-  if (first_head) most = std::min(most, most_first_samples);
-  const at::Tensor train = source_.train.narrow(0, 0, std::min(most, source_.train.size(0)));
+/// As many as the memory holds of what a head of so many features is fitted to, in double precision.
+int64_t ModuleMaker::most_head_samples(int64_t features) const {
+  const int64_t row = features * 4 * static_cast<int64_t>(sizeof(double));
+  return std::max<int64_t>(source_.memory / std::max<int64_t>(row, 1), 1000);
+}
+
+/// Samples to fit the head on, those that choose its penalty last. Adam splits off its own.
+at::Tensor ModuleMaker::head_samples(int64_t features, int64_t& validating) const {
+  const at::Tensor train = source_.train.narrow(0, 0, std::min(most_head_samples(features), source_.train.size(0)));
   if (options_.head == HeadMethod::adam) return at::cat({train, source_.validation});
   validating = std::min(train.size(0), source_.validation.size(0));
-  if (first_head) validating = std::min(validating, most_first_samples / 4);
   return at::cat({train, source_.validation.narrow(0, 0, validating)});
 }
 

@@ -37,9 +37,13 @@ class ModuleMaker {
   /// The bare slice, compared with the masked original. Throws Error (internal) where they differ.
   Program checked_slice(int64_t output, const Selection& keep, double& difference) const;
 
-  /// The module: `body`, the bare slice, repaired, and with a head of its own. `first_head`: heads will be fitted once
-  /// more, together, so that fewer samples will do.
-  Program make(int64_t output, const Selection& keep, Program body, bool first_head) const;
+  /// The module: `body`, the bare slice, repaired, and with a head of its own. `empty_head`: the head's weights are 0;
+  /// first_head and a fit of all heads together give it others.
+  Program make(int64_t output, const Selection& keep, Program body, bool empty_head) const;
+
+  /// A head for classification, which is fitted once more, together with the others, so that fewer samples will do.
+  /// `features`: what it reads for `samples`, of which the last ones, `validating`, choose the penalty.
+  Head first_head(int64_t output, const at::Tensor& features, const at::Tensor& samples, int64_t validating) const;
 
   /// What a module says of the validation samples: see module_scores.
   at::Tensor validation_scores(int64_t output, const Program& module) const;
@@ -68,10 +72,12 @@ class ModuleMaker {
 
  private:
   void repair_body(Program& body, const Selection& keep, int64_t output) const;
-  Program with_new_head(const Program& body, const Selection& keep, int64_t output, bool first_head) const;
+  Head fitted_head(const Program& body, int64_t output) const;
+  Program with_head(const Program& body, const Selection& keep, int64_t output, const Head& head) const;
   at::Tensor repair_samples(int64_t output) const;
   NodeId head_node(const Program& module) const;
-  at::Tensor head_samples(const Program& body, bool first_head, int64_t& validating) const;
+  at::Tensor head_samples(int64_t features, int64_t& validating) const;
+  int64_t most_head_samples(int64_t features) const;
 
   const DecomposeOptions& options_;
   const ModuleSource& source_;

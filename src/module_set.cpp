@@ -92,7 +92,7 @@ std::string ModuleSet::checkpoint(size_t module, const Selection& keep) const {
 }
 
 /// A module before fine-tuning and calibration: from its checkpoint if there is one. `joins`: all heads will be fitted
-/// together.
+/// together, and it has none yet.
 Program ModuleSet::made(size_t module, const Selection& keep, bool joins, double& difference) const {
   Program body = maker_.checked_slice(outputs_[module], keep, difference);
   const std::string name = checkpoint(module, keep);
@@ -129,7 +129,7 @@ at::Tensor ModuleSet::make_all(const std::vector<Selection>& selections) {
           tails[m] = last.defined() ? maker_.tail(module, last) : std::nullopt;
           const bool same = tails[m] && last.size(0) == joint.size(0);
           features[m] = same ? maker_.head_features(module, *tails[m]) : maker_.head_features(module, joint);
-          heads[m] = head_of(maker_.head_names(), module);
+          heads[m] = maker_.first_head(outputs_[m], features[m], joint, source_.validation.size(0));
         } else if (source_.validation.size(0) > 0) {
           columns[m] = maker_.validation_scores(outputs_[m], module);
         }
@@ -149,10 +149,10 @@ at::Tensor ModuleSet::make_all(const std::vector<Selection>& selections) {
     replace_head(maker_.head_names(), heads_[m], modules[m]);
   features.clear();
   if (std::all_of(tails.begin(), tails.end(), [](const auto& tail) { return tail.has_value(); }))
-    fit_last_layers(modules, std::move(tails), last);
-  if (options_.finetune > 0) finetune_all(modules);
+    said = fit_last_layers(modules, std::move(tails), last);
+  if (options_.finetune > 0) said = finetune_all(modules);
   tuned_ = std::move(modules);
-  return columns_of(tuned_);
+  return said;
 }
 
 at::Tensor ModuleSet::with_validation(const at::Tensor& samples) const {
@@ -226,15 +226,6 @@ at::Tensor ModuleSet::join_heads(const std::vector<at::Tensor>& features, std::v
   return at::stack(columns, 1).cpu();
 }
 
-at::Tensor ModuleSet::columns_of(const std::vector<Program>& modules) const {
-  std::vector<at::Tensor> columns(modules.size());
-  run_on_workers(static_cast<int64_t>(modules.size()), workers_, [&](int64_t number) {
-    const auto m = static_cast<size_t>(number);
-    columns[m] = maker_.validation_scores(outputs_[m], modules[m]);
-  });
-  return at::stack(columns, 1);
-}
-
 /// What modules are trained to on the first `count` samples to learn from, or all.
 FinetuneData ModuleSet::finetune_data(int64_t count) const {
   FinetuneData data;
@@ -251,9 +242,9 @@ FinetuneData ModuleSet::finetune_data(int64_t count) const {
   return data;
 }
 
-/// `samples`: those to learn from, and those that validate.
-void ModuleSet::fit_last_layers(std::vector<Program>& modules, std::vector<std::optional<TailData>> tails,
-                                const at::Tensor& samples) {
+/// `samples`: those to learn from, and those that validate. Returns what the modules then say of the latter.
+at::Tensor ModuleSet::fit_last_layers(std::vector<Program>& modules, std::vector<std::optional<TailData>> tails,
+                                      const at::Tensor& samples) {
   FinetuneData data = finetune_data(samples.size(0) - source_.validation.size(0));
   for (std::optional<TailData>& tail : tails)
     data.tails.push_back(std::move(*tail));
@@ -262,16 +253,20 @@ void ModuleSet::fit_last_layers(std::vector<Program>& modules, std::vector<std::
   params.batch = last_batch;
   params.seed = derive_seed(options_.seed, "last layers");
   params.workers = workers_;
-  last_losses_ = finetune(modules, outputs_, source_.kind, source_.task, data, params, progress_).losses;
+  const FinetuneResult done = finetune(modules, outputs_, source_.kind, source_.task, data, params, progress_);
+  last_losses_ = done.losses;
+  return done.columns;
 }
 
-void ModuleSet::finetune_all(std::vector<Program>& modules) {
+/// Returns what the modules then say of the validation samples.
+at::Tensor ModuleSet::finetune_all(std::vector<Program>& modules) {
   FinetuneParams params;
   params.epochs = options_.finetune;
   params.seed = derive_seed(options_.seed, "fine-tuning");
   params.workers = workers_;
   finetuning_ =
       finetune(modules, outputs_, source_.kind, source_.task, finetune_data(source_.train.size(0)), params, progress_);
+  return finetuning_.columns;
 }
 
 bool ModuleSet::calibrates() const {

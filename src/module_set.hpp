@@ -62,10 +62,9 @@ class ModuleSet {
   at::Tensor with_validation(const at::Tensor& samples) const;
   double kept_share(ValueId value, const Selection& keep) const;
   FinetuneData finetune_data(int64_t count) const;
-  void fit_last_layers(std::vector<Program>& modules, std::vector<std::optional<TailData>> tails,
-                       const at::Tensor& samples);
-  void finetune_all(std::vector<Program>& modules);
-  at::Tensor columns_of(const std::vector<Program>& modules) const;
+  at::Tensor fit_last_layers(std::vector<Program>& modules, std::vector<std::optional<TailData>> tails,
+                             const at::Tensor& samples);
+  at::Tensor finetune_all(std::vector<Program>& modules);
   void search();
   bool calibrates() const;
   std::vector<bool> dead(int64_t output) const;

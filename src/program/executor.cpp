@@ -90,8 +90,7 @@ at::Tensor Executor::operator()(const Batch& batch) const {
   return environment[static_cast<size_t>(program_.output)].toTensor();
 }
 
-int64_t batch_size(const Program& program, const Batch& batch, int64_t most) {
-  constexpr int64_t most_bytes = int64_t{256} << 20;
+int64_t batch_size(const Program& program, const Batch& batch, int64_t most, int64_t bytes) {
   if (batch.samples() == 0) return most;
   const at::NoGradGuard no_grad;
   const Executor executor(program);
@@ -108,7 +107,7 @@ int64_t batch_size(const Program& program, const Batch& batch, int64_t most) {
     peak = std::max(peak, alive);
     executor.free_after(environment, id);
   }
-  return std::clamp<int64_t>(most_bytes * batch.samples() / peak, 1, most);
+  return std::clamp<int64_t>(bytes * batch.samples() / peak, 1, most);
 }
 
 namespace {

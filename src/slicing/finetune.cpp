@@ -138,29 +138,33 @@ class Finetuner {
     std::optional<OneThread> between;  // the steps of the workers
     if (params_.workers > 1) between.emplace();
     FinetuneResult result;
-    note();
-    result.losses.push_back(find_rate(validate()));
+    note(columns());
+    result.losses.push_back(find_rate(validation_loss(best_columns_)));
     double least = result.losses.front();
     for (int64_t epoch = 0; epoch < params_.epochs; ++epoch) {
       run_epoch(epoch);
-      result.losses.push_back(validate());
+      const at::Tensor said = columns();
+      result.losses.push_back(validation_loss(said));
       if (result.losses.back() < least) {
         least = result.losses.back();
         result.best = epoch + 1;
-        note();
+        note(said);
         continue;
       }
       if (epoch + 1 - result.best >= params_.patience) break;
     }
     for (const auto& student : students_)
       student->finish();
+    result.columns = best_columns_;
     return result;
   }
 
  private:
   int64_t count() const { return static_cast<int64_t>(students_.size()); }
 
-  void note() {
+  /// Keeps the modules as they are now, and what they say.
+  void note(const at::Tensor& said) {
+    best_columns_ = said;
     for (const auto& student : students_)
       student->note();
   }
@@ -184,9 +188,10 @@ class Finetuner {
     const int64_t steps = std::min(params_.trial_steps, steps_an_epoch());
     for (int64_t trial = 0; trial < params_.trials; ++trial) {
       run_steps("trial", steps, 0, steps);
-      const double now = validate();
+      const at::Tensor said = columns();
+      const double now = validation_loss(said);
       if (now < before)
-        note();
+        note(said);
       else
         go_back();
       if (now < params_.tolerance * before) return std::min(now, before);
@@ -273,9 +278,10 @@ class Finetuner {
     return together + own_share * alone;
   }
 
-  double validate() const {
+  /// What the modules say of the validation samples: [samples, modules] float64.
+  at::Tensor columns() const {
     const at::NoGradGuard no_grad;
-    std::vector<at::Tensor> columns(students_.size());
+    std::vector<at::Tensor> said(students_.size());
     run_on_workers(count(), params_.workers, [&](int64_t m) {
       const at::NoGradGuard no_grad_here;
       std::vector<at::Tensor> parts;
@@ -285,9 +291,14 @@ class Finetuner {
         const at::Tensor rows = at::arange(data_.train.size(0) + first, data_.train.size(0) + first + size, at::kLong);
         parts.push_back(column(m, batch_of(data_.validation.narrow(0, first, size)), rows).cpu());
       }
-      columns[static_cast<size_t>(m)] = at::cat(parts);
+      said[static_cast<size_t>(m)] = at::cat(parts);
     });
-    return loss(at::stack(columns, 1), data_.validation, {}).item<double>();
+    return at::stack(said, 1);
+  }
+
+  double validation_loss(const at::Tensor& said) const {
+    const at::NoGradGuard no_grad;
+    return loss(said, data_.validation, {}).item<double>();
   }
 
   const at::Tensor outputs_;
@@ -302,6 +313,7 @@ class Finetuner {
   at::Tensor places_;                               // by class: the number of its module, or -1
   at::Tensor positive_weights_, negative_weights_;  // [modules]
   at::Tensor deviations_;                           // [modules]
+  at::Tensor best_columns_;                         // what the modules said that are kept
 };
 
 }  // namespace

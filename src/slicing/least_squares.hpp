@@ -20,13 +20,28 @@ struct Moments {
   void add(const at::Tensor& x, const at::Tensor& z);
   void add(const Moments& other);
 
-  /// Mean square of (x w - z) over the variance of z, for weights w [features, channels].
-  double error(const at::Tensor& weights) const;
+  /// Those of every `step`th channel; shares the tensors.
+  Moments every(int64_t step) const;
 };
 
-/// argmin over w of |x w - z|² + ridge · g · |w - start|², with g the mean square of a feature; where there is a bias,
-/// the last row of w, it is held back by next to nothing. [features, channels] float64. Undefined where the system
-/// can't be solved to working precision.
-at::Tensor ridge_least_squares(const Moments& moments, const at::Tensor& start, double ridge, bool has_bias);
+/// Least squares from weights to start from, [features, channels] float64: what changes them, of the same shape.
+class LeastSquares {
+ public:
+  /// `moments` must live as long.
+  LeastSquares(const Moments& moments, const at::Tensor& start);
+
+  /// argmin over the change d of |x (start + d) - z|² + ridge · g · |d|², with g the mean square of a feature; where
+  /// there is a bias, the last row, it is held back by next to nothing. Undefined where the system can't be solved to
+  /// working precision.
+  at::Tensor change(double ridge, bool has_bias) const;
+
+  /// Mean square of (x (start + d) - z) over the variance of z; without a change, that of the start.
+  double error(const at::Tensor& change = {}) const;
+
+ private:
+  const Moments& moments_;
+  at::Tensor missing_;  // [features, channels]: x (z - x start)ᵀ
+  at::Tensor squares_;  // [channels]: of z - x start
+};
 
 }  // namespace incite

@@ -13,7 +13,9 @@
 namespace incite {
 namespace {
 
-constexpr int64_t most_at_once = 256;  // samples
+constexpr int64_t enough_channels = 64;             // to choose a ridge by
+constexpr int64_t most_at_once = 256;               // samples
+constexpr int64_t most_alive = int64_t{256} << 20;  // bytes: sums are added up faster of many rows at a time
 
 /// How a convolution walks over its input, [height, width]; one-dimensional ones have height 1.
 struct Walk {
@@ -102,8 +104,9 @@ class Repairer {
   /// The first samples, in chunks of their own, are those that validate.
   std::vector<Chunk> chunks() const {
     const int64_t samples = samples_.size(0);
-    const int64_t size = batch_size(
-        program_, data_.batch(samples_.narrow(0, 0, std::min<int64_t>(1, samples)), program_.device), most_at_once);
+    const int64_t size =
+        batch_size(program_, data_.batch(samples_.narrow(0, 0, std::min<int64_t>(1, samples)), program_.device),
+                   most_at_once, most_alive);
     const int64_t validating = static_cast<int64_t>(params_.validation * static_cast<double>(samples));
     std::vector<Chunk> chunks;
     for (int64_t first = 0; first < samples; first += chunks.back().count) {
@@ -150,21 +153,27 @@ class Repairer {
     if (!program_.is_parameter(layer.weight) || shares_weights(layer)) return false;
     const bool has_bias = layer.bias >= 0;
     if (params_.method == RepairMethod::mean && !has_bias) return false;
-    const Fit fit = collect(layer, convolution ? &walk : nullptr);
-    Moments all = fit.train;
-    all.add(fit.validation);
+    Fit fit = collect(layer, convolution ? &walk : nullptr);
     c10::IValue& weight_slot = module_.values[static_cast<size_t>(layer.weight)].content;
     const at::Tensor weight = weight_slot.toTensor();
     at::Tensor start = weight.flatten(1).to(at::kDouble);
     if (has_bias)
       start = at::cat({start, module_.value(layer.bias).content.toTensor().to(at::kDouble).unsqueeze(1)}, 1);
     start = start.t();
-    const at::Tensor solved =
-        params_.method == RepairMethod::mean ? with_means(all, start) : best_ridge(fit, all, start, has_bias);
-    if (!solved.defined()) return false;
-    repaired.before = all.error(start);
-    repaired.after = all.error(solved);
+    std::optional<double> ridge;
+    if (params_.method == RepairMethod::least_squares) {
+      ridge = best_ridge(fit, start, has_bias);
+      if (!ridge) return false;
+    }
+    Moments& all = fit.train;
+    all.add(fit.validation);
+    const LeastSquares problem(all, start);
+    const at::Tensor change = ridge ? problem.change(*ridge, has_bias) : to_the_means(all, start);
+    if (!change.defined()) return false;
+    repaired.before = problem.error();
+    repaired.after = problem.error(change);
     if (!(repaired.after < repaired.before)) return false;
+    const at::Tensor solved = start + change;
     const int64_t features = solved.size(0) - (has_bias ? 1 : 0);
     weight_slot = solved.narrow(0, 0, features).t().reshape(weight.sizes()).to(weight.options()).contiguous();
     if (has_bias) {
@@ -174,30 +183,34 @@ class Repairer {
     return true;
   }
 
-  /// The weights as they are, with the biases that bring each channel's mean to the original's.
-  static at::Tensor with_means(const Moments& moments, const at::Tensor& start) {
-    at::Tensor solved = start.clone();
+  /// What changes the biases alone, so that each channel's mean becomes the original's.
+  static at::Tensor to_the_means(const Moments& moments, const at::Tensor& start) {
+    at::Tensor change = at::zeros_like(start);
     const at::Tensor ones = moments.gram[moments.gram.size(0) - 1];  // sums of what the layer reads
-    solved[solved.size(0) - 1].add_((moments.sums - ones.unsqueeze(0).matmul(start).squeeze(0)) /
-                                    static_cast<double>(moments.rows));
-    return solved;
+    change[change.size(0) - 1] =
+        (moments.sums - ones.unsqueeze(0).matmul(start).squeeze(0)) / static_cast<double>(moments.rows);
+    return change;
   }
 
-  /// Fitted to all rows, with the ridge that does best on the validation rows when fitted to the others; undefined
-  /// where none beats the start there.
-  at::Tensor best_ridge(const Fit& fit, const Moments& all, const at::Tensor& start, bool has_bias) const {
-    if (fit.validation.rows == 0) return ridge_least_squares(all, start, params_.ridges.front(), has_bias);
-    double least = fit.validation.error(start);
+  /// The ridge that does best on the validation rows when weights are fitted to the others; none where none beats the
+  /// start there. Without validation rows the first. Some channels speak for all.
+  std::optional<double> best_ridge(const Fit& fit, const at::Tensor& start, bool has_bias) const {
+    if (fit.validation.rows == 0) return params_.ridges.front();
+    const int64_t step = std::max<int64_t>(1, start.size(1) / enough_channels);
+    const at::Tensor some = start.slice(1, 0, std::nullopt, step);
+    const Moments fitted = fit.train.every(step), others = fit.validation.every(step);
+    const LeastSquares train(fitted, some), validation(others, some);
+    double least = validation.error();
     std::optional<double> best;
     for (const double ridge : params_.ridges) {
-      const at::Tensor solved = ridge_least_squares(fit.train, start, ridge, has_bias);
-      if (!solved.defined()) continue;
-      const double error = fit.validation.error(solved);
+      const at::Tensor change = train.change(ridge, has_bias);
+      if (!change.defined()) continue;
+      const double error = validation.error(change);
       if (error >= least) continue;
       least = error;
       best = ridge;
     }
-    return best ? ridge_least_squares(all, start, *best, has_bias) : at::Tensor();
+    return best;
   }
 
   /// What a layer of the module reads and what the original's gives, over all samples. Both programs go on from where
@@ -266,24 +279,33 @@ class Repairer {
   void add_patches(Moments& moments, at::Tensor x, at::Tensor z, const Walk& walk, bool has_bias) {
     if (x.dim() == 3) x = x.unsqueeze(2);
     if (z.dim() == 3) z = z.unsqueeze(2);
-    const int64_t positions = z.size(2) * z.size(3);
+    const int64_t positions = z.size(0) * z.size(2) * z.size(3);
     const int64_t features = x.size(1) * walk.kernel[0] * walk.kernel[1];
-    const int64_t samples_at_once =
-        std::max<int64_t>(1, params_.block_bytes / (positions * features * static_cast<int64_t>(sizeof(float))));
-    const int64_t wanted = wanted_rows(features);
-    const double share = static_cast<double>(wanted) / static_cast<double>(positions * samples_.size(0));
-    for (int64_t first = 0; first < x.size(0); first += samples_at_once) {
-      const int64_t count = std::min(samples_at_once, x.size(0) - first);
-      at::Tensor patches = at::im2col(x.narrow(0, first, count), walk.kernel, walk.dilation, walk.padding, walk.stride);
-      patches = patches.transpose(1, 2).reshape({count * positions, features});
-      at::Tensor targets = z.narrow(0, first, count).flatten(2).transpose(1, 2).reshape({count * positions, z.size(1)});
-      if (share < 1) {
-        const at::Tensor rows = some_rows(count * positions, share).to(x.device());
-        patches = patches.index_select(0, rows);
-        targets = targets.index_select(0, rows);
-      }
-      add_rows(moments, patches, targets, has_bias);
+    const double share = static_cast<double>(wanted_rows(features)) * static_cast<double>(z.size(0)) /
+                         static_cast<double>(positions * samples_.size(0));
+    const at::Tensor chosen =
+        (share < 1 ? some_rows(positions, share) : at::arange(positions, at::kLong)).to(x.device());
+    const at::Tensor patches = patches_of(x, z.size(2), z.size(3), walk), targets = z.permute({0, 2, 3, 1});
+    const int64_t at_once =
+        std::max<int64_t>(1, params_.block_bytes / (features * static_cast<int64_t>(sizeof(float))));
+    for (int64_t first = 0; first < chosen.size(0); first += at_once) {
+      const at::Tensor rows = chosen.narrow(0, first, std::min(at_once, chosen.size(0) - first));
+      const at::Tensor line = rows.div(z.size(3), "floor");
+      const c10::List<std::optional<at::Tensor>> places(
+          {line.div(z.size(2), "floor"), line.remainder(z.size(2)), rows.remainder(z.size(3))});
+      add_rows(moments, at::index(patches, places).flatten(1), at::index(targets, places), has_bias);
     }
+  }
+
+  /// What each output position of a convolution reads, as a view: [samples, height, width, channels, kernel's height,
+  /// kernel's width].
+  static at::Tensor patches_of(const at::Tensor& x, int64_t height, int64_t width, const Walk& walk) {
+    const at::Tensor padded =
+        at::constant_pad_nd(x, {walk.padding[1], walk.padding[1], walk.padding[0], walk.padding[0]});
+    const int64_t line = padded.stride(2), place = padded.stride(3);
+    return padded.as_strided({x.size(0), height, width, x.size(1), walk.kernel[0], walk.kernel[1]},
+                             {padded.stride(0), line * walk.stride[0], place * walk.stride[1], padded.stride(1),
+                              line * walk.dilation[0], place * walk.dilation[1]});
   }
 
   /// The Gram matrix of wide layers takes rows times features² multiplications.

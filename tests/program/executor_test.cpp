@@ -8,7 +8,7 @@
 namespace incite {
 namespace {
 
-TEST(BatchSize, HoldsWhatIsAliveAtOnceWithin256MiB) {
+TEST(BatchSize, HoldsWhatIsAliveAtOnceWithinSoManyBytes) {
   // Two values of 1,000,000 floats a sample are alive at a time, never three.
   const char* source = R"(
 def forward(self, x):
@@ -18,8 +18,9 @@ def forward(self, x):
 )";
   const at::Tensor x = at::ones({4, 1000});
   const Program program = test::program_from(source, {{"weight", at::ones({2, 1})}}, x);
-  EXPECT_EQ(batch_size(program, x, 512), (256 << 20) / 8'000'000);
-  EXPECT_EQ(batch_size(program, x, 10), 10);
+  EXPECT_EQ(batch_size(program, x, 512, 80'000'000), 10);
+  EXPECT_EQ(batch_size(program, x, 512), batch_bytes / 8'000'000);
+  EXPECT_EQ(batch_size(program, x, 3), 3);
   EXPECT_EQ(batch_size(program, x.narrow(0, 0, 0), 10), 10);
 }
 

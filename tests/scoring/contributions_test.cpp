@@ -137,7 +137,7 @@ TEST(Contributions, StopWhenTheChoiceIsKnown) {
   ScoringParams params;
   const Contributions all = clear.scored(params);
   EXPECT_EQ(all.samples, 4096);
-  params.stop = Clear::stop(0.99);
+  params.stop.emplace(Clear::stop(0.99));
   const Contributions some = clear.scored(params);
   EXPECT_LE(some.samples, 512);
   EXPECT_GE(some.state.agreement[0].item<double>(), 0.99);
@@ -150,7 +150,7 @@ TEST(Contributions, AreThoseOfAllSamplesWhenTheChoiceIsNeverKnown) {
   const Clear clear;
   ScoringParams params;
   const Contributions all = clear.scored(params);
-  params.stop = Clear::stop(2);
+  params.stop.emplace(Clear::stop(2));
   const Contributions to_the_end = clear.scored(params);
   EXPECT_EQ(to_the_end.samples, 4096);
   EXPECT_GT(to_the_end.state.sizes.size(0), 1);
@@ -164,7 +164,7 @@ TEST(Contributions, AreThoseOfAllSamplesWhenTheChoiceIsNeverKnown) {
 TEST(Contributions, GoOnFromASavedState) {
   const Clear clear;
   ScoringParams params;
-  params.stop = Clear::stop(2);
+  params.stop.emplace(Clear::stop(2));
   std::vector<ScoringState> states;
   params.save = [&](const ScoringState& state) { states.push_back(state); };
   const Contributions whole = clear.scored(params);

@@ -59,9 +59,12 @@ struct Sample {
   int64_t activation_bytes = 0;              ///< of all computed tensors together
 };
 
-/// How many samples to run at a time, 1 to `most`, so that the tensors alive at once take no more than 256 MiB. Runs
-/// the program on `batch`, a few samples, to see; where there are none, `most`.
-int64_t batch_size(const Program& program, const Batch& batch, int64_t most);
+/// What the tensors alive at once may take: few enough for a large part of them to stay in the caches.
+inline constexpr int64_t batch_bytes = int64_t{32} << 20;
+
+/// How many samples to run at a time, 1 to `most`, so that the tensors alive at once take no more than so many bytes.
+/// Runs the program on `batch`, a few samples, to see; where there are none, `most`.
+int64_t batch_size(const Program& program, const Batch& batch, int64_t most, int64_t bytes = batch_bytes);
 
 /// Runs the program on `batch`, and on one sample more, and notes what each value is.
 Sample sample_values(const Program& program, const Batch& batch);
