@@ -54,8 +54,9 @@ def main() -> None:
     rows = [compare(name, model, getattr(args, data), options, args) for name, model, data, options in CASES]
     result = {"cpu": page.cpu_model(), "threads": args.threads, "cases": rows}
     (Path(__file__).parent / "sampling.json").write_text(json.dumps(result, indent=2) + "\n")
+    over = "one seed" if args.seeds == 1 else f"means of {args.seeds} seeds"
     lines = [
-        f"`scripts/bench/sampling.py`, {result['cpu']}, {args.threads} threads, means of {args.seeds} seeds. Samples: least, median and most "
+        f"`scripts/bench/sampling.py`, {result['cpu']}, {args.threads} threads, {over}. Samples: least, median and most "
         "over the groups; Jaccard: of the channels that modules keep, against those kept by all samples.",
         "",
         "| network | all | samples, auto | Jaccard | scoring, auto | all | combined accuracy, auto | all |",

@@ -20,7 +20,7 @@ from decomposing import RELEASE, ROOT
 KINDS = (
     ("activations (tanh)", r"tanh"),
     ("average pooling", r"avg_pool"),
-    ("softmax", r"softmax|vec_host_softmax"),
+    ("softmax, with its exponentials", r"softmax|sleef\w*exp"),
     ("convolutions and products", r"gemm|gemv|conv|mkldnn|dnnl|jit|mkl|\[unknown\]|sgemm|inner_product|brgemm|perf-\d+\.map"),
     ("copies and layout", r"copy|memmove|memcpy|memset|index_select|index_kernel|cat_serial|expand|reorder"),
     ("element by element (sums, differences)", r"add_kernel|sub_kernel|mul_kernel|abs|binary|loop_2d|vectorized|sum|reduce"),
@@ -57,13 +57,15 @@ def main() -> None:
         ).stdout  # fmt: skip
     shares: dict[str, float] = {}
     for line in report.splitlines():
-        overhead, _, entry = line.strip().partition("\t")
-        if not overhead.endswith("%") and not re.fullmatch(r"[\d.]+%?", overhead):
+        found = re.match(r"\s*([\d.]+)%\s*\t(.*)", line)
+        if found is None:
             continue
-        share = float(overhead.rstrip("%"))
+        share, entry = float(found[1]), found[2]
         shares[kind(entry)] = shares.get(kind(entry), 0.0) + share
         if args.symbols and share >= 0.3:
             print(f"{share:6.2f} {kind(entry):40} {entry[:120]}")
+    if not shares:
+        raise SystemExit("perf report: no line with a share was found")
     timing = document["timing"]
     result = {
         "cpu": page.cpu_model(),
