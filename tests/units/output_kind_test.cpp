@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "support/random_normal.hpp"
 #include "support/script.hpp"
 
 namespace incite {
@@ -247,6 +248,17 @@ TEST(OutputKind, IsOtherWhereThereIsNoHead) {
   const at::Tensor input = at::randn({4, 3});
   const Program program = program_from("def forward(self, x):\n    return torch.relu(x)\n", {}, input);
   EXPECT_EQ(output_kind(program, analyse(program, sample_values(program, input))), OutputKind::other);
+}
+
+TEST(Probabilities, OfManyRowsAreThoseOfEachByItself) {
+  for (const std::vector<int64_t>& shape :
+       {std::vector<int64_t>{5001, 10}, {3, 1111, 10}, {7, 2, 100}, {1, 1}, {0, 4}}) {
+    const at::Tensor outputs = 5 * test::random_normal(shape, 7);
+    const at::Tensor found = probabilities(outputs, OutputKind::logits);
+    const at::Tensor powers = outputs.to(at::kDouble).exp();
+    EXPECT_EQ(found.sizes(), outputs.sizes());
+    EXPECT_TRUE(at::allclose(found.to(at::kDouble), powers / powers.sum(-1, true), 1e-5, 1e-7)) << outputs.sizes();
+  }
 }
 
 TEST(OutputKind, HasTheNamesOfTheDocument) {
