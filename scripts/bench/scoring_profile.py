@@ -75,8 +75,9 @@ def main() -> None:
         "shares": dict(sorted(shares.items(), key=lambda item: -item[1])),
     }
     (Path(__file__).parent / "scoring_profile.json").write_text(json.dumps(result, indent=2) + "\n")
+    threads = f"{args.threads} thread{'' if args.threads == 1 else 's'}"
     lines = [
-        f"`scripts/bench/scoring_profile.py`, {result['cpu']}, {args.threads} thread{'' if args.threads == 1 else 's'}: where LeNet-5 on {document['data']['samples']:,} images and "
+        f"`scripts/bench/scoring_profile.py`, {result['cpu']}, {threads}: where LeNet-5 on {document['data']['samples']:,} images and "
         f"{result['mutants']:,} mutants spends its time, of which scoring is {100 * result['scoring_share']:.0f} %. Its layers are so small that "
         "the multiply-adds are the lesser part of the work.",
         "",
