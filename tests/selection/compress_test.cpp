@@ -155,6 +155,31 @@ TEST(Compress, AsksMoreOfAGroupFromWhichNothingHasGone) {
   }
 }
 
+TEST(Compress, CountsAGroupsLossInEachLayerThatMakesIt) {
+  // A residual unit frees 4 + 8 + 8 + 3 weights and is made by two layers, a hidden one frees 8 + 8 and is made by one.
+  const at::Tensor input = random_normal({4, 4}, 1);
+  const Program program = program_from(
+      "def forward(self, x):\n"
+      "    x = torch.linear(x, self.stem)\n"
+      "    x = x + torch.linear(torch.relu(torch.linear(x, self.up)), self.down)\n"
+      "    return torch.linear(torch.relu(x), self.head)\n",
+      {{"stem", random_normal({8, 4}, 2)},
+       {"up", random_normal({8, 8}, 3)},
+       {"down", random_normal({8, 8}, 4)},
+       {"head", random_normal({3, 8}, 5)}},
+      input);
+  const UnitMap map = analyse(program, sample_values(program, input.narrow(0, 0, 2)));
+  const std::vector<Cluster> clusters = cluster_units(program, map, {.method = ClusteringMethod::none});
+  ASSERT_EQ(clusters.size(), 16u);
+  CompressParams params;
+  params.parameters = 183;  // of 184: one unit has to go
+  const Selection keep =
+      compress(ParameterCount(program, map, 0), map, clusters, at::ones({16, 1}, at::kDouble), 0, params);
+  const auto gone = std::find(keep.begin(), keep.end(), false) - keep.begin();
+  ASSERT_EQ(std::count(keep.begin(), keep.end(), false), 1);
+  EXPECT_EQ(map.units[static_cast<size_t>(gone)].members.size(), 1u);  // a hidden one
+}
+
 TEST(Compress, CountsAClusterForItselfToo) {
   // One unit of a contributes nearly everything. By contributions alone the other seven are nothing: they go, but for
   // the two that fit into 60 parameters beside all of b, 3 · (4 + 1 + 6) + 6 + 21. Where each counts for itself alone,

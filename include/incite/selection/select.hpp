@@ -73,8 +73,8 @@ struct CompressParams {
 /// the least damage for each parameter that goes with it. A cluster is a share of its group, by its contribution, which
 /// counts for more where other outputs have less of it: of units that can stand in for each other, after repair, each
 /// module keeps those that are its own. A group that has lost a share L has the damage artanh(L²) / 2, which grows with
-/// the square of small shares, since errors that meet in one layer add up, and without end towards 1. Pinned units
-/// stay, and one cluster of each layer.
+/// the square of small shares, since errors that meet in one layer add up, and without end towards 1; it has it in each
+/// layer that makes its units, of which a residual group has several. Pinned units stay, and one cluster of each layer.
 Selection compress(const ParameterCount& count, const UnitMap& map, const std::vector<Cluster>& clusters,
                    const at::Tensor& scores, int64_t output, const CompressParams& params);
 
