@@ -5,7 +5,6 @@
 #include <map>
 #include <numeric>
 #include <queue>
-#include <set>
 
 #include "incite/base/error.hpp"
 #include "incite/selection/select.hpp"
@@ -48,23 +47,6 @@ double damage(double share) {
   return 0.5 * std::atanh(std::min(share * share, 1 - 1e-12));
 }
 
-/// How many layers make the units of each group, 1 at least.
-std::vector<double> layers_of_groups(const UnitMap& map) {
-  std::vector<double> counts(map.groups.size(), 0.0);
-  for (const Layer& layer : map.layers) {
-    std::set<int32_t> groups;
-    for (const int32_t unit : layer.units) {
-      if (unit != no_unit) groups.insert(map.units[static_cast<size_t>(unit)].group);
-    }
-    for (const int32_t group : groups) {
-      if (group >= 0) counts[static_cast<size_t>(group)] += 1;
-    }
-  }
-  for (double& count : counts)
-    count = std::max(count, 1.0);  // what no layer makes is a parameter by itself
-  return counts;
-}
-
 /// Removes clusters one by one, the cheapest first.
 class Compressor {
  public:
@@ -73,7 +55,6 @@ class Compressor {
       : map_(map),
         clusters_(clusters),
         contributions_(shares_of_groups(map, clusters, contributions, params.even)),
-        layers_(layers_of_groups(map)),
         params_(params),
         sizes_(count.whole()),
         total_(ParameterCount::total(sizes_)),
@@ -144,8 +125,9 @@ class Compressor {
   /// What would be lost for each parameter that would go.
   double price(size_t c) const {
     const auto group = static_cast<size_t>(clusters_[c].group);
+    const auto layers = static_cast<double>(map_.groups[group].layers.size());
     const double more = damage(lost_[group] + contributions_[c]) - damage(lost_[group]);
-    return layers_[group] * more / std::max(1.0, static_cast<double>(freed(c)));
+    return layers * more / std::max(1.0, static_cast<double>(freed(c)));
   }
 
   /// Parameters that would go with a cluster.
@@ -187,7 +169,6 @@ class Compressor {
   const UnitMap& map_;
   const std::vector<Cluster>& clusters_;
   const std::vector<double> contributions_;  // see shares_of_groups
-  const std::vector<double> layers_;         // by group
   const CompressParams& params_;
   ParameterCount::Sizes sizes_;
   int64_t total_;
