@@ -83,19 +83,19 @@ std::vector<Selection> ModuleSet::selections_for(double compression) const {
   return selections;
 }
 
-std::string ModuleSet::checkpoint(size_t module, const Selection& keep) const {
+std::string ModuleSet::checkpoint(size_t module, const Selection& keep, bool joins) const {
   std::string bits(keep.size(), '0');
   for (size_t unit = 0; unit < keep.size(); ++unit) {
     if (keep[unit]) bits[unit] = '1';
   }
-  return module_checkpoint_name(sha256(fmt::format("{}\n{}\n{}", key_, outputs_[module], bits)));
+  return module_checkpoint_name(sha256(fmt::format("{}\n{}\n{}\n{}", key_, outputs_[module], bits, joins)));
 }
 
 /// A module before fine-tuning and calibration: from its checkpoint if there is one. `joins`: all heads will be fitted
 /// together, and it has none yet.
 Program ModuleSet::made(size_t module, const Selection& keep, bool joins, double& difference) const {
   Program body = maker_.checked_slice(outputs_[module], keep, difference);
-  const std::string name = checkpoint(module, keep);
+  const std::string name = checkpoint(module, keep, joins);
   const std::filesystem::path file = options_.out / name;
   std::error_code error;
   if (std::filesystem::exists(file, error)) return load_program(file, maker_.first_batch());

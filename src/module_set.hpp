@@ -54,7 +54,7 @@ class ModuleSet {
   std::vector<Selection> selections_for(double compression) const;
   at::Tensor make_all(const std::vector<Selection>& selections);
   Program made(size_t module, const Selection& keep, bool joins, double& difference) const;
-  std::string checkpoint(size_t module, const Selection& keep) const;
+  std::string checkpoint(size_t module, const Selection& keep, bool joins) const;
   at::Tensor joint_samples(const std::vector<Selection>& selections) const;
   at::Tensor join_heads(const std::vector<at::Tensor>& features, std::vector<Head> apart, const at::Tensor& samples);
   at::Tensor last_samples(const std::vector<Selection>& selections, const at::Tensor& joint) const;
