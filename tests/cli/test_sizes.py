@@ -141,6 +141,22 @@ def test_a_killed_run_goes_on_with_the_modules_that_are_missing(trained: Cli) ->
     assert {name: content for name, content in snapshot(folder).items() if name != "decomposition.json"} == whole
 
 
+def test_a_module_of_a_stopped_run_is_not_taken_where_its_head_would_stay_empty(trained: Cli) -> None:
+    # Heads that are fitted together are empty in checkpoints; the head of a single module is fitted by itself.
+    options = (*DECOMPOSE, "--force", "--test", "test.npz", "--scores", "scored/scores.npz", "--memory", "64MB")
+    folder = trained.folder / "out"
+    trained.done(*options, "--outputs", "2")
+    alone = (folder / "module-2.pt").read_bytes()
+    process = trained.popen(*options, "--finetune", "1000")
+    while process.poll() is None and len(list(folder.glob("checkpoint-module-*.pt"))) < 4:
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    process.wait(timeout=30)
+    assert len(list(folder.glob("checkpoint-module-*.pt"))) == 4
+    trained.done(*options, "--outputs", "2", "--resume")
+    assert (folder / "module-2.pt").read_bytes() == alone
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
