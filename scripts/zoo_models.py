@@ -2,6 +2,7 @@
 
 import math
 import re
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,10 +11,15 @@ from torch import nn
 
 # A registry's torchvision is built for CUDA: without CUDA its C++ operators do not load, and its import stops at those that
 # Python code refers to. Classification models call none of them, so schemas are enough. They live as long as their library.
-_OPERATORS = torch.library.Library("torchvision", "FRAGMENT")
-for _operator in ("nms", "qnms"):
-    _OPERATORS.define(f"{_operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-import torchvision  # noqa: E402
+try:
+    import torchvision
+except RuntimeError:
+    for _name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+        del sys.modules[_name]
+    _OPERATORS = torch.library.Library("torchvision", "FRAGMENT")
+    for _operator in ("nms", "qnms"):
+        _OPERATORS.define(f"{_operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    import torchvision
 
 SAMPLES = 6
 CALIBRATION = 16  # samples that set batch norms' statistics
