@@ -6,7 +6,7 @@ restore. Both work on the same samples and mutants, with the same threads; what 
 time is the multiply-adds that incite counts, at the machine's rate for large matrix products.
 
 Needs the release build; LeNet-5 also MNIST as one .npz: scripts/bench/speedup.py --mnist MNIST.npz
-Writes scripts/bench/speedup.json and a section of docs/performance.md.
+Writes scripts/bench/speedup.json and a section of docs/performance.md; with --device cuda speedup_cuda.json and another section.
 """
 
 import argparse
@@ -40,6 +40,7 @@ class Case:
     make: Callable[[], nn.Module | torch.jit.ScriptModule]
     shape: tuple[int, ...]
     samples: int
+    cuda_samples: int
     mutants: int  # that the naive way is timed on
     cluster_size: str
 
@@ -58,14 +59,14 @@ def lenet5() -> torch.jit.ScriptModule:
 
 
 CASES = (
-    Case("LeNet-5", lenet5, (1, 28, 28), 60_000, 6, "1"),
-    Case("AlexNet", architectures.alexnet, (1, 28, 28), 128, 12, "10"),
-    Case("VGGNet-16", architectures.vggnet16, (1, 56, 56), 16, 12, "10"),
-    Case("ResNet-18", resnet18, (3, 64, 64), 64, 12, "10"),
+    Case("LeNet-5", lenet5, (1, 28, 28), 60_000, 60_000, 6, "1"),
+    Case("AlexNet", architectures.alexnet, (1, 28, 28), 128, 4_096, 12, "10"),
+    Case("VGGNet-16", architectures.vggnet16, (1, 56, 56), 16, 512, 12, "10"),
+    Case("ResNet-18", resnet18, (3, 64, 64), 64, 4_096, 12, "10"),
 )
 
 
-def prepare(case: Case, mnist: Path, folder: Path) -> tuple[torch.jit.ScriptModule, np.ndarray]:
+def prepare(case: Case, samples: int, mnist: Path, folder: Path) -> tuple[torch.jit.ScriptModule, np.ndarray]:
     """Writes model.pt and data.npz; returns the model and its inputs."""
     torch.manual_seed(0)
     model = case.make()
@@ -81,20 +82,20 @@ def prepare(case: Case, mnist: Path, folder: Path) -> tuple[torch.jit.ScriptModu
     model.save(str(folder / "model.pt"))
     if case.name == "LeNet-5":
         with np.load(mnist) as data:
-            x = data["x_train"].reshape(-1, *case.shape)[: case.samples].astype(np.float32) / 255
-            y = data["y_train"][: case.samples].astype(np.int64)
+            x = data["x_train"].reshape(-1, *case.shape)[:samples].astype(np.float32) / 255
+            y = data["y_train"][:samples].astype(np.int64)
     else:
-        x = np.random.default_rng(0).random((case.samples, *case.shape), np.float32)
-        y = np.arange(case.samples) % 10
+        x = np.random.default_rng(0).random((samples, *case.shape), np.float32)
+        y = np.arange(samples) % 10
     np.savez(folder / "data.npz", x=x, y=y)
     return model.eval(), x
 
 
-def incite(case: Case, folder: Path, binary: Path, threads: int, out: str) -> dict[str, Any]:
+def incite(case: Case, folder: Path, args: argparse.Namespace, out: str) -> dict[str, Any]:
     command = [
-        str(binary), "decompose", "model.pt", "--data", "data.npz", "--test", "data.npz", "--samples", "all",
+        str(args.binary), "decompose", "model.pt", "--data", "data.npz", "--test", "data.npz", "--samples", "all",
         "--cluster-size", case.cluster_size, "--outputs", "0", "--repair", "none", "--head", "original", "--metric", "probability", "--factors", "1.1,0.9,0",
-        "--threads", str(threads), "--out", out, "--json",
+        "--device", args.device, "--threads", str(args.threads), "--out", out, "--json",
     ]  # fmt: skip
     done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, check=True)
     return json.loads(done.stdout)
@@ -106,9 +107,8 @@ def probabilities(model: torch.jit.ScriptModule, x: torch.Tensor, softmax: bool)
     return torch.softmax(y, 1) if softmax else y
 
 
-def naive(case: Case, model: torch.jit.ScriptModule, x: np.ndarray, folder: Path, document: dict[str, Any]) -> tuple[float, float]:
+def naive(case: Case, model: torch.jit.ScriptModule, inputs: torch.Tensor, folder: Path, document: dict[str, Any]) -> tuple[float, float]:
     """Seconds a mutant, and the largest difference of a score from the one in scores.npz, over the largest score."""
-    inputs = torch.from_numpy(x)
     softmax = document["model"]["output_kind"] == "logits"
     weights = model.state_dict()
     with np.load(folder / "first" / "scores.npz") as scores:
@@ -131,7 +131,7 @@ def naive(case: Case, model: torch.jit.ScriptModule, x: np.ndarray, folder: Path
                         continue
                     saved.setdefault(name, weights[name].clone())
                     weights[name][channel] *= factor
-            found += (probabilities(model, inputs, softmax) - base).abs().double().sum(0)
+            found += (probabilities(model, inputs, softmax) - base).abs().double().sum(0).cpu()
             for name, value in saved.items():
                 weights[name].copy_(value)
             seconds.append(time.perf_counter() - began)
@@ -140,30 +140,32 @@ def naive(case: Case, model: torch.jit.ScriptModule, x: np.ndarray, folder: Path
     return statistics.mean(seconds), worst / largest
 
 
-def matrix_rate(threads: int) -> float:
-    """Multiply-adds a second of a large product of matrices."""
-    a, b = torch.rand(2048, 2048), torch.rand(2048, 2048)
+def matrix_rate(device: str) -> float:
+    """Multiply-adds a second of a large product of matrices of float32."""
+    side = 2048 if device == "cpu" else 8192
+    a, b = torch.rand(side, side, device=device), torch.rand(side, side, device=device)
     times = []
     for _ in range(7):
         began = time.perf_counter()
-        a @ b
+        (a @ b)[0, 0].item()
         times.append(time.perf_counter() - began)
-    return 2048**3 / statistics.median(times)
+    return side**3 / statistics.median(times)
 
 
 def measure(case: Case, args: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        model, x = prepare(case, args.mnist, folder)
-        rate = matrix_rate(args.threads)
-        runs = [incite(case, folder, args.binary, args.threads, out) for out in ["first", "second", "third"][: args.runs]]
-        a_mutant, difference = naive(case, model, x, folder, runs[0])
+        samples = case.samples if args.device == "cpu" else case.cuda_samples
+        model, x = prepare(case, samples, args.mnist, folder)
+        rate = matrix_rate(args.device)
+        runs = [incite(case, folder, args, out) for out in ["first", "second", "third"][: args.runs]]
+        a_mutant, difference = naive(case, model.to(args.device), torch.from_numpy(x).to(args.device), folder, runs[0])
     seconds = statistics.median(run["timing"]["scoring"] for run in runs)
     mutants = runs[0]["scoring"]["mutants"]
     least = runs[0]["scoring"]["multiply_adds"] / rate
     return {
         "network": case.name,
-        "samples": case.samples,
+        "samples": samples,
         "mutants": mutants,
         "seconds": seconds,
         "naive_seconds": a_mutant * mutants,
@@ -179,12 +181,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mnist", type=Path, required=True, help="MNIST as one .npz with x_train and y_train")
     parser.add_argument("--binary", type=Path, default=ROOT / "build" / "release" / "incite")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="of both ways")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--runs", type=int, default=3, choices=(1, 2, 3), help="runs of incite; medians are written")
     parser.add_argument("--only", default="", help="networks whose name contains this; nothing is written")
     args = parser.parse_args()
     args.binary = args.binary.resolve()
     torch.set_num_threads(args.threads)
+    torch.backends.cudnn.allow_tf32 = False  # as incite; PyTorch's products of matrices are float32 anyway
     rows = []
     for case in CASES:
         if args.only.lower() not in case.name.lower():
@@ -194,13 +198,20 @@ def main() -> None:
     if args.only:
         return
     result = {"cpu": page.cpu_model(), "threads": args.threads, "runs": args.runs, "cases": rows}
-    (Path(__file__).parent / "speedup.json").write_text(json.dumps(result, indent=2) + "\n")
-    page.write_section("Against the naive way, and the least time", table(result))
+    title, file = "Against the naive way, and the least time", "speedup.json"
+    if args.device == "cuda":
+        result["gpu"] = torch.cuda.get_device_name()
+        title, file = "On a GPU, against the naive way there", "speedup_cuda.json"
+    (Path(__file__).parent / file).write_text(json.dumps(result, indent=2) + "\n")
+    page.write_section(title, table(result))
 
 
 def table(result: dict[str, Any]) -> list[str]:
+    machine = f"{result['cpu']}, {result['threads']} threads"
+    if "gpu" in result:
+        machine = f"`--device cuda`, {result['gpu']}, float32 without TF32"
     lines = [
-        f"`scripts/bench/speedup.py`, {result['cpu']}, {result['threads']} threads, medians of {result['runs']} runs. The naive way changes the "
+        f"`scripts/bench/speedup.py`, {machine}, medians of {result['runs']} runs. The naive way changes the "
         "weights, runs the whole PyTorch model on all samples, and restores, for each mutant; it is timed on some mutants and "
         "multiplied. Mutants are the paper's: factors 1.1, 0.9 and 0, clusters of ten units (of one for LeNet-5). Least: the multiply-adds "
         "that they need, counted, at the rate of a large matrix product; convolutions can be faster than that, since "
