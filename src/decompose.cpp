@@ -117,6 +117,8 @@ class Decomposer {
   void load() {
     watch_.start("load");
     device_ = parse_device(options_.device);
+    if (options_.tf32 && device_.is_cpu())
+      fail(ExitCode::usage, "--tf32 is for a GPU; not for --device {}", options_.device);
     data_ = read_dataset(options_.data);
     if (options_.test) read_test_data();
     program_ = load_model(options_.model, data_, options_.output, device_);
@@ -242,6 +244,7 @@ class Decomposer {
     scoring.memory = memory();
     scoring.seed = derive_seed(options_.seed, "scoring");
     scoring.samples = options_.samples;
+    scoring.tf32 = options_.tf32;
     if (options_.agreement) {
       scoring.stop = StopRule{[&](const at::Tensor& scores) { return best_clusters(scores, likely_share()); },
                               *options_.agreement};
@@ -313,6 +316,7 @@ class Decomposer {
         {"keep", fmt::format("{}", likely_share())},
         {"memory", options_.memory > 0 ? fmt::format("{}", options_.memory) : "auto"},
         {"device", device_.str()},
+        {"tf32", options_.tf32 ? "yes" : "no"},
         {"threads", fmt::format("{}", at::get_num_threads())},
     };
   }
@@ -473,6 +477,7 @@ class Decomposer {
         {"held_out", options_.test ? 0.0 : options_.held_out},
         {"seed", static_cast<int64_t>(options_.seed)},
         {"device", device_.str()},
+        {"tf32", options_.tf32},
         {"threads", result_.threads},
         {"memory", options_.memory},
     };

@@ -59,6 +59,7 @@ struct DecomposeOptions : ModelOptions {
   std::vector<int64_t> outputs;                               ///< empty: all
   uint64_t seed = 0;
   int64_t memory = 0;  ///< bytes; 0: half of what is free
+  bool tf32 = false;   ///< score with TF32 products; for a GPU
   bool force = false;
 };
 

@@ -258,6 +258,9 @@ void add_decompose(CLI::App& app, CommonOptions& common) {
       ->transform(CLI::AsSizeValue(false).description(""))
       ->type_name("BYTES")
       ->group("Machine");
+  verb->add_flag("--tf32", arguments->options.tf32,
+                 "Let a GPU score with TF32 products: several times as fast, for scores that agree to three digits")
+      ->group("Machine");
   verb->callback([arguments, verb, &common] {
     apply(common);
     finish(*verb, *arguments);

@@ -10,6 +10,7 @@
 
 #include "incite/base/error.hpp"
 #include "incite/base/random.hpp"
+#include "incite/base/transfer.hpp"
 #include "incite/data/npz.hpp"
 
 namespace incite {
@@ -28,24 +29,17 @@ std::string array_name(const std::string& file, const std::string& key) {
 }
 
 /// As a model of float32 takes them. Always new memory: a model with in-place operations must not change the data set.
-/// A copy on the device. To a GPU it goes from pinned memory: nothing waits for it but what reads it.
-at::Tensor copied(const at::Tensor& samples, at::Device device, at::ScalarType type) {
-  const auto options = at::TensorOptions(device).dtype(type);
-  if (!device.is_cuda()) return samples.to(options, /*non_blocking=*/false, /*copy=*/true);
-  return samples.pin_memory().to(options, /*non_blocking=*/true, /*copy=*/true);
-}
-
 at::Tensor to_float(const at::Tensor& samples, double scale, at::Device device) {
   // What is wider than float32 shrinks here and what is narrower grows there, so that as few bytes as possible are
   // sent.
-  const at::Tensor sent = samples.element_size() > 4 ? samples.to(at::kFloat) : samples;
-  at::Tensor result = copied(sent, device, at::kFloat);
+  const at::Tensor narrow = samples.element_size() > 4 ? samples.to(at::kFloat) : samples;
+  at::Tensor result = sent(narrow, device, at::kFloat);
   return scale == 1.0 ? result : result.mul_(scale);
 }
 
 /// As a model of integers takes them: token indices int64, masks bool.
 at::Tensor to_integers(const at::Tensor& samples, at::Device device) {
-  return copied(samples, device, samples.scalar_type() == at::kBool ? at::kBool : at::kLong);
+  return sent(samples, device, samples.scalar_type() == at::kBool ? at::kBool : at::kLong);
 }
 
 /// Refuses NaN and infinite values, and those that become infinite in float32. Block by block: a check needs no copy of

@@ -10,6 +10,23 @@
 
 namespace incite {
 
+namespace {
+
+void allow_tf32(bool allowed) {
+  at::globalContext().setAllowTF32CuDNN(allowed);
+  at::globalContext().setAllowTF32CuBLAS(allowed);
+}
+
+}  // namespace
+
+Tf32Products::Tf32Products(bool allowed) {
+  allow_tf32(allowed);
+}
+
+Tf32Products::~Tf32Products() {
+  allow_tf32(false);
+}
+
 c10::Device parse_device(const std::string& name) {
   c10::Device device(c10::kCPU);
   try {
@@ -28,8 +45,7 @@ c10::Device parse_device(const std::string& name) {
   if (index >= count)
     fail(ExitCode::device, "--device {}: there are {} CUDA devices; expected cuda:0 to cuda:{}", name, count,
          count - 1);
-  at::globalContext().setAllowTF32CuDNN(false);
-  at::globalContext().setAllowTF32CuBLAS(false);
+  allow_tf32(false);
   return {c10::kCUDA, static_cast<c10::DeviceIndex>(index)};
 }
 

@@ -9,6 +9,8 @@
 #include "incite/base/error.hpp"
 #include "incite/base/freed_memory.hpp"
 #include "incite/base/random.hpp"
+#include "incite/base/transfer.hpp"
+#include "incite/program/device.hpp"
 #include "sampling.hpp"
 #include "suffix.hpp"
 
@@ -16,8 +18,10 @@ namespace incite {
 namespace {
 
 constexpr int64_t default_memory = int64_t{1} << 30;
-// On a CPU larger batches only fall out of the caches.
+// On a CPU larger batches only fall out of the caches. On a GPU they are what keeps it busy: small networks' kernels
+// are short beside the time that it takes to start one.
 constexpr int64_t most_cpu_bytes = int64_t{512} << 20;
+constexpr ChunkSizes cpu_sizes{256, 4096}, gpu_sizes{4096, 262'144};
 
 constexpr int64_t most_strata = 16;
 constexpr int64_t least_stratum = 64;                     // samples that a stratum is worth
@@ -69,6 +73,7 @@ class Scorer {
   Contributions run(const Dataset& data, const at::Tensor& order, const Progress& progress) {
     const at::NoGradGuard no_grad;
     const FreedMemoryStays freed_memory_stays;
+    const Tf32Products products(params_.tf32);
     most_ = params_.samples > 0 ? std::min(params_.samples, order.size(0)) : order.size(0);
     plan(data);
     if (params_.resume) {
@@ -111,12 +116,13 @@ class Scorer {
            "a memory budget of {} bytes is too small to score one sample: it takes {}; raise --memory", 2 * given,
            2 * least);
     }
+    const ChunkSizes most = params_.most.value_or(program_.device.is_cpu() ? cpu_sizes : gpu_sizes);
     const int64_t budget = program_.device.is_cpu() ? std::min(given, std::max(most_cpu_bytes, least)) : given;
     chunk_ = std::clamp<int64_t>(std::min(budget / base_bytes, budget / largest), 1,
-                                 std::max<int64_t>(std::min(params_.most_samples, most_), 1));
+                                 std::max<int64_t>(std::min(most.samples, most_), 1));
     for (GroupPlan& group : groups_) {
       const int64_t bytes = std::max<int64_t>(group.suffix.plan().bytes_per_sample, 1);
-      const int64_t rows = std::min(budget / bytes, params_.most_rows);
+      const int64_t rows = std::min(budget / bytes, most.rows);
       const auto mutants = static_cast<int64_t>(group.mutants.size());
       group.batches = batches(group, group.mutants, even_part(mutants, std::max<int64_t>(rows / chunk_, 1)));
     }
@@ -248,7 +254,7 @@ class Scorer {
     finite_.push_back(outputs.isfinite().all(1));
     const auto [cells, cell_of, counts] = at::_unique2(cells_of(places), /*sorted=*/true, /*return_inverse=*/true);
     const at::Tensor members = cell_of.unsqueeze(0) == at::arange(cells.size(0), at::kLong).unsqueeze(1);
-    const Cells into{cells.to(program_.device), members.to(program_.device, at::kFloat)};
+    const Cells into{sent(cells, program_.device, at::kLong), sent(members, program_.device, at::kFloat)};
     for (GroupPlan& group : groups_) {
       if (settled(group.group)) continue;
       for (size_t b = 0; b < group.batches.size(); ++b) {

@@ -10,6 +10,7 @@ namespace incite {
 namespace {
 
 constexpr int64_t first_round = 256;
+constexpr int64_t least_round = 64;
 constexpr int64_t resamples = 64;
 
 /// Jaccard index of two choices of clusters, over dimension -2, weighted by the clusters' units; 1 for two empty ones.
@@ -24,7 +25,8 @@ at::Tensor jaccard(const at::Tensor& a, const at::Tensor& b, const at::Tensor& u
 std::vector<int64_t> allocation(const ScoringState& state, int64_t most) {
   const int64_t strata = state.sizes.size(0);
   const auto behind = state.taken.sum().item<int64_t>();
-  const int64_t length = std::min(std::max(behind / 4 / 256 * 256, first_round), most - behind);
+  const int64_t wanted = behind > 0 ? std::max(behind / 4 / least_round * least_round, least_round) : first_round;
+  const int64_t length = std::min(wanted, most - behind);
   at::Tensor parts = at::ones({strata}, at::kDouble);
   if (behind > 0) {
     const at::Tensor mass = state.sums.sum({1, 2}).to(at::kCPU) * state.sizes / state.taken.clamp_min(1);
@@ -41,8 +43,8 @@ std::vector<int64_t> allocation(const ScoringState& state, int64_t most) {
     for (int64_t l = 0; l < strata; ++l) {
       int64_t& count = counts[static_cast<size_t>(l)];
       const int64_t room = state.sizes[l].item<int64_t>() - state.taken[l].item<int64_t>() - count;
-      const auto wanted = std::max<int64_t>(static_cast<int64_t>(share[l].item<double>()), 1);
-      const int64_t more = std::min({room, wanted, left - given});
+      const auto due = std::max<int64_t>(static_cast<int64_t>(share[l].item<double>()), 1);
+      const int64_t more = std::min({room, due, left - given});
       count += more;
       given += more;
       moved = moved || more > 0;

@@ -101,6 +101,7 @@ def test_the_settings_are_all_options_in_force(document: dict[str, Any]) -> None
         "held_out": 0.0,
         "seed": 0,
         "device": "cpu",
+        "tf32": False,
         "threads": 1,
     }
 

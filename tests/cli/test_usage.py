@@ -42,6 +42,7 @@ HELP = "See 'incite decompose --help'"
         (("--input-scale", "big"), "--input-scale big: expected auto or a number other than 0"),
         (("--device", "foo"), "--device foo: expected cpu, cuda or cuda:<index>"),
         (("--device", "meta"), "--device meta: expected cpu, cuda or cuda:<index>"),
+        (("--tf32",), "--tf32 is for a GPU; not for --device cpu"),
         (("--metric", "absolute"), "--metric absolute is not for classification; expected probability, flips, random or magnitude"),
         (("--seed", "-1"), f"--seed: -1: expected a whole number from 0 to 2^53. {HELP}"),
         (("--seed", "x"), f"--seed: x: expected a whole number from 0 to 2^53. {HELP}"),

@@ -323,8 +323,7 @@ TEST(RandomNetworks, ScoresDoNotDependOnBatching) {
       params.factors = {1.1, 0.9, 0};
       params.metric = metric;
       const Contributions together = score(loaded.program, loaded.map, clusters, kind, data, order, params);
-      params.most_samples = 2;
-      params.most_rows = 6;
+      params.most = ChunkSizes{2, 6};
       const Contributions apart = score(loaded.program, loaded.map, clusters, kind, data, order, params);
       EXPECT_EQ(apart.chunk, 2);
       EXPECT_LE(apart.batch, 3);

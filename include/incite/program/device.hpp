@@ -12,6 +12,16 @@ namespace incite {
 /// bits) unless told otherwise, and a slice would not equal its mask.
 c10::Device parse_device(const std::string& name);
 
+/// As long as one lives, a GPU may round what it multiplies to TF32, where that is allowed at all: several times as
+/// fast as float32, for results that agree to some three digits. The setting is the whole program's.
+class Tf32Products {
+ public:
+  explicit Tf32Products(bool allowed);
+  ~Tf32Products();
+  Tf32Products(const Tf32Products&) = delete;
+  Tf32Products& operator=(const Tf32Products&) = delete;
+};
+
 /// Half of the memory that is free for this process now, in bytes: what activations may take by default.
 int64_t default_memory(c10::Device device);
 

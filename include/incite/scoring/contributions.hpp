@@ -49,18 +49,23 @@ struct StopRule {
   double agreement = 0.99;  ///< that settles a group
 };
 
+/// How much runs at a time, at most, where memory allows it.
+struct ChunkSizes {
+  int64_t samples;  ///< in one chunk
+  int64_t rows;     ///< samples times mutants in one batch
+};
+
 struct ScoringParams {
   Metric metric = Metric::probability;
   std::vector<double> factors = {0.0};  ///< a mutant multiplies a cluster's weights and biases by one of these
   int64_t memory = 0;                   ///< bytes that activations may take; 0: 1 GiB
   uint64_t seed = 0;                    ///< of Metric::random, and of resampling
   int64_t samples = 0;                  ///< most to score; 0: all
+  bool tf32 = false;                    ///< see Tf32Products
   std::optional<StopRule> stop;         ///< unset: all samples, or so many, are scored
   std::optional<ScoringState> resume;   ///< to go on from
   std::function<void(const ScoringState&)> save;  ///< called after each round
-  // Larger batches gain nothing more from the arithmetic and fall out of the caches.
-  int64_t most_samples = 256;  ///< samples in one chunk
-  int64_t most_rows = 4096;    ///< samples times mutants in one batch
+  std::optional<ChunkSizes> most;                 ///< unset: what suits the device
 };
 
 /// What each cluster is worth to each output.
