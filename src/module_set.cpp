@@ -21,6 +21,8 @@ constexpr int64_t most_joint_bytes = 256 << 20;  // of what all heads read
 constexpr int64_t most_last_bytes = 512 << 20;   // of what the last layers of all modules read
 constexpr int64_t last_epochs = 8;
 constexpr int64_t last_batch = 256;  // samples
+constexpr double last_tolerance = 1.05;
+constexpr double last_teacher = 0.5;
 
 int64_t head_rows(const DecomposeOptions& options, Task task) {
   if (options.head == HeadMethod::original) return 0;
@@ -251,6 +253,8 @@ at::Tensor ModuleSet::fit_last_layers(std::vector<Program>& modules, std::vector
   FinetuneParams params;
   params.epochs = last_epochs;
   params.batch = last_batch;
+  params.tolerance = last_tolerance;
+  params.teacher = last_teacher;
   params.seed = derive_seed(options_.seed, "last layers");
   params.workers = workers_;
   const FinetuneResult done = finetune(modules, outputs_, source_.kind, source_.task, data, params, progress_);

@@ -18,11 +18,11 @@ struct FinetuneParams {
   int64_t patience = 3;         ///< epochs without an improvement after which it stops
   double learning_rate = 6e-3;  ///< of Adam at the start; falls to 0 in half a cosine, ...
   double decay = 0.5;           ///< ... after a trial that did harm it falls by this
-  double tolerance = 1.05;      ///< a trial has done harm where the loss is more times what it was
+  double tolerance = 2;         ///< a trial has done harm where the loss is more times what it was
   int64_t trials = 6;           ///< most short trainings before the first epoch, each with a lower rate, ...
   int64_t trial_steps = 64;     ///< ... of so many steps
-  int64_t batch = 128;          ///< samples a step
-  double teacher = 0.5;         ///< share of the original's outputs in the loss, the rest is the labels'
+  int64_t batch = 64;           ///< samples a step
+  double teacher = 0.8;         ///< share of the original's outputs in the loss, the rest is the labels'
   uint64_t seed = 0;
   int64_t workers = 1;  ///< modules that are run at a time
 };
