@@ -9,7 +9,6 @@
 #include "incite/base/error.hpp"
 
 namespace incite {
-
 namespace {
 
 void allow_tf32(bool allowed) {

@@ -25,6 +25,7 @@ at::Tensor jaccard(const at::Tensor& a, const at::Tensor& b, const at::Tensor& u
 std::vector<int64_t> allocation(const ScoringState& state, int64_t most) {
   const int64_t strata = state.sizes.size(0);
   const auto behind = state.taken.sum().item<int64_t>();
+  // Rounds grow with what is behind them, so that what is scored in vain, and the number of rounds, stay small.
   const int64_t wanted = behind > 0 ? std::max(behind / 4 / least_round * least_round, least_round) : first_round;
   const int64_t length = std::min(wanted, most - behind);
   at::Tensor parts = at::ones({strata}, at::kDouble);
