@@ -258,8 +258,9 @@ void add_decompose(CLI::App& app, CommonOptions& common) {
       ->transform(CLI::AsSizeValue(false).description(""))
       ->type_name("BYTES")
       ->group("Machine");
-  verb->add_flag("--tf32", arguments->options.tf32,
-                 "Let a GPU score with TF32 products: several times as fast, for scores that agree to three digits")
+  verb->add_flag(
+          "--tf32", arguments->options.tf32,
+          "Let a GPU score with TF32 products, of factors rounded to ten bits: faster where there are convolutions")
       ->group("Machine");
   verb->callback([arguments, verb, &common] {
     apply(common);

@@ -12,8 +12,8 @@ namespace incite {
 /// bits) unless told otherwise, and a slice would not equal its mask.
 c10::Device parse_device(const std::string& name);
 
-/// As long as one lives, a GPU may round what it multiplies to TF32, where that is allowed at all: several times as
-/// fast as float32, for results that agree to some three digits. The setting is the whole program's.
+/// As long as one lives, and if `allowed`, a GPU may round what it multiplies to TF32 (ten bits), which is faster than
+/// float32. The setting is the whole program's.
 class Tf32Products {
  public:
   explicit Tf32Products(bool allowed);
