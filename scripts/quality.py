@@ -32,13 +32,17 @@ def arguments() -> argparse.ArgumentParser:
     runs.add_arguments(parser)
     parser.add_argument("--methods", nargs="+", choices=[*METHODS], default=[*METHODS], metavar="NAME", help=f"of {', '.join(METHODS)}")
     parser.add_argument("--targets", nargs="+", default=TARGETS, metavar="TIMES", help="compression of modules, but for the paper's")
+    parser.add_argument("--finetune-targets", nargs="+", metavar="TIMES", help="compression of fine-tuned modules (default: --targets)")
     parser.add_argument("--keeps", nargs="+", default=KEEPS, metavar="SHARE", help="what the paper's modules keep")
     parser.add_argument("--bar", type=float, default=1.0, metavar="POINTS", help="loss to mark in charts of accuracy (default: 1)")
     return parser
 
 
 def sizes(method: str, args: argparse.Namespace) -> list[tuple[str, str]]:
-    return [("--keep", keep) for keep in args.keeps] if method == "paper" else [("--target-compression", x) for x in args.targets]
+    if method == PAPER.name:
+        return [("--keep", keep) for keep in args.keeps]
+    targets = args.finetune_targets if method == FINETUNE.name and args.finetune_targets else args.targets
+    return [("--target-compression", target) for target in targets]
 
 
 def curve(subject: subjects.Subject, args: argparse.Namespace, found: dict[Spec, Record]) -> dict[str, Any]:

@@ -141,7 +141,7 @@ class Finetuner {
     note(columns());
     result.losses.push_back(find_rate(validation_loss(best_columns_)));
     double least = result.losses.front();
-    for (int64_t epoch = 0; epoch < params_.epochs; ++epoch) {
+    for (int64_t epoch = 0; epoch < params_.epochs && !in_vain(epoch, result.best); ++epoch) {
       run_epoch(epoch);
       const at::Tensor said = columns();
       result.losses.push_back(validation_loss(said));
@@ -149,9 +149,7 @@ class Finetuner {
         least = result.losses.back();
         result.best = epoch + 1;
         note(said);
-        continue;
       }
-      if (epoch + 1 - result.best >= params_.patience) break;
     }
     for (const auto& student : students_)
       student->finish();
@@ -161,6 +159,11 @@ class Finetuner {
 
  private:
   int64_t count() const { return static_cast<int64_t>(students_.size()); }
+
+  /// Whether the last epochs were. A high rate may do harm that is made good as it falls: its half does not count.
+  bool in_vain(int64_t epoch, int64_t best) const {
+    return epoch - std::max(best, params_.epochs / 2) >= params_.patience;
+  }
 
   /// Keeps the modules as they are now, and what they say.
   void note(const at::Tensor& said) {

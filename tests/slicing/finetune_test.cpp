@@ -104,6 +104,20 @@ TEST(Finetune, LowersARateThatSpoilsWhatIsGoodAlready) {
   EXPECT_GT(last_loss(untried), 1.5 * good);
 }
 
+TEST(Finetune, GoesOnWhileTheHarmThatAHighRateDidIsMadeGood) {
+  Untrained good;
+  const double before = good.train(5).losses.back();
+  FinetuneParams params;
+  params.epochs = 12;
+  params.learning_rate = 0.3;
+  params.trials = 0;
+  const FinetuneResult result =
+      finetune(good.modules, {0, 1, 2}, OutputKind::logits, Task::classification, good.set, params);
+  for (size_t epoch = 1; epoch <= static_cast<size_t>(params.patience); ++epoch)
+    EXPECT_GT(result.losses[epoch], before) << epoch;
+  EXPECT_GT(result.losses.size(), static_cast<size_t>(params.patience) + 1);
+}
+
 TEST(Finetune, ChangesEveryWeightAndNoBuffer) {
   Untrained untrained;
   const Untrained same;

@@ -64,7 +64,7 @@ struct CompressParams {
   int64_t parameters = 0;  ///< most that a module may have
   Allocation allocation = Allocation::global;
   double even = 0.25;      ///< global: how much a cluster counts for itself, the rest is its contribution
-  double own = 0.5;        ///< global: exponent of a cluster's contribution to the output over its mean one to all
+  double own = 1;          ///< global: exponent of a cluster's contribution to the output over its mean one to all
   std::vector<bool> dead;  ///< by cluster: goes whatever the budget; empty: none
 };
 

@@ -15,7 +15,7 @@ namespace incite {
 
 struct FinetuneParams {
   int64_t epochs = 0;           ///< most passes over the samples
-  int64_t patience = 3;         ///< epochs without an improvement after which it stops
+  int64_t patience = 3;         ///< epochs of the second half, none the best so far, that end it
   double learning_rate = 6e-3;  ///< of Adam at the start; falls to 0 in half a cosine, ...
   double decay = 0.5;           ///< ... after a trial that did harm it falls by this
   double tolerance = 2;         ///< a trial has done harm where the loss is more times what it was
