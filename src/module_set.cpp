@@ -253,6 +253,7 @@ at::Tensor ModuleSet::fit_last_layers(std::vector<Program>& modules, std::vector
   params.epochs = last_epochs;
   params.batch = last_batch;
   params.teacher = last_teacher;
+  params.calibrated = calibrates();
   params.seed = derive_seed(options_.seed, "last layers");
   params.workers = workers_;
   const FinetuneResult done = finetune(modules, outputs_, source_.kind, source_.task, data, params, progress_);
@@ -264,6 +265,7 @@ at::Tensor ModuleSet::fit_last_layers(std::vector<Program>& modules, std::vector
 at::Tensor ModuleSet::finetune_all(std::vector<Program>& modules) {
   FinetuneParams params;
   params.epochs = options_.finetune;
+  params.calibrated = calibrates();
   params.seed = derive_seed(options_.seed, "fine-tuning");
   params.workers = workers_;
   finetuning_ =

@@ -13,6 +13,7 @@
 #include "incite/base/random.hpp"
 #include "incite/base/workers.hpp"
 #include "incite/program/executor.hpp"
+#include "incite/slicing/calibration.hpp"
 
 namespace incite {
 namespace {
@@ -300,8 +301,21 @@ class Finetuner {
   }
 
   double validation_loss(const at::Tensor& said) const {
+    const at::Tensor compared = params_.calibrated && count() > 1 ? comparable(said) : said;
     const at::NoGradGuard no_grad;
-    return loss(said, data_.validation, {}).item<double>();
+    return loss(compared, data_.validation, {}).item<double>();
+  }
+
+  /// What modules will say of the validation samples once they are calibrated.
+  at::Tensor comparable(const at::Tensor& said) const {
+    const at::Tensor modules = places_.index_select(0, data_.classes.index_select(0, data_.validation));
+    const std::vector<Calibration> calibrations = calibrate(said, modules);
+    std::vector<double> scales, offsets;
+    for (const Calibration& one : calibrations) {
+      scales.push_back(one.scale);
+      offsets.push_back(one.offset);
+    }
+    return said * at::tensor(scales, said.options()) + at::tensor(offsets, said.options());
   }
 
   const at::Tensor outputs_;

@@ -104,6 +104,30 @@ TEST(Finetune, LowersARateThatSpoilsWhatIsGoodAlready) {
   EXPECT_GT(last_loss(untried), 1.5 * good);
 }
 
+TEST(Finetune, ComparesLossesAsCalibrationWillLeaveThem) {
+  Untrained modules;
+  modules.train(5);
+  FinetuneParams params;
+  params.epochs = 1;
+  params.trials = 0;
+  const auto first_loss = [&] {
+    std::vector<Program> copies = modules.modules;
+    return finetune(copies, {0, 1, 2}, OutputKind::logits, Task::classification, modules.set, params).losses.front();
+  };
+  const double plain = first_loss();
+  params.calibrated = true;
+  const double calibrated = first_loss();
+  EXPECT_LT(calibrated, plain);
+  for (Program& module : modules.modules) {
+    for (Value& value : module.values) {
+      if (value.name == "head.weight" || value.name == "head.bias") value.content = value.content.toTensor() * 8;
+    }
+  }
+  EXPECT_NEAR(first_loss(), calibrated, 0.01);
+  params.calibrated = false;
+  EXPECT_GT(first_loss(), 1.5 * plain);
+}
+
 TEST(Finetune, GoesOnWhileTheHarmThatAHighRateDidIsMadeGood) {
   Untrained good;
   const double before = good.train(5).losses.back();

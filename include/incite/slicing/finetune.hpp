@@ -23,6 +23,7 @@ struct FinetuneParams {
   int64_t trial_steps = 64;     ///< ... of so many steps
   int64_t batch = 64;           ///< samples a step
   double teacher = 0.8;         ///< share of the original's outputs in the loss, the rest is the labels'
+  bool calibrated = false;      ///< classification: losses on validation samples are those after calibrate
   uint64_t seed = 0;
   int64_t workers = 1;  ///< modules that are run at a time
 };
