@@ -146,7 +146,7 @@ class Finetuner {
       run_epoch(epoch);
       const at::Tensor said = columns();
       result.losses.push_back(validation_loss(said));
-      if (result.losses.back() < least) {
+      if (epoch >= first_that_counts() && result.losses.back() < least) {
         least = result.losses.back();
         result.best = epoch + 1;
         note(said);
@@ -161,9 +161,12 @@ class Finetuner {
  private:
   int64_t count() const { return static_cast<int64_t>(students_.size()); }
 
-  /// Whether the last epochs were. A high rate may do harm that is made good as it falls: its half does not count.
+  /// A high rate may do harm that is made good as it falls, and a loss that is low while it is high is mostly luck.
+  int64_t first_that_counts() const { return params_.epochs / 2; }
+
+  /// Whether the last epochs were.
   bool in_vain(int64_t epoch, int64_t best) const {
-    return epoch - std::max(best, params_.epochs / 2) >= params_.patience;
+    return epoch - std::max(best, first_that_counts()) >= params_.patience;
   }
 
   /// Keeps the modules as they are now, and what they say.

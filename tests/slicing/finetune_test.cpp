@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "incite/program/executor.hpp"
 #include "support/random_normal.hpp"
 #include "support/script.hpp"
@@ -140,6 +142,24 @@ TEST(Finetune, GoesOnWhileTheHarmThatAHighRateDidIsMadeGood) {
   for (size_t epoch = 1; epoch <= static_cast<size_t>(params.patience); ++epoch)
     EXPECT_GT(result.losses[epoch], before) << epoch;
   EXPECT_GT(result.losses.size(), static_cast<size_t>(params.patience) + 1);
+}
+
+TEST(Finetune, KeepsNoEpochOfTheFirstHalf) {
+  Untrained few;
+  few.set.train = at::arange(12, at::kLong);
+  few.set.original = few.set.original.narrow(0, 0, 12);
+  FinetuneParams params;
+  params.epochs = 40;
+  params.patience = 40;
+  params.learning_rate = 5e-2;
+  params.trials = 0;
+  const FinetuneResult result =
+      finetune(few.modules, {0, 1, 2}, OutputKind::logits, Task::classification, few.set, params);
+  const std::vector<double>& losses = result.losses;
+  ASSERT_EQ(losses.size(), 41);
+  const auto least = std::min_element(losses.begin(), losses.end());
+  ASSERT_LE(least - losses.begin(), 20);  // from then on it learns those few by heart
+  EXPECT_EQ(losses.begin() + result.best, std::min_element(losses.begin() + 21, losses.end()));
 }
 
 TEST(Finetune, ChangesEveryWeightAndNoBuffer) {

@@ -50,8 +50,8 @@ struct FinetuneResult {
 };
 
 /// Trains all parameters of modules with heads of their own, or those of their tails, in place, by Adam: one stream of
-/// mini-batches, in a seeded order, for all of them. Buffers (running statistics) stay as they are. The epoch with the
-/// least validation loss is kept, which may be none.
+/// mini-batches, in a seeded order, for all of them. Buffers (running statistics) stay as they are. The epoch of the
+/// second half with the least validation loss is kept, which may be none.
 ///
 /// Classification: the cross-entropy of the softmax over all modules' log-odds, against the labels and the original's
 /// probabilities (Hinton et al., 2015), on samples whose class has a module; and each module's own class-balanced
