@@ -5,24 +5,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "incite/slicing/calibration.hpp"
+
 namespace incite {
-
-at::Tensor modules_of(const TestSet& truth, const at::Tensor& samples, const std::vector<int64_t>& outputs) {
-  const at::Tensor classes = truth.classes.index_select(0, samples);
-  const int64_t most = std::max(classes.max().item<int64_t>(), *std::max_element(outputs.begin(), outputs.end()));
-  at::Tensor places = at::full({most + 1}, -1, at::kLong);
-  for (size_t m = 0; m < outputs.size(); ++m)
-    places[outputs[m]] = static_cast<int64_t>(m);
-  return places.index_select(0, classes);
-}
-
-std::vector<Calibration> calibrate_together(const at::Tensor& columns, const TestSet& truth, const at::Tensor& samples,
-                                            const std::vector<int64_t>& outputs) {
-  const at::Tensor modules = modules_of(truth, samples, outputs);
-  const at::Tensor counts = at::bincount(modules.masked_select(modules >= 0), {}, static_cast<int64_t>(outputs.size()));
-  if (counts.min().item<int64_t>() == 0) return std::vector<Calibration>(outputs.size());
-  return calibrate(columns, modules);
-}
 
 ModuleLoss::ModuleLoss(const ModuleSource& source, const std::vector<int64_t>& outputs, bool calibrates)
     : source_(source),
@@ -34,7 +19,7 @@ ModuleLoss::ModuleLoss(const ModuleSource& source, const std::vector<int64_t>& o
 
 /// By how much the original is right more often on each sample whose class has a module: -1, 0 or 1.
 at::Tensor ModuleLoss::classes_lost(const at::Tensor& columns) const {
-  const at::Tensor modules = modules_of(source_.fit, source_.validation, outputs_);
+  const at::Tensor modules = modules_of(source_.fit.classes.index_select(0, source_.validation), outputs_);
   if (outputs_.size() == 1) {  // told from all others; the original's other outputs are not there to compare with
     return ((columns.select(1, 0) > 0) != (modules == 0)).to(at::kDouble);
   }
@@ -45,10 +30,7 @@ at::Tensor ModuleLoss::classes_lost(const at::Tensor& columns) const {
     at::Tensor scores = columns.index_select(0, measured);
     if (calibrates_) {
       const at::Tensor others = (odd != half).nonzero().flatten();
-      const std::vector<Calibration> calibrations = calibrate_together(
-          columns.index_select(0, others), source_.fit, source_.validation.index_select(0, others), outputs_);
-      for (size_t m = 0; m < outputs_.size(); ++m)
-        scores.select(1, static_cast<int64_t>(m)).mul_(calibrations[m].scale).add_(calibrations[m].offset);
+      scores = calibrated(scores, calibrate(columns.index_select(0, others), modules.index_select(0, others)));
     }
     decided.index_copy_(0, measured, scores.argmax(1));
   }

@@ -6,18 +6,9 @@
 #include <vector>
 
 #include "incite/decomposition.hpp"
-#include "incite/slicing/calibration.hpp"
 #include "module_maker.hpp"
 
 namespace incite {
-
-/// The number of the module of each sample's class, int64; -1 where there is none.
-at::Tensor modules_of(const TestSet& truth, const at::Tensor& samples, const std::vector<int64_t>& outputs);
-
-/// Calibrations from what modules say of `samples`: columns [samples, modules]. Where a module's class has no
-/// sample, none is calibrated.
-std::vector<Calibration> calibrate_together(const at::Tensor& columns, const TestSet& truth, const at::Tensor& samples,
-                                            const std::vector<int64_t>& outputs);
 
 /// What modules lose against the original on the validation samples, by which a search chooses.
 class ModuleLoss {

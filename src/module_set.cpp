@@ -213,7 +213,7 @@ at::Tensor ModuleSet::join_heads(const std::vector<at::Tensor>& features, std::v
                                  const at::Tensor& samples) {
   JointHeadData data;
   data.features = features;
-  data.modules = modules_of(source_.fit, samples, outputs_).to(source_.program.device);
+  data.modules = modules_of(source_.fit.classes.index_select(0, samples), outputs_).to(source_.program.device);
   data.validating = source_.validation.size(0);
   JointHeads joint = fit_heads_together(data, apart, source_.kind);
   head_losses_ = joint.losses;
@@ -281,7 +281,8 @@ bool ModuleSet::calibrates() const {
 void ModuleSet::make() {
   const at::Tensor columns = make_all(selections_);
   calibrations_.assign(outputs_.size(), Calibration{});
-  if (calibrates()) calibrations_ = calibrate_together(columns, source_.fit, source_.validation, outputs_);
+  if (calibrates())
+    calibrations_ = calibrate(columns, modules_of(source_.fit.classes.index_select(0, source_.validation), outputs_));
 }
 
 void ModuleSet::for_each(const std::function<void(size_t, const Program&)>& use) {

@@ -81,8 +81,17 @@ const char* to_string(CalibrationMethod method) {
   throw std::logic_error("a calibration method without a name");
 }
 
+at::Tensor modules_of(const at::Tensor& classes, const std::vector<int64_t>& outputs) {
+  const int64_t most = std::max(classes.max().item<int64_t>(), *std::max_element(outputs.begin(), outputs.end()));
+  const at::Tensor places = at::full({most + 1}, -1, at::kLong);
+  places.index_copy_(0, at::tensor(outputs, at::kLong), at::arange(static_cast<int64_t>(outputs.size()), at::kLong));
+  return places.index_select(0, classes);
+}
+
 std::vector<Calibration> calibrate(const at::Tensor& odds, const at::Tensor& modules) {
   const int64_t count = odds.size(1);
+  const at::Tensor samples = at::bincount(modules.masked_select(modules >= 0), {}, count);
+  if (samples.min().item<int64_t>() == 0) return std::vector<Calibration>(static_cast<size_t>(count));
   const JointLoss loss(modules, count);
   const at::Tensor scales = variable(at::ones({count}, odds.options()));
   const at::Tensor offsets = variable(at::zeros({count}, odds.options()));
@@ -97,6 +106,15 @@ std::vector<Calibration> calibrate(const at::Tensor& odds, const at::Tensor& mod
     found.push_back(scale > 1e-3 ? Calibration{scale, offsets[m].item<double>()} : Calibration{});
   }
   return found;
+}
+
+at::Tensor calibrated(const at::Tensor& odds, const std::vector<Calibration>& calibrations) {
+  std::vector<double> scales, offsets;
+  for (const Calibration& one : calibrations) {
+    scales.push_back(one.scale);
+    offsets.push_back(one.offset);
+  }
+  return odds * at::tensor(scales, odds.options()) + at::tensor(offsets, odds.options());
 }
 
 JointHeads fit_heads_together(const JointHeadData& data, const std::vector<Head>& apart, OutputKind kind) {

@@ -122,11 +122,8 @@ class Finetuner {
     for (size_t m = 0; m < modules.size(); ++m)
       students_.push_back(std::make_unique<Student>(modules[m], data.tails.empty() ? nullptr : &data.tails[m]));
     if (task == Task::classification) {
-      places_ = at::full({data.classes.max().item<int64_t>() + 1}, -1, at::kLong);
-      for (size_t m = 0; m < outputs.size(); ++m) {
-        if (outputs[m] < places_.size(0)) places_[outputs[m]] = static_cast<int64_t>(m);
-      }
-      const at::Tensor counts = own(data.classes.index_select(0, data.train)).sum(0).to(at::kDouble);
+      modules_ = modules_of(data.classes, outputs);
+      const at::Tensor counts = own(modules_.index_select(0, data.train)).sum(0).to(at::kDouble);
       const auto all = static_cast<double>(data.train.size(0));
       positive_weights_ = 0.5 * all / counts.clamp_min(1);
       negative_weights_ = 0.5 * all / (all - counts).clamp_min(1);
@@ -181,8 +178,10 @@ class Finetuner {
       student->go_back();
   }
 
-  /// [samples, modules] bool: whether a sample is of a module's class.
-  at::Tensor own(const at::Tensor& classes) const { return classes.unsqueeze(1) == outputs_.unsqueeze(0); }
+  /// [samples, modules] bool: whether a sample is of a module's class. `modules`: of the samples' classes.
+  at::Tensor own(const at::Tensor& modules) const {
+    return modules.unsqueeze(1) == at::arange(count(), at::kLong).unsqueeze(0);
+  }
 
   at::Tensor wanted_values(const at::Tensor& samples) const {
     return data_.values.index_select(0, samples).index_select(1, outputs_).to(at::kDouble);
@@ -263,20 +262,19 @@ class Finetuner {
   /// Of columns [samples, modules]. `rows`: of data_.original; undefined: against the labels alone.
   at::Tensor loss(const at::Tensor& columns, const at::Tensor& samples, const at::Tensor& rows) const {
     if (task_ == Task::regression) return ((columns - wanted_values(samples)) / deviations_).abs().mean();
-    const at::Tensor classes = data_.classes.index_select(0, samples);
-    const at::Tensor is_own = own(classes);
+    const at::Tensor modules = modules_.index_select(0, samples);
+    const at::Tensor is_own = own(modules);
     const at::Tensor signs = at::where(is_own, at::full({}, 1.0, at::kDouble), at::full({}, -1.0, at::kDouble));
     const at::Tensor alone =
         (at::where(is_own, positive_weights_, negative_weights_) * at::softplus(-columns * signs)).mean();
     if (count() == 1) return alone;
-    const at::Tensor places = places_.index_select(0, classes);
-    const at::Tensor known = places >= 0;
+    const at::Tensor known = modules >= 0;
     const at::Tensor logs = columns.log_softmax(1);
     // The mean over the samples of which some module knows the class; 0 where there is none.
     const auto mean = [&](const at::Tensor& losses) {
       return losses.masked_fill(known.logical_not(), 0).sum() / known.sum().clamp_min(1);
     };
-    at::Tensor together = mean(-logs.gather(1, places.clamp_min(0).unsqueeze(1)).squeeze(1));
+    at::Tensor together = mean(-logs.gather(1, modules.clamp_min(0).unsqueeze(1)).squeeze(1));
     if (rows.defined() && data_.original.defined()) {
       const at::Tensor teacher = data_.original.index_select(0, rows).index_select(1, outputs_).to(at::kDouble);
       const at::Tensor shares = teacher / teacher.sum(1, true).clamp_min(1e-12);
@@ -304,21 +302,11 @@ class Finetuner {
   }
 
   double validation_loss(const at::Tensor& said) const {
-    const at::Tensor compared = params_.calibrated && count() > 1 ? comparable(said) : said;
+    at::Tensor compared = said;
+    if (params_.calibrated && count() > 1)
+      compared = calibrated(said, calibrate(said, modules_.index_select(0, data_.validation)));
     const at::NoGradGuard no_grad;
     return loss(compared, data_.validation, {}).item<double>();
-  }
-
-  /// What modules will say of the validation samples once they are calibrated.
-  at::Tensor comparable(const at::Tensor& said) const {
-    const at::Tensor modules = places_.index_select(0, data_.classes.index_select(0, data_.validation));
-    const std::vector<Calibration> calibrations = calibrate(said, modules);
-    std::vector<double> scales, offsets;
-    for (const Calibration& one : calibrations) {
-      scales.push_back(one.scale);
-      offsets.push_back(one.offset);
-    }
-    return said * at::tensor(scales, said.options()) + at::tensor(offsets, said.options());
   }
 
   const at::Tensor outputs_;
@@ -330,7 +318,7 @@ class Finetuner {
   const Progress& progress_;
   std::vector<std::unique_ptr<Student>> students_;
   double learning_rate_ = params_.learning_rate;    // at the start of the cosine
-  at::Tensor places_;                               // by class: the number of its module, or -1
+  at::Tensor modules_;                              // of all samples' classes: modules_of
   at::Tensor positive_weights_, negative_weights_;  // [modules]
   at::Tensor deviations_;                           // [modules]
   at::Tensor best_columns_;                         // what the modules said that are kept

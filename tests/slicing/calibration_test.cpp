@@ -23,22 +23,13 @@ double combined_accuracy(const at::Tensor& odds, const at::Tensor& classes) {
   return (odds.argmax(1) == classes).to(at::kDouble).mean().item<double>();
 }
 
-at::Tensor with_calibrations(const at::Tensor& odds, const std::vector<Calibration>& calibrations) {
-  at::Tensor result = odds.clone();
-  for (int64_t m = 0; m < odds.size(1); ++m) {
-    const Calibration& own = calibrations[static_cast<size_t>(m)];
-    result.select(1, m).mul_(own.scale).add_(own.offset);
-  }
-  return result;
-}
-
 TEST(Calibration, MakesLogOddsOnDifferentScalesComparable) {
   const at::Tensor classes = at::arange(3000, at::kLong).remainder(3);
   const at::Tensor odds = odds_of(classes, 5);
   const std::vector<Calibration> calibrations = calibrate(odds, classes);
   const at::Tensor others = odds_of(classes, 6);
   EXPECT_LT(combined_accuracy(others, classes), 0.85);
-  EXPECT_GT(combined_accuracy(with_calibrations(others, calibrations), classes), 0.93);
+  EXPECT_GT(combined_accuracy(calibrated(others, calibrations), classes), 0.93);
 }
 
 TEST(Calibration, LeavesAModulesOwnThresholdWhereItIsRight) {
@@ -49,7 +40,7 @@ TEST(Calibration, LeavesAModulesOwnThresholdWhereItIsRight) {
   const auto accuracy = [&](const at::Tensor& scores) {
     return ((scores > 0) == own).to(at::kDouble).mean().item<double>();
   };
-  EXPECT_GT(accuracy(with_calibrations(odds, calibrate(odds, classes))), accuracy(odds) - 0.01);
+  EXPECT_GT(accuracy(calibrated(odds, calibrate(odds, classes))), accuracy(odds) - 0.01);
 }
 
 TEST(Calibration, KeepsTheSignOfAModuleThatSaysTheOpposite) {
@@ -67,10 +58,21 @@ TEST(Calibration, TakesSamplesOfOtherClassesForOthers) {
   at::Tensor odds = odds_of(classes.clamp_max(2), 5);
   odds.masked_fill_((classes == 3).unsqueeze(1), 1.0);
   const auto yes = [&](const std::vector<Calibration>& calibrations) {
-    return (with_calibrations(odds, calibrations) > 0).masked_select((classes == 3).unsqueeze(1)).sum().item<int64_t>();
+    return (calibrated(odds, calibrations) > 0).masked_select((classes == 3).unsqueeze(1)).sum().item<int64_t>();
   };
   const auto known = (modules >= 0).nonzero().flatten();
   EXPECT_LT(yes(calibrate(odds, modules)), yes(calibrate(odds.index_select(0, known), modules.index_select(0, known))));
+}
+
+TEST(Calibration, LeavesAllAsTheyAreWhereAModuleHasNoSample) {
+  const at::Tensor classes = at::arange(3000, at::kLong).remainder(2);
+  const at::Tensor odds = odds_of(classes, 5);
+  EXPECT_TRUE(at::equal(calibrated(odds, calibrate(odds, classes)), odds));
+}
+
+TEST(Calibration, NumbersModulesByTheirClass) {
+  const at::Tensor classes = at::tensor({0, 7, 2, 4, 7}, at::kLong);
+  EXPECT_TRUE(at::equal(modules_of(classes, {7, 2, 9}), at::tensor({-1, 0, 1, -1, 0}, at::kLong)));
 }
 
 /// Heads of two rows that say nothing yet.

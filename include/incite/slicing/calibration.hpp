@@ -27,12 +27,19 @@ struct Calibration {
   double offset = 0;
 };
 
+/// The number of the module of each of `classes`, int64; -1 where there is none. `outputs`: by module.
+at::Tensor modules_of(const at::Tensor& classes, const std::vector<int64_t>& outputs);
+
 /// Fits a calibration for each module, all together: `odds` [samples, modules] float64, `modules` [samples] int64, the
 /// number of the module of each sample's class; -1: there is none. Minimises the cross-entropy of the softmax over the
 /// calibrated log-odds (Platt scaling, 1999, of all at once), over samples that have a module, and, with a tenth of its
 /// weight, each module's own class-balanced cross-entropy over all samples, which keeps its threshold where it was: the
-/// first does not change when all offsets do. Convex; L-BFGS. Scales are positive.
+/// first does not change when all offsets do. Convex; L-BFGS. Scales are positive. Where a module has no sample, none
+/// is changed: how it compares with others is not known.
 std::vector<Calibration> calibrate(const at::Tensor& odds, const at::Tensor& modules);
+
+/// `odds` [samples, modules] float64, with calibrations.
+at::Tensor calibrated(const at::Tensor& odds, const std::vector<Calibration>& calibrations);
 
 /// What the heads of all modules are fitted to, together.
 struct JointHeadData {
