@@ -8,6 +8,11 @@
 #include "incite/slicing/calibration.hpp"
 
 namespace incite {
+namespace {
+
+constexpr int64_t calibration_folds = 10;
+
+}  // namespace
 
 ModuleLoss::ModuleLoss(const ModuleSource& source, const std::vector<int64_t>& outputs, bool calibrates)
     : source_(source),
@@ -24,12 +29,12 @@ at::Tensor ModuleLoss::classes_lost(const at::Tensor& columns) const {
     return ((columns.select(1, 0) > 0) != (modules == 0)).to(at::kDouble);
   }
   at::Tensor decided = at::empty_like(modules);
-  const at::Tensor odd = at::arange(modules.size(0), at::kLong).remainder(2);
-  for (const int64_t half : {0, 1}) {
-    const at::Tensor measured = (odd == half).nonzero().flatten();
+  const at::Tensor part = at::arange(modules.size(0), at::kLong).remainder(calibration_folds);
+  for (int64_t fold = 0; fold < calibration_folds; ++fold) {
+    const at::Tensor measured = (part == fold).nonzero().flatten();
     at::Tensor scores = columns.index_select(0, measured);
     if (calibrates_) {
-      const at::Tensor others = (odd != half).nonzero().flatten();
+      const at::Tensor others = (part != fold).nonzero().flatten();
       scores = calibrated(scores, calibrate(columns.index_select(0, others), modules.index_select(0, others)));
     }
     decided.index_copy_(0, measured, scores.argmax(1));

@@ -13,8 +13,8 @@ namespace incite {
 /// What modules lose against the original on the validation samples, by which a search chooses.
 class ModuleLoss {
  public:
-  /// Runs the original. `calibrates`: modules are calibrated on these samples too; then each half of them is measured
-  /// with what the other gives.
+  /// Runs the original. `calibrates`: modules are calibrated on these samples too; then each tenth of them is measured
+  /// with what the others give.
   ModuleLoss(const ModuleSource& source, const std::vector<int64_t>& outputs, bool calibrates);
 
   /// Of columns [samples, modules]: points of combined accuracy lost, or per cent of mean absolute error gained, and
