@@ -55,8 +55,8 @@ def test_modules_are_as_small_as_asked_for(trained: Cli, allocation: str) -> Non
 
 
 def test_the_smallest_modules_that_lose_no_more_are_searched_for(trained: Cli) -> None:
-    loose, tight = (decompose(trained, "--max-loss", most, "--calibration", "heads") for most in ("9", "3"))
-    for document, most in ((loose, 9), (tight, 3)):
+    loose, tight = (decompose(trained, "--max-loss", most, "--calibration", "heads") for most in ("6", "3"))
+    for document, most in ((loose, 6), (tight, 3)):
         good = [step["compression"] for step in document["search"] if step["loss"] + step["error"] <= most]
         bad = [step["compression"] for step in document["search"] if step["loss"] + step["error"] > most]
         assert good and bad and max(good) < min(bad)
