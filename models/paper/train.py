@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Trains the original of one of the paper's subjects; writes model.pt, train.npz and test.npz, and prints what was done as JSON.
 
-train.npz is what Incite is to decompose it with: what it was trained on, and some more where that was a part; test.npz played no part.
+train.npz is what Incite is to decompose it with: some or all of what it was trained on, or that and some more; test.npz played no part.
 """
 
 import argparse
