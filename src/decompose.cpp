@@ -382,6 +382,7 @@ class Decomposer {
     result_.modules.resize(outputs_.size());
     columns_.resize(outputs_.size());
     set.for_each([&](size_t m, const Program& module) { finish_module(m, module, set, files); });
+    result_.max_loss = options_.max_loss;
     result_.steps = set.steps();
     result_.head_losses = set.head_losses();
     result_.last_layer_losses = set.last_losses();

@@ -20,9 +20,8 @@ namespace {
 constexpr int64_t most_joint_bytes = 256 << 20;  // of what all heads read
 constexpr int64_t most_last_bytes = 512 << 20;   // of what the last layers of all modules read
 constexpr int64_t last_epochs = 8;
-constexpr int64_t last_batch = 256;      // samples
-constexpr double last_teacher = 0.5;     // share; with more of it Fashion-MNIST's modules lost more on unseen samples
-constexpr double confidence_95 = 1.645;  // standard errors, one-sided
+constexpr int64_t last_batch = 256;   // samples
+constexpr double last_teacher = 0.5;  // share; with more of it Fashion-MNIST's modules lost more on unseen samples
 
 int64_t head_rows(const DecomposeOptions& options, Task task) {
   if (options.head == HeadMethod::original) return 0;
@@ -315,7 +314,7 @@ void ModuleSet::search() {
   const auto good = [&](int64_t step) {
     const SearchStep found = loss(make_all(selections_for(compression(step))), compression(step));
     steps_.push_back(found);
-    return found.loss + confidence_95 * found.error <= *options_.max_loss;
+    return found.bound() <= *options_.max_loss;
   };
   int64_t small = 0, step = 2 * search_steps_per_octave;  // small: taken, whether or not it is good enough
   int64_t large = 8 * search_steps_per_octave;            // not tried: 256 times smaller

@@ -60,6 +60,9 @@ struct SearchStep {
   double compression = 1;
   double loss = 0;   ///< on the validation samples: points of combined accuracy, or per cent of mean absolute error
   double error = 0;  ///< its standard error
+
+  /// What is lost at most: one-sided, 95 % confident.
+  double bound() const { return loss + 1.645 * error; }
 };
 
 /// An option and its value, as the report writes them.
@@ -93,7 +96,8 @@ struct Decomposition {
   bool own_heads = true;          ///< modules have heads of their own, not the original's output layer
   std::vector<GroupResult> groups;
   ScoringResult scoring;
-  std::vector<SearchStep> steps;    ///< of --max-loss, in order
+  std::optional<double> max_loss;   ///< that modules were searched for
+  std::vector<SearchStep> steps;    ///< of that search, in order
   std::vector<double> head_losses;  ///< on the validation samples: heads fitted apart, and together if that is less
   std::vector<double>
       last_layer_losses;  ///< on the validation samples: before they were fitted together, and after each epoch

@@ -162,8 +162,10 @@ std::string to_json(const Decomposition& d) {
                      {"chunk", d.scoring.chunk},
                      {"batch", d.scoring.batch}};
   json["search"] = Json::array();
-  for (const SearchStep& step : d.steps)
-    json["search"].push_back({{"compression", step.compression}, {"loss", step.loss}, {"error", step.error}});
+  for (const SearchStep& step : d.steps) {
+    json["search"].push_back(
+        {{"compression", step.compression}, {"loss", step.loss}, {"error", step.error}, {"bound", step.bound()}});
+  }
   json["head_losses"] = d.head_losses;
   json["last_layer_losses"] = d.last_layer_losses;
   json["finetuning_losses"] = d.finetuning_losses;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "incite/base/error.hpp"
 #include "summary.hpp"
@@ -14,6 +15,28 @@ std::string seconds_line(const std::vector<std::pair<std::string, double>>& seco
   for (const auto& [stage, value] : seconds)
     parts.push_back(fmt::format("{} {:.1f}", stage, value));
   return fmt::format("Seconds: {}\n", fmt::join(parts, ", "));
+}
+
+std::string search_line(const Decomposition& d) {
+  const auto better = [](const SearchStep& a, const SearchStep& b) { return a.compression < b.compression; };
+  std::vector<SearchStep> good;
+  std::copy_if(d.steps.begin(), d.steps.end(), std::back_inserter(good),
+               [&](const SearchStep& step) { return step.bound() <= *d.max_loss; });
+  const std::string unit = d.task == Task::classification ? "points" : "%";
+  const std::string on =
+      fmt::format("on {} validation samples, with 95 % confidence", human_count(d.validation_samples));
+  if (good.empty()) {
+    const SearchStep& largest = *std::min_element(d.steps.begin(), d.steps.end(), better);
+    return fmt::format(
+        "Search: of {} sizes none loses at most {:g} {unit}, so modules are as large as can be; at {} they lose at "
+        "most "
+        "{:.2f} {unit} {on}\n",
+        d.steps.size(), *d.max_loss, human_ratio(largest.compression), largest.bound(), fmt::arg("unit", unit),
+        fmt::arg("on", on));
+  }
+  const SearchStep& smallest = *std::max_element(good.begin(), good.end(), better);
+  return fmt::format("Search: {} sizes tried; at {} modules lose at most {:.2f} {} {}\n", d.steps.size(),
+                     human_ratio(smallest.compression), smallest.bound(), unit, on);
 }
 
 /// Columns between two cells.
@@ -140,6 +163,7 @@ std::string to_table(const Decomposition& d) {
   if (d.own_targets) text += "No target was given: the model's own outputs stand for the truth.\n";
   text += fmt::format("Mean compression {}, mean overlap of modules {}\n", human_ratio(d.mean_compression),
                       human_percent(d.mean_overlap));
+  if (!d.steps.empty()) text += search_line(d);
   return text + seconds_line(d.seconds);
 }
 

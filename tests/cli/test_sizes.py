@@ -15,7 +15,6 @@ import networks
 from conftest import DECOMPOSE, Cli, into, snapshot
 
 HELP = "See 'incite decompose --help'"
-CONFIDENCE_95 = 1.645  # standard errors, one-sided
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +57,8 @@ def test_modules_are_as_small_as_asked_for(trained: Cli, allocation: str) -> Non
 def test_the_smallest_modules_that_lose_no_more_are_searched_for(trained: Cli) -> None:
     loose, tight = (decompose(trained, "--max-loss", most, "--calibration", "heads") for most in ("6", "3"))
     for document, most in ((loose, 6), (tight, 3)):
-        steps = [(step["compression"], step["loss"] + CONFIDENCE_95 * step["error"]) for step in document["search"]]
-        good = [compression for compression, bound in steps if bound <= most]
-        bad = [compression for compression, bound in steps if bound > most]
+        good = [step["compression"] for step in document["search"] if step["bound"] <= most]
+        bad = [step["compression"] for step in document["search"] if step["bound"] > most]
         assert good and bad and max(good) < min(bad)
         assert min(module["compression"] for module in document["modules"]) >= max(good)
     compression = [document["evaluation"]["mean_compression"] for document in (loose, tight)]
