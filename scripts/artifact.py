@@ -1,0 +1,154 @@
+#!/usr/bin/env python3
+"""Measures why `--preset paper` does not give the paper's figures: what the mistakes of its public program cost, and what originals do.
+
+The program's slices and heads are made again in PyTorch from the clusters that Incite keeps, once as they should be and once with each
+of its mistakes. --epochs and --given make originals that were trained for longer or shorter, and decomposed with fewer samples.
+Originals, data and runs are those of reproduce.py, in build/reproduce/. Writes docs/artifact.json and docs/artifact.md.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from itertools import product
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import artifact_modules
+import numpy as np
+import paper_originals
+import torch
+from artifact_modules import MISTAKES
+from batch import hash_of
+from decomposing import decompose
+from decompositions import Decompositions, Job, add_arguments, content
+from measures import loss
+from paper_originals import ORIGINALS, Trained
+from reproduce import CACHE
+from reproduction import PRESETS, PUBLISHED
+from results import one_line_a_point, page
+from tables import markdown
+from torch import Tensor
+
+from originals import NETWORKS  # isort: skip (paper_originals knows its folder)
+
+FILE = page.DOCS / "artifact.json"
+NONE, ALL = "none", "all"
+WAYS: Mapping[str, tuple[str, ...]] = {NONE: (), **{mistake: (mistake,) for mistake in MISTAKES}, ALL: MISTAKES}
+SUBJECTS = [name for name, original in ORIGINALS.items() if original.network in ("lenet5", "alexnet")]
+
+
+def arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--subjects", nargs="+", choices=SUBJECTS, default=SUBJECTS, metavar="NAME", help=f"of {', '.join(SUBJECTS)}")
+    parser.add_argument("--epochs", nargs="+", type=int, default=[0], help="of the original's training; 0: as reproduce.py has it (default)")
+    parser.add_argument("--given", nargs="+", type=int, default=[0], help="samples to decompose with; 0: as reproduce.py has it (default)")
+    parser.add_argument("--data-dir", type=Path, metavar="FOLDER")
+    add_arguments(parser)
+    return parser
+
+
+def network_of(name: str, trained: Trained) -> torch.nn.Sequential:
+    state = torch.jit.load(str(trained.folder / "model.pt")).state_dict()
+    network = NETWORKS[str(ORIGINALS[name].network)].make(1, len([*state.values()][-1]))
+    network.load_state_dict(state)
+    return network
+
+
+def arrays(file: Path) -> tuple[Tensor, Tensor]:
+    data = np.load(file)
+    return torch.from_numpy(data["x"]), torch.from_numpy(data["y"])
+
+
+def accuracies(name: str, trained: Trained, kept: list[dict[str, list[int]]], threads: int) -> dict[str, float]:
+    """By way, of the modules together."""
+    torch.set_num_threads(threads)
+    network, train, test = network_of(name, trained), arrays(trained.folder / "train.npz"), arrays(trained.folder / "test.npz")
+    found = {}
+    for way, mistakes in WAYS.items():
+        torch.manual_seed(0)
+        found[way] = artifact_modules.combined_accuracy(network, kept, train, test, mistakes)
+    return found
+
+
+def measured(name: str, trained: Trained, runs: Decompositions, pool: ProcessPoolExecutor) -> dict[str, Any] | None:
+    options = (*ORIGINALS[name].options, *PRESETS["paper"].options)
+    files = [trained.folder / file for file in ("model.pt", "train.npz", "test.npz")]
+    job = Job(f"{name}, paper", *files, options, keep_scores=True)
+    record = runs.results([job])[0].get(job)
+    if record is None:
+        return None
+    key = hash_of(["artifact", runs.key(job), content(Path(artifact_modules.__file__))])
+    if (kept_record := runs.store.load(key)) is None:
+        # What is kept does not depend on the head; the original's is the fastest.
+        fast = [*options, "--head", "original", "--scores", str(runs.scores_file(job)), "--threads", str(runs.threads)]
+        data = ["--data", str(files[1]), "--test", str(files[2])]
+        document = decompose(runs.binary, files[0], data, fast).document
+        kept = [module["kept"] for module in document["modules"]]
+        kept_record = {"accuracies": pool.submit(accuracies, name, trained, kept, runs.threads).result()}
+        runs.store.save(key, kept_record)
+    losses = {way: round(100 * (record["original"] - accuracy), 4) for way, accuracy in kept_record["accuracies"].items()}
+    return {"original": record["original"], "compression": record["compression"], "overlap": record["overlap"],
+            "incite": round(loss(record), 4), "losses": losses}  # fmt: skip
+
+
+def table(rows: list[dict[str, Any]]) -> list[str]:
+    header = ["network", "data", "epochs", "samples", "original", "compression", "overlap, %", "`--preset paper`", *WAYS]
+    shown = [
+        [
+            row["title"], row["data"], str(row["epochs"]), f"{row['given']:,}", f"{100 * row['original']:.2f} %", f"{row['compression']:.2f}x",
+            f"{100 * row['overlap']:.1f}", f"{row['incite']:+.2f}", *(f"{row['losses'][way]:+.2f}" for way in WAYS),
+        ]
+        for row in rows
+    ]
+    return markdown(header, shown, [i < 2 for i in range(len(header))])
+
+
+def write(rows: list[dict[str, Any]]) -> None:
+    FILE.write_text(one_line_a_point({"rows": rows}) + "\n")
+    published = PUBLISHED[False]
+    text = f"""# The paper's figures and its program
+
+`scripts/artifact.py` writes this page. The paper reports, as means of twelve classifiers, {published.loss} points of accuracy lost at
+{published.compression}x, and an overlap of {published.overlap} %. Below: points lost by the paper's way, from originals of ours that differ in
+what they were trained on and for how long. `--preset paper` is Incite; *none* is the same in PyTorch, with heads as the paper's public
+program trains them; the next columns add one mistake of that program each, and *{ALL}* has them all.
+
+- **flatten**: inputs of the first dense layer are chosen as if channels came first; in Keras they come last.
+- **norm**: a slice's batch norm is not given the original's parameters and statistics, so that it does nothing.
+- **start**: the head starts with the columns of the class and of the others exchanged.
+- **validation**: the tenth of the samples that chooses the head's epoch is the end of a list that begins with the class, so that it has
+  none of it.
+- **rounding**: classes are compared by probabilities in float32, of which many are 1.
+
+"""
+    (FILE.with_suffix(".md")).write_text(text + "\n".join(table(rows)) + "\n")
+
+
+def main() -> int:
+    args = arguments().parse_args()
+    runs = Decompositions(args, CACHE)
+    rows = json.loads(FILE.read_text())["rows"] if FILE.exists() else []
+    failed = 0
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        for name, epochs, given in product(args.subjects, args.epochs, args.given):
+            usual = ORIGINALS[name].recipe
+            recipe = replace(usual, epochs=epochs or usual.epochs, **({"given": given} if given else {}))
+            trained, failures = paper_originals.train({name: recipe}, args.data_dir, CACHE, 1, runs.threads, fresh=False)
+            row = measured(name, trained[name], runs, pool) if name in trained else None
+            failed += failures + (row is None)
+            if row is None:
+                continue
+            made = {key: trained[name].record[key] for key in ("epochs", "given")}
+            row = {"subject": name, "title": ORIGINALS[name].title, "data": trained[name].data, **made, **row}
+            rows = [old for old in rows if any(old[key] != row[key] for key in ("subject", *made))] + [row]
+            rows.sort(key=lambda row: ([*ORIGINALS].index(row["subject"]), row["given"], row["epochs"]))
+            write(rows)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

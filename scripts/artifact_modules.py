@@ -1,0 +1,145 @@
+"""What the paper's public program makes of the clusters that it keeps: slices and heads as it makes them, or with some of its mistakes."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+# What that program does otherwise than it should.
+FLATTEN = "flatten"  # the first dense layer's inputs are chosen as if channels came first, which come last
+NORM = "norm"  # batch norm stays as it was made: with no mean, of variance 1
+START = "start"  # the head starts with its columns exchanged
+VALIDATION = "validation"  # the samples that choose the head's epoch are all of other classes
+ROUNDING = "rounding"  # classes are compared by probabilities in float32
+MISTAKES = (FLATTEN, NORM, START, VALIDATION, ROUNDING)
+
+EPOCHS, BATCH, LEARNING_RATE = 128, 32, 1e-3
+DECAYS, EPSILON = (0.9, 0.999), 1e-7  # Adam's, as Keras has them
+VALIDATING = 0.1  # share of a class's samples
+
+Kept = Mapping[str, Sequence[int]]  # channels by layer
+
+
+@torch.no_grad()
+def combined_accuracy(
+    network: nn.Sequential, kept: Sequence[Kept], train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], mistakes: Collection[str]
+) -> float:
+    """Of the modules that keep these channels, with heads trained as that program trains them. Data: x uint8 [N, 1, H, W], y [N].
+
+    The network ends with its output layer and a softmax.
+    """
+    bodies = [nn.Sequential(*sliced(network.eval(), channels, mistakes)).eval() for channels in kept]
+    last = network[-2]
+    assert isinstance(last, nn.Linear)
+    before = [name for name, module in network[:-2].named_children() if isinstance(module, nn.Conv2d | nn.Linear)][-1]
+    columns = []
+    for output, body in enumerate(bodies):
+        rows, own = balanced(train[1], output)
+        weight, bias = start(last, torch.tensor(kept[output][before]), output, exchanged=START in mistakes)
+        weight, bias = trained(weight, bias, evaluated(body, train[0][rows]), own, ordered=VALIDATION in mistakes)
+        columns.append(evaluated(body, test[0]) @ weight.T + bias)
+    odds = torch.stack(columns)  # [outputs, N, 2]
+    said = odds.softmax(2)[:, :, 1] if ROUNDING in mistakes else (odds[:, :, 1] - odds[:, :, 0])
+    return float((said.argmax(0) == test[1]).double().mean())
+
+
+def evaluated(body: nn.Module, x: Tensor) -> Tensor:
+    return torch.cat([body(rows.float() / 255) for rows in x.split(1000)])
+
+
+def sliced(network: nn.Sequential, kept: Kept, mistakes: Collection[str]) -> list[nn.Module]:
+    """The layers before the output layer."""
+    made: list[nn.Module] = []
+    channels: Tensor | None = None  # kept of the `width` of the layer before
+    width = 0
+    for name, module in [*network.named_children()][:-2]:
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            rows = torch.tensor(kept[name])
+            weight = module.weight if channels is None else columns_of(module.weight, channels, width, FLATTEN in mistakes)
+            made.append(layer_of(module, weight[rows], module.bias[rows]))
+            channels, width = rows, len(module.weight)
+        elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            made.append(nn.Identity() if NORM in mistakes else norm_of(module, channels))
+        else:
+            made.append(module)
+    return made
+
+
+def columns_of(weight: Tensor, channels: Tensor, width: int, mistaken: bool) -> Tensor:
+    """Of these of `width` channels; each is some columns of a dense layer after a flattening."""
+    if weight.dim() > 2 or weight.shape[1] == width:
+        return weight[:, channels]
+    positions = weight.shape[1] // width
+    by_channel = weight.unflatten(1, (width, positions))
+    if not mistaken:
+        return by_channel[:, channels].flatten(1)
+    channels_last = by_channel.transpose(1, 2).flatten(1)
+    chosen = (channels[:, None] * positions + torch.arange(positions)).flatten()
+    return channels_last[:, chosen].unflatten(1, (positions, len(channels))).transpose(1, 2).flatten(1)
+
+
+def layer_of(module: nn.Conv2d | nn.Linear, weight: Tensor, bias: Tensor) -> nn.Module:
+    rows, columns = weight.shape[:2]
+    made: nn.Conv2d | nn.Linear
+    if isinstance(module, nn.Conv2d):
+        made = nn.Conv2d(columns, rows, module.kernel_size, module.stride, module.padding)
+    else:
+        made = nn.Linear(columns, rows)
+    made.weight.copy_(weight)
+    made.bias.copy_(bias)
+    return made
+
+
+def norm_of(module: nn.BatchNorm1d | nn.BatchNorm2d, channels: Tensor) -> nn.Module:
+    made = type(module)(len(channels), module.eps)
+    made.load_state_dict({key: value[channels] if value.dim() else value for key, value in module.state_dict().items()})
+    return made
+
+
+def balanced(y: Tensor, output: int) -> tuple[Tensor, Tensor]:
+    """All samples of the class, then as many of others, by turns; and which are of it."""
+    classes = [(y == k).nonzero()[:, 0] for k in range(int(y.max()) + 1)]
+    own = classes.pop(output)
+    others = nn.utils.rnn.pad_sequence(classes, padding_value=-1).flatten()  # the first of each class, the second of each, …
+    others = others[others >= 0]
+    # That program ends with a whole turn.
+    turns = -(-len(own) // len(classes)) * len(classes)
+    rows = torch.cat([own, others[:turns]])
+    return rows, (torch.arange(len(rows)) < len(own)).long()
+
+
+def start(last: nn.Linear, channels: Tensor, output: int, exchanged: bool) -> tuple[Tensor, Tensor]:
+    """The mean of the other outputs' rows, and the output's own."""
+    weight, bias = last.weight[:, channels], last.bias
+    others = torch.arange(len(bias)) != output
+    rows = [weight[others].mean(0), weight[output]], [bias[others].mean(0), bias[output]]
+    weight, bias = (torch.stack(pair) for pair in rows)
+    return (weight.flip(0), bias.flip(0)) if exchanged else (weight, bias)
+
+
+def trained(weight: Tensor, bias: Tensor, x: Tensor, own: Tensor, ordered: bool) -> tuple[Tensor, Tensor]:
+    """By Adam on the cross entropy of two columns; the first epoch of the greatest validation accuracy is taken.
+
+    ordered: the last samples validate, else random ones.
+    """
+    if not ordered:
+        order = torch.randperm(len(x))
+        x, own = x[order], own[order]
+    fitted = len(x) - int(VALIDATING * len(x))
+    x = torch.cat([x, torch.ones(len(x), 1)], 1)
+    head = torch.cat([weight, bias[:, None]], 1)
+    target = nn.functional.one_hot(own, 2).float()
+    moments = [torch.zeros_like(head), torch.zeros_like(head)]
+    best, taken, step = -1.0, head, 0
+    for _ in range(EPOCHS):
+        for rows in torch.randperm(fitted).split(BATCH):
+            step += 1
+            gradient = ((x[rows] @ head.T).softmax(1) - target[rows]).T @ x[rows] / len(rows)
+            for moment, decay, value in zip(moments, DECAYS, (gradient, gradient * gradient), strict=True):
+                moment.lerp_(value, 1 - decay)
+            rate = LEARNING_RATE * (1 - DECAYS[1] ** step) ** 0.5 / (1 - DECAYS[0] ** step)
+            head = head - rate * moments[0] / (moments[1].sqrt() + EPSILON)
+        accuracy = float(((x[fitted:] @ head.T).argmax(1) == own[fitted:]).double().mean())
+        if accuracy > best:
+            best, taken = accuracy, head
+    return taken[:, :-1], taken[:, -1]
