@@ -17,26 +17,24 @@ std::string seconds_line(const std::vector<std::pair<std::string, double>>& seco
   return fmt::format("Seconds: {}\n", fmt::join(parts, ", "));
 }
 
+/// What --max-loss has found.
 std::string search_line(const Decomposition& d) {
-  const auto better = [](const SearchStep& a, const SearchStep& b) { return a.compression < b.compression; };
+  const auto by_size = [](const SearchStep& a, const SearchStep& b) { return a.compression < b.compression; };
+  const auto at_most = [&](const SearchStep& step) {
+    return fmt::format("at {} modules lose at most {:.2f} {} on {} validation samples, with 95 % confidence\n",
+                       human_ratio(step.compression), step.bound(), d.task == Task::classification ? "points" : "%",
+                       human_count(d.validation_samples));
+  };
   std::vector<SearchStep> good;
   std::copy_if(d.steps.begin(), d.steps.end(), std::back_inserter(good),
                [&](const SearchStep& step) { return step.bound() <= *d.max_loss; });
-  const std::string unit = d.task == Task::classification ? "points" : "%";
-  const std::string on =
-      fmt::format("on {} validation samples, with 95 % confidence", human_count(d.validation_samples));
   if (good.empty()) {
-    const SearchStep& largest = *std::min_element(d.steps.begin(), d.steps.end(), better);
-    return fmt::format(
-        "Search: of {} sizes none loses at most {:g} {unit}, so modules are as large as can be; at {} they lose at "
-        "most "
-        "{:.2f} {unit} {on}\n",
-        d.steps.size(), *d.max_loss, human_ratio(largest.compression), largest.bound(), fmt::arg("unit", unit),
-        fmt::arg("on", on));
+    const SearchStep& largest = *std::min_element(d.steps.begin(), d.steps.end(), by_size);
+    return fmt::format("Search: none of {} sizes keeps to {:g}, so modules are as large as can be; {}", d.steps.size(),
+                       *d.max_loss, at_most(largest));
   }
-  const SearchStep& smallest = *std::max_element(good.begin(), good.end(), better);
-  return fmt::format("Search: {} sizes tried; at {} modules lose at most {:.2f} {} {}\n", d.steps.size(),
-                     human_ratio(smallest.compression), smallest.bound(), unit, on);
+  const SearchStep& smallest = *std::max_element(good.begin(), good.end(), by_size);
+  return fmt::format("Search: {} sizes tried; {}", d.steps.size(), at_most(smallest));
 }
 
 /// Columns between two cells.

@@ -178,8 +178,8 @@ TEST(DecompositionTable, SaysWhatASearchHasFound) {
   d.max_loss = 0.125;
   d.task = d.evaluation.task = Task::regression;
   d.evaluation.combined.errors.resize(2);
-  EXPECT_NE(to_table(d).find("Search: of 3 sizes none loses at most 0.125 %, so modules are as large as can be; at "
-                             "2.00x they lose at most 0.26 % on 1,600 validation samples, with 95 % confidence\n"),
+  EXPECT_NE(to_table(d).find("Search: none of 3 sizes keeps to 0.125, so modules are as large as can be; at 2.00x "
+                             "modules lose at most 0.26 % on 1,600 validation samples, with 95 % confidence\n"),
             std::string::npos);
 }
 
