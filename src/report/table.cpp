@@ -21,9 +21,8 @@ std::string seconds_line(const std::vector<std::pair<std::string, double>>& seco
 std::string search_line(const Decomposition& d) {
   const auto by_size = [](const SearchStep& a, const SearchStep& b) { return a.compression < b.compression; };
   const auto at_most = [&](const SearchStep& step) {
-    return fmt::format("at {} modules lose at most {:.2f} {} on {} validation samples, with 95 % confidence\n",
-                       human_ratio(step.compression), step.bound(), d.task == Task::classification ? "points" : "%",
-                       human_count(d.validation_samples));
+    return fmt::format("at {} modules lose at most {:.2f} {} on validation samples, with 95 % confidence\n",
+                       human_ratio(step.compression), step.bound(), d.task == Task::classification ? "points" : "%");
   };
   std::vector<SearchStep> good;
   std::copy_if(d.steps.begin(), d.steps.end(), std::back_inserter(good),
