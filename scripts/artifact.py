@@ -67,11 +67,8 @@ def accuracies(name: str, trained: Trained, kept: list[dict[str, list[int]]], th
     """By way, of the modules together."""
     torch.set_num_threads(threads)
     network, train, test = network_of(name, trained), arrays(trained.folder / "train.npz"), arrays(trained.folder / "test.npz")
-    found = {}
-    for way, mistakes in WAYS.items():
-        torch.manual_seed(0)
-        found[way] = artifact_modules.combined_accuracy(network, kept, train, test, mistakes)
-    return found
+    artifact = artifact_modules.Artifact(network, kept, train, test)
+    return {way: artifact.combined_accuracy(mistakes) for way, mistakes in WAYS.items()}
 
 
 def measured(name: str, trained: Trained, runs: Decompositions, pool: ProcessPoolExecutor) -> dict[str, Any] | None:
@@ -115,7 +112,8 @@ def write(rows: list[dict[str, Any]]) -> None:
 `scripts/artifact.py` writes this page. The paper reports, as means of twelve classifiers, {published.loss} points of accuracy lost at
 {published.compression}x, and an overlap of {published.overlap} %. Below: points lost by the paper's way, from originals of ours that differ in
 what they were trained on and for how long. `--preset paper` is Incite; *none* is the same in PyTorch, with heads as the paper's public
-program trains them; the next columns add one mistake of that program each, and *{ALL}* has them all.
+program trains them; the next columns add one mistake of that program each, and *{ALL}* has them all. One seed each: with heads trained in
+another order differences of some tenths of a point come and go.
 
 - **flatten**: inputs of the first dense layer are chosen as if channels came first; in Keras they come last.
 - **norm**: a slice's batch norm is not given the original's parameters and statistics, so that it does nothing.

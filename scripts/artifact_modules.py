@@ -20,27 +20,48 @@ VALIDATING = 0.1  # share of a class's samples
 Kept = Mapping[str, Sequence[int]]  # channels by layer
 
 
-@torch.no_grad()
-def combined_accuracy(
-    network: nn.Sequential, kept: Sequence[Kept], train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], mistakes: Collection[str]
-) -> float:
-    """Of the modules that keep these channels, with heads trained as that program trains them. Data: x uint8 [N, 1, H, W], y [N].
+class Artifact:
+    """The modules that keep these channels. Data: x uint8 [N, 1, H, W], y [N]. The network ends with its output layer and a softmax."""
 
-    The network ends with its output layer and a softmax.
-    """
-    bodies = [nn.Sequential(*sliced(network.eval(), channels, mistakes)).eval() for channels in kept]
-    last = network[-2]
-    assert isinstance(last, nn.Linear)
-    before = [name for name, module in network[:-2].named_children() if isinstance(module, nn.Conv2d | nn.Linear)][-1]
-    columns = []
-    for output, body in enumerate(bodies):
-        rows, own = balanced(train[1], output)
-        weight, bias = start(last, torch.tensor(kept[output][before]), output, exchanged=START in mistakes)
-        weight, bias = trained(weight, bias, evaluated(body, train[0][rows]), own, ordered=VALIDATION in mistakes)
-        columns.append(evaluated(body, test[0]) @ weight.T + bias)
-    odds = torch.stack(columns)  # [outputs, N, 2]
-    said = odds.softmax(2)[:, :, 1] if ROUNDING in mistakes else (odds[:, :, 1] - odds[:, :, 0])
-    return float((said.argmax(0) == test[1]).double().mean())
+    def __init__(self, network: nn.Sequential, kept: Sequence[Kept], train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor]) -> None:
+        self.network, self.kept, self.train, self.test = network.eval(), kept, train, test
+        self.fitted_to = [balanced(train[1], output) for output in range(len(kept))]
+        # Ways share what their mistakes do not change.
+        self.features_of: dict[frozenset[str], list[tuple[Tensor, Tensor]]] = {}
+        self.odds_of: dict[frozenset[str], Tensor] = {}
+
+    @torch.no_grad()
+    def combined_accuracy(self, mistakes: Collection[str]) -> float:
+        """Of the modules together."""
+        odds = self.odds(frozenset(mistakes) - {ROUNDING})
+        said = odds.softmax(2)[:, :, 1] if ROUNDING in mistakes else odds[:, :, 1] - odds[:, :, 0]
+        return float((said.argmax(0) == self.test[1]).double().mean())
+
+    def odds(self, mistakes: frozenset[str]) -> Tensor:
+        """What heads say of the test data that are trained as that program trains them: [outputs, N, 2]."""
+        if mistakes not in self.odds_of:
+            features = self.features(mistakes & {FLATTEN, NORM})
+            last = self.network[-2]
+            assert isinstance(last, nn.Linear)
+            before = [name for name, module in self.network[:-2].named_children() if isinstance(module, nn.Conv2d | nn.Linear)][-1]
+            torch.manual_seed(0)
+            columns = []
+            for output, ((_, own), (train, test)) in enumerate(zip(self.fitted_to, features, strict=True)):
+                weight, bias = start(last, torch.tensor(self.kept[output][before]), output, exchanged=START in mistakes)
+                weight, bias = trained(weight, bias, train, own, ordered=VALIDATION in mistakes)
+                columns.append(test @ weight.T + bias)
+            self.odds_of[mistakes] = torch.stack(columns)
+        return self.odds_of[mistakes]
+
+    def features(self, mistakes: frozenset[str]) -> list[tuple[Tensor, Tensor]]:
+        """What each output's slice gives for the samples that its head is fitted to, and for the test data."""
+        if mistakes not in self.features_of:
+            bodies = [nn.Sequential(*sliced(self.network, channels, mistakes)).eval() for channels in self.kept]
+            self.features_of[mistakes] = [
+                (evaluated(body, self.train[0][rows]), evaluated(body, self.test[0]))
+                for body, (rows, _) in zip(bodies, self.fitted_to, strict=True)
+            ]
+        return self.features_of[mistakes]
 
 
 def evaluated(body: nn.Module, x: Tensor) -> Tensor:
