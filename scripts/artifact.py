@@ -29,13 +29,14 @@ from measures import loss
 from paper_originals import ORIGINALS, Trained
 from reproduce import CACHE
 from reproduction import PRESETS, PUBLISHED
-from results import one_line_a_point, page
+from results import one_line_a_point, page, several
 from tables import markdown
 from torch import Tensor
 
 from originals import NETWORKS  # isort: skip (paper_originals knows its folder)
 
 FILE = page.DOCS / "artifact.json"
+SEEDS = 5  # of the heads' training
 NONE, ALL = "none", "all"
 WAYS: Mapping[str, tuple[str, ...]] = {NONE: (), **{mistake: (mistake,) for mistake in MISTAKES}, ALL: MISTAKES}
 SUBJECTS = [name for name, original in ORIGINALS.items() if original.network in ("lenet5", "alexnet")]
@@ -63,12 +64,12 @@ def arrays(file: Path) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(data["x"]), torch.from_numpy(data["y"])
 
 
-def accuracies(name: str, trained: Trained, kept: list[dict[str, list[int]]], threads: int) -> dict[str, float]:
-    """By way, of the modules together."""
+def accuracies(name: str, trained: Trained, kept: list[dict[str, list[int]]], threads: int) -> dict[str, list[float]]:
+    """By way, of the modules together, for each seed."""
     torch.set_num_threads(threads)
     network, train, test = network_of(name, trained), arrays(trained.folder / "train.npz"), arrays(trained.folder / "test.npz")
     artifact = artifact_modules.Artifact(network, kept, train, test)
-    return {way: artifact.combined_accuracy(mistakes) for way, mistakes in WAYS.items()}
+    return {way: artifact.combined_accuracies(mistakes, SEEDS) for way, mistakes in WAYS.items()}
 
 
 def measured(name: str, trained: Trained, runs: Decompositions, pool: ProcessPoolExecutor) -> dict[str, Any] | None:
@@ -78,7 +79,7 @@ def measured(name: str, trained: Trained, runs: Decompositions, pool: ProcessPoo
     record = runs.results([job])[0].get(job)
     if record is None:
         return None
-    key = hash_of(["artifact", runs.key(job), content(Path(artifact_modules.__file__))])
+    key = hash_of(["artifact", runs.key(job), SEEDS, content(Path(artifact_modules.__file__))])
     if (kept_record := runs.store.load(key)) is None:
         # What is kept does not depend on the head; the original's is the fastest.
         fast = [*options, "--head", "original", "--scores", str(runs.scores_file(job)), "--threads", str(runs.threads)]
@@ -87,7 +88,7 @@ def measured(name: str, trained: Trained, runs: Decompositions, pool: ProcessPoo
         kept = [module["kept"] for module in document["modules"]]
         kept_record = {"accuracies": pool.submit(accuracies, name, trained, kept, runs.threads).result()}
         runs.store.save(key, kept_record)
-    losses = {way: round(100 * (record["original"] - accuracy), 4) for way, accuracy in kept_record["accuracies"].items()}
+    losses = {way: [round(100 * (record["original"] - each), 4) for each in found] for way, found in kept_record["accuracies"].items()}
     return {"original": record["original"], "compression": record["compression"], "overlap": record["overlap"],
             "incite": round(loss(record), 4), "losses": losses}  # fmt: skip
 
@@ -97,7 +98,7 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
     shown = [
         [
             row["title"], row["data"], str(row["epochs"]), f"{row['given']:,}", f"{100 * row['original']:.2f} %", f"{row['compression']:.2f}x",
-            f"{100 * row['overlap']:.1f}", f"{row['incite']:+.2f}", *(f"{row['losses'][way]:+.2f}" for way in WAYS),
+            f"{100 * row['overlap']:.1f}", f"{row['incite']:+.2f}", *(several(row["losses"][way], "+.2f") for way in WAYS),
         ]
         for row in rows
     ]
@@ -112,8 +113,8 @@ def write(rows: list[dict[str, Any]]) -> None:
 `scripts/artifact.py` writes this page. The paper reports, as means of twelve classifiers, {published.loss} points of accuracy lost at
 {published.compression}x, and an overlap of {published.overlap} %. Below: points lost by the paper's way, from originals of ours that differ in
 what they were trained on and for how long. `--preset paper` is Incite; *none* is the same in PyTorch, with heads as the paper's public
-program trains them; the next columns add one mistake of that program each, and *{ALL}* has them all. One seed each: with heads trained in
-another order differences of some tenths of a point come and go.
+program trains them; the next columns add one mistake of that program each, and *{ALL}* has them all. ±: sample standard deviation over
+{SEEDS} orders in which heads are trained; originals and clusters have one seed.
 
 - **flatten**: inputs of the first dense layer are chosen as if channels came first; in Keras they come last.
 - **norm**: a slice's batch norm is not given the original's parameters and statistics, so that it does nothing.

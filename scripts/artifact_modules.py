@@ -31,14 +31,14 @@ class Artifact:
         self.odds_of: dict[frozenset[str], Tensor] = {}
 
     @torch.no_grad()
-    def combined_accuracy(self, mistakes: Collection[str]) -> float:
-        """Of the modules together."""
-        odds = self.odds(frozenset(mistakes) - {ROUNDING})
-        said = odds.softmax(2)[:, :, 1] if ROUNDING in mistakes else odds[:, :, 1] - odds[:, :, 0]
-        return float((said.argmax(0) == self.test[1]).double().mean())
+    def combined_accuracies(self, mistakes: Collection[str], seeds: int) -> list[float]:
+        """Of the modules together, for each seed of the heads' training."""
+        odds = self.odds(frozenset(mistakes) - {ROUNDING}, seeds)
+        said = odds.softmax(3)[..., 1] if ROUNDING in mistakes else odds[..., 1] - odds[..., 0]
+        return (said.argmax(0) == self.test[1]).double().mean(1).tolist()
 
-    def odds(self, mistakes: frozenset[str]) -> Tensor:
-        """What heads say of the test data that are trained as that program trains them: [outputs, N, 2]."""
+    def odds(self, mistakes: frozenset[str], seeds: int) -> Tensor:
+        """What heads say of the test data that are trained as that program trains them: [outputs, seeds, N, 2]."""
         if mistakes not in self.odds_of:
             features = self.features(mistakes & {FLATTEN, NORM})
             last = self.network[-2]
@@ -48,8 +48,8 @@ class Artifact:
             columns = []
             for output, ((_, own), (train, test)) in enumerate(zip(self.fitted_to, features, strict=True)):
                 weight, bias = start(last, torch.tensor(self.kept[output][before]), output, exchanged=START in mistakes)
-                weight, bias = trained(weight, bias, train, own, ordered=VALIDATION in mistakes)
-                columns.append(test @ weight.T + bias)
+                heads = trained(torch.cat([weight, bias[:, None]], 1), train, own, VALIDATION in mistakes, seeds)
+                columns.append(test @ heads[..., :-1].mT + heads[:, None, :, -1])
             self.odds_of[mistakes] = torch.stack(columns)
         return self.odds_of[mistakes]
 
@@ -138,29 +138,30 @@ def start(last: nn.Linear, channels: Tensor, output: int, exchanged: bool) -> tu
     return (weight.flip(0), bias.flip(0)) if exchanged else (weight, bias)
 
 
-def trained(weight: Tensor, bias: Tensor, x: Tensor, own: Tensor, ordered: bool) -> tuple[Tensor, Tensor]:
+def trained(head: Tensor, x: Tensor, own: Tensor, ordered: bool, seeds: int) -> Tensor:
     """By Adam on the cross entropy of two columns; the first epoch of the greatest validation accuracy is taken.
 
-    ordered: the last samples validate, else random ones.
+    head: two rows of weights, a bias last. ordered: the last samples validate, else random ones. Gives [seeds, 2, D + 1]: seeds are
+    trained side by side, each in an order of its own.
     """
-    if not ordered:
-        order = torch.randperm(len(x))
-        x, own = x[order], own[order]
-    fitted = len(x) - int(VALIDATING * len(x))
-    x = torch.cat([x, torch.ones(len(x), 1)], 1)
-    head = torch.cat([weight, bias[:, None]], 1)
+    count, fitted = len(x), len(x) - int(VALIDATING * len(x))
+    order = torch.arange(count).expand(seeds, -1) if ordered else torch.rand(seeds, count).argsort(1)
+    x = torch.cat([x, torch.ones(count, 1)], 1)
     target = nn.functional.one_hot(own, 2).float()
+    head = head.repeat(seeds, 1, 1)
     moments = [torch.zeros_like(head), torch.zeros_like(head)]
-    best, taken, step = -1.0, head, 0
+    best, taken, step = torch.full([seeds], -1.0), head, 0
     for _ in range(EPOCHS):
-        for rows in torch.randperm(fitted).split(BATCH):
+        for rows in order[:, :fitted].gather(1, torch.rand(seeds, fitted).argsort(1)).split(BATCH, 1):
             step += 1
-            gradient = ((x[rows] @ head.T).softmax(1) - target[rows]).T @ x[rows] / len(rows)
+            batch = x[rows]
+            gradient = ((batch @ head.mT).softmax(2) - target[rows]).mT @ batch / rows.shape[1]
             for moment, decay, value in zip(moments, DECAYS, (gradient, gradient * gradient), strict=True):
                 moment.lerp_(value, 1 - decay)
             rate = LEARNING_RATE * (1 - DECAYS[1] ** step) ** 0.5 / (1 - DECAYS[0] ** step)
             head = head - rate * moments[0] / (moments[1].sqrt() + EPSILON)
-        accuracy = float(((x[fitted:] @ head.T).argmax(1) == own[fitted:]).double().mean())
-        if accuracy > best:
-            best, taken = accuracy, head
-    return taken[:, :-1], taken[:, -1]
+        said = (x @ head.mT).argmax(2).gather(1, order[:, fitted:])
+        accuracy = (said == own[order[:, fitted:]]).float().mean(1)
+        better = accuracy > best
+        best, taken = torch.where(better, accuracy, best), torch.where(better[:, None, None], head, taken)
+    return taken

@@ -87,7 +87,7 @@ def bars(subjects: dict[str, Subject]) -> list[str]:
         shown.append([reproduction.bar_title(bar), *told])
     text = (
         "In the paper's way, which removes clusters of ten units, sizes are coarse steps: its loss at the paper's compression is read off "
-        "the line between its two rows, or is that of the first where this is as small already."
+        "the line between its two rows. Where it is as small by itself, there is no second run: the row stands twice."
     )
     return [*markdown(["the mean must be", "subjects", "it is", "held"], shown, (True, False, False, True)), "", text]
 
