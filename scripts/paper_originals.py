@@ -79,7 +79,10 @@ def trained(training: Training) -> Record:
     training.folder.mkdir(parents=True, exist_ok=True)
     print(f"{training}: training; {log} tells its epochs", file=sys.stderr, flush=True)
     data = [] if training.data is None else ["--data", str(training.data.file)]
-    options = ["--epochs", str(training.recipe.epochs), "--seed", str(SEED), "--threads", str(training.threads)]
+    recipe = training.recipe
+    options = ["--epochs", str(recipe.epochs), "--seed", str(SEED), "--threads", str(training.threads)]
+    if isinstance(recipe, Recipe) and recipe.given is not None:
+        options += ["--given", str(recipe.given)]
     return run([sys.executable, str(PAPER / "train.py"), training.name, *data, "--out", str(training.folder), *options], log).document
 
 

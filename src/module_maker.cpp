@@ -98,8 +98,7 @@ Head ModuleMaker::fitted_head(const Program& body, int64_t output) const {
   HeadData data;
   Head original;
   original.weight = body.value(layer.weight).content.toTensor().flatten(1);
-  const at::Tensor samples = head_samples(original.weight.size(1), data.validating);
-  data.features = head_features(body, samples);
+  at::Tensor samples = head_samples(original.weight.size(1), data.validating);
   data.has_bias = layer.bias >= 0;
   data.kind = source_.kind;
   if (data.has_bias) original.bias = body.value(layer.bias).content.toTensor();
@@ -108,9 +107,17 @@ Head ModuleMaker::fitted_head(const Program& body, int64_t output) const {
   params.epochs = options_.epochs;
   params.seed = derive_seed(options_.seed, fmt::format("head {}", output));
   if (source_.task == Task::classification) {
-    data.positive = (source_.fit.classes.index_select(0, samples) == output).to(device);
+    at::Tensor own = source_.fit.classes.index_select(0, samples) == output;
+    if (params.method == HeadMethod::adam) {
+      const at::Tensor rows = balanced_rows(own, output, params.seed);
+      samples = samples.index_select(0, rows);
+      own = own.index_select(0, rows);
+    }
+    data.features = head_features(body, samples);
+    data.positive = own.to(device);
     return fit_classification_head(data, original, output, params);
   }
+  data.features = head_features(body, samples);
   data.rectified = !place.relus.empty();
   data.values = source_.fit.values.index_select(0, samples).select(1, output).contiguous().to(device);
   return fit_regression_head(data, original, output, params);

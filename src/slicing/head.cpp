@@ -74,17 +74,6 @@ at::Tensor shuffled(int64_t size, uint64_t seed) {
   return stratified_order(at::Tensor(), size, seed);
 }
 
-/// All samples of the smaller class and as many of the other, shuffled.
-at::Tensor balanced_samples(const at::Tensor& positive, uint64_t seed) {
-  const at::Tensor own = positive.nonzero().flatten().cpu();
-  const at::Tensor others = positive.logical_not().nonzero().flatten().cpu();
-  const int64_t count = std::min(own.size(0), others.size(0));
-  const at::Tensor chosen =
-      at::cat({own.index_select(0, shuffled(own.size(0), derive_seed(seed, "own")).narrow(0, 0, count)),
-               others.index_select(0, shuffled(others.size(0), derive_seed(seed, "others")).narrow(0, 0, count))});
-  return chosen.index_select(0, shuffled(chosen.size(0), derive_seed(seed, "both")));
-}
-
 /// Mini-batch Adam; the epoch with the least `validation_loss` is kept.
 Head adam(const at::Tensor& features, const at::Tensor& targets, const Head& start, const HeadParams& params,
           const std::function<at::Tensor(const at::Tensor&, const at::Tensor&)>& loss) {
@@ -126,6 +115,14 @@ Head adam(const at::Tensor& features, const at::Tensor& targets, const Head& sta
   return best;
 }
 
+void expect_both(const at::Tensor& positive, int64_t output) {
+  const int64_t positives = positive.sum().item<int64_t>();
+  if (positives > 0 && positives < positive.size(0)) return;
+  fail(ExitCode::data_mismatch,
+       "{} sample of class {} to fit its module's head; give data with samples of it and of other classes",
+       positives == 0 ? "no" : "every", output);
+}
+
 at::Tensor mean_others(const at::Tensor& rows, int64_t output) {
   if (rows.size(0) == 1) return at::zeros_like(rows[0]);
   return (rows.sum(0) - rows[output]) / static_cast<double>(rows.size(0) - 1);
@@ -135,10 +132,8 @@ Head adam_classification(const HeadData& data, const Head& original, int64_t out
   Head start;
   start.weight = at::stack({mean_others(original.weight, output), original.weight[output]});
   if (data.has_bias) start.bias = at::stack({mean_others(original.bias, output), original.bias[output]});
-  const at::Tensor rows = balanced_samples(data.positive, params.seed).to(data.features.device());
-  const at::Tensor classes = data.positive.to(at::kLong).index_select(0, rows);
   const bool sigmoid = data.kind == OutputKind::sigmoid;
-  return adam(data.features.index_select(0, rows), classes, start, params,
+  return adam(data.features, data.positive.to(at::kLong), start, params,
               [sigmoid](const at::Tensor& outputs, const at::Tensor& targets) {
                 if (sigmoid)
                   return at::binary_cross_entropy_with_logits(outputs, at::one_hot(targets, 2).to(outputs.dtype()));
@@ -281,13 +276,19 @@ FittableHead fittable_head(const Program& program, const UnitMap& map, Task task
   return {head, std::move(path.relus)};
 }
 
+at::Tensor balanced_rows(const at::Tensor& positive, int64_t output, uint64_t seed) {
+  expect_both(positive, output);
+  const at::Tensor own = positive.nonzero().flatten().cpu();
+  const at::Tensor others = positive.logical_not().nonzero().flatten().cpu();
+  const int64_t count = std::min(own.size(0), others.size(0));
+  const at::Tensor chosen =
+      at::cat({own.index_select(0, shuffled(own.size(0), derive_seed(seed, "own")).narrow(0, 0, count)),
+               others.index_select(0, shuffled(others.size(0), derive_seed(seed, "others")).narrow(0, 0, count))});
+  return chosen.index_select(0, shuffled(chosen.size(0), derive_seed(seed, "both")));
+}
+
 Head fit_classification_head(const HeadData& data, const Head& original, int64_t output, const HeadParams& params) {
-  const int64_t positives = data.positive.sum().item<int64_t>();
-  if (positives == 0 || positives == data.positive.size(0)) {
-    fail(ExitCode::data_mismatch,
-         "{} sample of class {} to fit its module's head; give data with samples of it and of other classes",
-         positives == 0 ? "no" : "every", output);
-  }
+  expect_both(data.positive, output);
   if (params.method == HeadMethod::adam) return adam_classification(data, original, output, params);
   return logistic_regression(data, params);
 }

@@ -178,12 +178,21 @@ Head zeros_of_three_rows() {
   return {at::zeros({3, 4}), at::zeros({3})};
 }
 
+/// What Adam makes of the samples that are chosen for it.
+Head fit_by_adam(const HeadData& data, const Head& original, int64_t output, const HeadParams& params) {
+  const at::Tensor rows = balanced_rows(data.positive, output, params.seed);
+  HeadData chosen = data;
+  chosen.features = data.features.index_select(0, rows);
+  chosen.positive = data.positive.index_select(0, rows);
+  return fit_classification_head(chosen, original, output, params);
+}
+
 TEST(AdamHead, StartsFromTheRowOfTheClassAndTheMeanOfTheOthers) {
   const Head original = {at::tensor({1.0, 2.0, 10.0, 20.0, 3.0, 6.0}, at::kFloat).view({3, 2}),
                          at::tensor({1.0, 5.0, 2.0}, at::kFloat)};
   HeadData data = clouds(20, 10, 1);
   data.features = data.features.narrow(1, 0, 2);
-  const Head head = fit_classification_head(data, original, 1, with_adam(0));
+  const Head head = fit_by_adam(data, original, 1, with_adam(0));
   // Others: the mean of rows 0 and 2.
   EXPECT_TRUE(at::equal(head.weight, at::tensor({2.0, 4.0, 10.0, 20.0}, at::kFloat).view({2, 2}))) << head.weight;
   EXPECT_TRUE(at::equal(head.bias, at::tensor({1.5, 5.0}, at::kFloat))) << head.bias;
@@ -193,7 +202,7 @@ TEST(AdamHead, LearnsToTellTheClass) {
   for (const OutputKind kind : {OutputKind::logits, OutputKind::sigmoid}) {
     HeadData data = clouds(600, 300, 4);
     data.kind = kind;
-    const Head head = fit_classification_head(data, zeros_of_three_rows(), 0, with_adam(100));
+    const Head head = fit_by_adam(data, zeros_of_three_rows(), 0, with_adam(100));
     EXPECT_GT(accuracy(head, data), 0.98) << to_string(kind);
   }
 }
@@ -203,14 +212,14 @@ TEST(AdamHead, LearnsFromAsManyOthersAsOfTheClass) {
   HeadData data;
   data.features = at::zeros({1000, 4});
   data.positive = at::arange(1000) < 100;
-  const Head head = fit_classification_head(data, zeros_of_three_rows(), 0, with_adam(100));
+  const Head head = fit_by_adam(data, zeros_of_three_rows(), 0, with_adam(100));
   EXPECT_LT(margins(head, data.features).abs().max().item<double>(), 0.3);
 }
 
 TEST(AdamHead, DependsOnTheSeedAlone) {
   const HeadData data = clouds(400, 100, 1);
   const auto weight = [&](uint64_t seed) {
-    return fit_classification_head(data, zeros_of_three_rows(), 0, with_adam(5, 1e-2, seed)).weight;
+    return fit_by_adam(data, zeros_of_three_rows(), 0, with_adam(5, 1e-2, seed)).weight;
   };
   EXPECT_TRUE(at::equal(weight(3), weight(3)));
   EXPECT_FALSE(at::equal(weight(3), weight(4)));
@@ -219,7 +228,7 @@ TEST(AdamHead, DependsOnTheSeedAlone) {
 TEST(AdamHead, HasNoBiasWhereTheOriginalHasNone) {
   HeadData data = clouds(100, 50, 2);
   data.has_bias = false;
-  const Head head = fit_classification_head(data, {at::zeros({3, 4}), {}}, 0, with_adam(2));
+  const Head head = fit_by_adam(data, {at::zeros({3, 4}), {}}, 0, with_adam(2));
   EXPECT_FALSE(head.bias.defined());
   EXPECT_EQ(head.weight.sizes(), at::IntArrayRef({2, 4}));
 }

@@ -64,9 +64,14 @@ struct FittableHead {
 /// only. Throws Error (unsupported) otherwise; the message says what stands in the way.
 FittableHead fittable_head(const Program& program, const UnitMap& map, Task task);
 
-/// Fits a classification head. `original` is the original's output layer with its inputs cut (all rows), where adam
-/// starts. Logistic regression; see HeadMethod. Throws Error (data_mismatch) if there is no sample of one of the two
-/// classes.
+/// The samples that adam fits a classification head to, by whether they are of the class: those of it and as many
+/// others, or the other way round, shuffled; [n] int64 on the CPU. Throws Error (data_mismatch) if there is no sample
+/// of one of the two.
+at::Tensor balanced_rows(const at::Tensor& positive, int64_t output, uint64_t seed);
+
+/// Fits a classification head: logistic regression; see HeadMethod. For adam the samples are those of balanced_rows,
+/// and `original` is the original's output layer with its inputs cut (all rows), where it starts. Throws Error
+/// (data_mismatch) if there is no sample of one of the two classes.
 Head fit_classification_head(const HeadData& data, const Head& original, int64_t output, const HeadParams& params);
 
 /// Fits a regression head by least absolute deviation: with lbfgs from the least-squares solution, with a smoothed |r|
