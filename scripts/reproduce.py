@@ -22,6 +22,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import paper_originals
 import reproduction
 import reproduction_page
@@ -64,6 +65,8 @@ def parsed() -> argparse.Namespace:
 def jobs_of(name: str, trained: Trained, presets: list[str]) -> dict[str, Job]:
     original = ORIGINALS[name]
     folder = trained.folder
+    train = folder / "train.npz"
+    few = train if original.few is None else first_samples(train, original.few)
     jobs: dict[str, Job] = {}
     for preset in presets:
         base = PRESETS[preset].scores_of
@@ -71,8 +74,20 @@ def jobs_of(name: str, trained: Trained, presets: list[str]) -> dict[str, Job]:
         scores = None if base is None else jobs[base]
         told = f"{name}, {PRESETS[preset].title}"
         keep = any(PRESETS[other].scores_of == preset for other in PRESETS)
-        jobs[preset] = Job(told, folder / "model.pt", folder / "train.npz", folder / "test.npz", options, scores=scores, keep_scores=keep)
+        data = train if preset in CHOICES["paper"] else few
+        jobs[preset] = Job(told, folder / "model.pt", data, folder / "test.npz", options, scores=scores, keep_scores=keep)
     return jobs
+
+
+def first_samples(file: Path, count: int) -> Path:
+    """A file beside it that has the first ones."""
+    made = file.with_name(f"{file.stem}-{count}.npz")
+    if not made.exists():
+        unfinished = made.with_stem("unfinished")
+        with np.load(file) as data:
+            np.savez(unfinished, **{key: data[key][:count] for key in data.files})
+        unfinished.rename(made)
+    return made
 
 
 def decompose(runs: Decompositions, jobs: dict[str, dict[str, Job]], fresh: bool) -> tuple[dict[Job, Record], int]:
@@ -98,6 +113,7 @@ def subject_of(name: str, trained: Trained, runs: Decompositions, rows: dict[str
         "data": trained.data,
         "stand_in": trained.stand_in,
         "options": " ".join(original.options),
+        "few": original.few,
         "cpu": page.cpu_model(),
         "jobs": runs.jobs,
         "threads": runs.threads,

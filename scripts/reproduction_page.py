@@ -71,12 +71,20 @@ def means(subjects: dict[str, Subject]) -> list[str]:
         kind = "regression" if regression else "classification"
         shown.append([kind, "the paper itself", "4" if regression else "12",
                       f"{published.loss:+.2f}", f"{published.overlap:.2f}", f"{published.compression:.2f}x"])  # fmt: skip
-        for name, preset in PRESETS.items():
-            if records := reproduction.records_of(subjects, regression, name):
-                overlap, compression = (mean(record[key] for record in records) for key in ("overlap", "compression"))
-                cells = [f"{mean(map(loss, records)):+.2f}", f"{100 * overlap:.2f}", f"{compression:.2f}x"]
-                shown.append([kind, preset.title, str(len(records)), *cells])
+        shown += mean_rows(kind, subjects, regression)
+    for network in dict.fromkeys(subject["title"] for subject in subjects.values() if not subject["regression"]):
+        shown += mean_rows(network, {name: subject for name, subject in subjects.items() if subject["title"] == network}, False)
     return markdown(header, shown, (True, True, False, False, False, False))
+
+
+def mean_rows(of: str, subjects: dict[str, Subject], regression: bool) -> list[list[str]]:
+    shown = []
+    for name, preset in PRESETS.items():
+        if records := reproduction.records_of(subjects, regression, name):
+            overlap, compression = (mean(record[key] for record in records) for key in ("overlap", "compression"))
+            cells = [f"{mean(map(loss, records)):+.2f}", f"{100 * overlap:.2f}", f"{compression:.2f}x"]
+            shown.append([of, preset.title, str(len(records)), *cells])
+    return shown
 
 
 def bars(subjects: dict[str, Subject]) -> list[str]:
@@ -86,8 +94,9 @@ def bars(subjects: dict[str, Subject]) -> list[str]:
         told = [str(found.subjects), str(found), "yes" if found.held else "no"] if found else ["0", "", "not measured"]
         shown.append([reproduction.bar_title(bar), *told])
     text = (
-        "In the paper's way, which removes clusters of ten units, sizes are coarse steps: its loss at the paper's compression is read off "
-        "the line between its two rows. Where it is as small by itself, there is no second run: the row stands twice."
+        "In the paper's way, which removes clusters of ten units, sizes are coarse steps: its mean loss at the paper's mean compression is "
+        "read off the line between the means of its two rows, or is that of the first where this is as small already. A subject that the "
+        "paper's way makes as small by itself has no second run: its row stands twice."
     )
     return [*markdown(["the mean must be", "subjects", "it is", "held"], shown, (True, False, False, True)), "", text]
 
@@ -101,7 +110,15 @@ def originals(subjects: dict[str, Subject], marks: dict[str, str]) -> list[str]:
         machine = f"{subject['cpu']}, {subject['jobs']} runs side by side, threads each: {subject['threads']}; {subject['version']}"
         shown.append([
             reproduction.marked(subject, marks), str(made["epochs"]), f"{made['samples']:,}", f"{made['seconds']:.0f}", score,
-            f"{made['given']:,}", f"{made['tested']:,}", f"`{subject['options']}`" if subject["options"] else "", machine,
+            given(subject), f"{made['tested']:,}", f"`{subject['options']}`" if subject["options"] else "", machine,
         ])  # fmt: skip
-    text = "Samples: what the original was trained on. For Incite: what `--data` holds, those included. Test: what all is measured on."
+    text = (
+        "Samples: what the original was trained on. For Incite: what `--data` holds, those included; two numbers: in the paper's way, and in "
+        "the others, which take longer for each. Test: what all is measured on."
+    )
     return [text, "", *markdown(header, shown, [i in (0, 7, 8) for i in range(len(header))])]
+
+
+def given(subject: Subject) -> str:
+    made, few = subject["original"]["given"], subject.get("few")
+    return f"{made:,}" if few is None or few >= made else f"{made:,}; {few:,}"
