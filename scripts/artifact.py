@@ -117,7 +117,8 @@ program trains them; the next columns add one mistake of that program each, and 
 {SEEDS} orders in which heads are trained; originals and clusters have one seed.
 
 - **flatten**: inputs of the first dense layer are chosen as if channels came first; in Keras they come last.
-- **norm**: a slice's batch norm is not given the original's parameters and statistics, so that it does nothing.
+- **norm**: a slice's batch norm is not given the original's parameters and statistics, so that it does nothing; it is frozen, so that
+  fitting the head does not mend it.
 - **start**: the head starts with the columns of the class and of the others exchanged.
 - **validation**: the tenth of the samples that chooses the head's epoch is the end of a list that begins with the class, so that it has
   none of it.
