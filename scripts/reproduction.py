@@ -109,24 +109,19 @@ def outcome(bar: Bar, subjects: dict[str, Subject]) -> Outcome | None:
     rows = [subject["rows"] for subject in subjects.values() if subject["regression"] == bar.regression and bar.preset in subject["rows"]]
     if not rows:
         return None
-    if bar.preset == "paper-sized":
-        lost, compression = at_compression(*(mean_place(rows, preset) for preset in ("paper", "paper-sized")), bar.compression)
-    else:
-        lost, compression = mean_place(rows, bar.preset)
-    return Outcome(len(rows), lost, compression, lost <= bar.loss + ROUNDING and compression >= bar.compression - ROUNDING)
+    sized = bar.preset == "paper-sized"
+    points = [at_compression(each, bar.compression) if sized else place(each[bar.preset]) for each in rows]
+    lost, compression = (mean(values) for values in zip(*points, strict=True))
+    return Outcome(len(points), lost, compression, lost <= bar.loss + ROUNDING and compression >= bar.compression - ROUNDING)
 
 
-def mean_place(rows: Sequence[dict[str, Record]], preset: str) -> tuple[float, float]:
-    """Mean loss and mean compression."""
-    return mean(loss(each[preset]) for each in rows), mean(each[preset]["compression"] for each in rows)
+def place(record: Record) -> tuple[float, float]:
+    return loss(record), record["compression"]
 
 
-def at_compression(first: tuple[float, float], sized: tuple[float, float], compression: float) -> tuple[float, float]:
-    """Loss and compression of the paper's way: on the line between its two means, since its clusters of ten units are coarse steps.
-
-    The paper's figures are means over subjects that are compressed by different amounts, so no subject alone need be as small.
-    """
-    (loss_before, before), (loss_after, after) = first, sized
+def at_compression(rows: dict[str, Record], compression: float) -> tuple[float, float]:
+    """Loss and compression of the paper's way: on the line between its two rows, since its clusters of ten units are coarse steps."""
+    (loss_before, before), (loss_after, after) = place(rows["paper"]), place(rows["paper-sized"])
     if before >= compression:
         return loss_before, before
     return loss_before + (loss_after - loss_before) * (compression - before) / (after - before), compression
