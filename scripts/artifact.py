@@ -68,8 +68,8 @@ def accuracies(name: str, trained: Trained, kept: list[dict[str, list[int]]], th
     """By way, of the modules together, for each seed."""
     torch.set_num_threads(threads)
     network, train, test = network_of(name, trained), arrays(trained.folder / "train.npz"), arrays(trained.folder / "test.npz")
-    artifact = artifact_modules.Artifact(network, kept, train, test)
-    return {way: artifact.combined_accuracies(mistakes, SEEDS) for way, mistakes in WAYS.items()}
+    artifact = artifact_modules.Artifact(network, kept, train, test, SEEDS)
+    return {way: artifact.combined_accuracies(mistakes) for way, mistakes in WAYS.items()}
 
 
 def measured(name: str, trained: Trained, runs: Decompositions, pool: ProcessPoolExecutor) -> dict[str, Any] | None:
@@ -114,7 +114,7 @@ def write(rows: list[dict[str, Any]]) -> None:
 {published.compression}x, and an overlap of {published.overlap} %. Below: points lost by the paper's way, from originals of ours that differ in
 what they were trained on and for how long. `--preset paper` is Incite; *none* is the same in PyTorch, with heads as the paper's public
 program trains them; the next columns add one mistake of that program each, and *{ALL}* has them all. ±: sample standard deviation over
-{SEEDS} orders in which heads are trained; originals and clusters have one seed.
+{SEEDS} orders in which heads are trained, where a row has it, else one order; originals and clusters have one seed.
 
 - **flatten**: inputs of the first dense layer are chosen as if channels came first; in Keras they come last.
 - **norm**: a slice's batch norm is not given the original's parameters and statistics, so that it does nothing; it is frozen, so that

@@ -21,23 +21,28 @@ Kept = Mapping[str, Sequence[int]]  # channels by layer
 
 
 class Artifact:
-    """The modules that keep these channels. Data: x uint8 [N, 1, H, W], y [N]. The network ends with its output layer and a softmax."""
+    """The modules that keep these channels, with heads that are trained in `seeds` orders of their samples.
 
-    def __init__(self, network: nn.Sequential, kept: Sequence[Kept], train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor]) -> None:
-        self.network, self.kept, self.train, self.test = network.eval(), kept, train, test
+    Data: x uint8 [N, 1, H, W], y [N]. The network ends with its output layer and a softmax.
+    """
+
+    def __init__(
+        self, network: nn.Sequential, kept: Sequence[Kept], train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], seeds: int
+    ) -> None:
+        self.network, self.kept, self.train, self.test, self.seeds = network.eval(), kept, train, test, seeds
         self.fitted_to = [balanced(train[1], output) for output in range(len(kept))]
         # Ways share what their mistakes do not change.
         self.features_of: dict[frozenset[str], list[tuple[Tensor, Tensor]]] = {}
         self.odds_of: dict[frozenset[str], Tensor] = {}
 
     @torch.no_grad()
-    def combined_accuracies(self, mistakes: Collection[str], seeds: int) -> list[float]:
-        """Of the modules together, for each seed of the heads' training."""
-        odds = self.odds(frozenset(mistakes) - {ROUNDING}, seeds)
+    def combined_accuracies(self, mistakes: Collection[str]) -> list[float]:
+        """Of the modules together, for each order."""
+        odds = self.odds(frozenset(mistakes) - {ROUNDING})
         said = odds.softmax(3)[..., 1] if ROUNDING in mistakes else odds[..., 1] - odds[..., 0]
         return (said.argmax(0) == self.test[1]).double().mean(1).tolist()
 
-    def odds(self, mistakes: frozenset[str], seeds: int) -> Tensor:
+    def odds(self, mistakes: frozenset[str]) -> Tensor:
         """What heads say of the test data that are trained as that program trains them: [outputs, seeds, N, 2]."""
         if mistakes not in self.odds_of:
             features = self.features(mistakes & {FLATTEN, NORM})
@@ -48,7 +53,7 @@ class Artifact:
             columns = []
             for output, ((_, own), (train, test)) in enumerate(zip(self.fitted_to, features, strict=True)):
                 weight, bias = start(last, torch.tensor(self.kept[output][before]), output, exchanged=START in mistakes)
-                heads = trained(torch.cat([weight, bias[:, None]], 1), train, own, VALIDATION in mistakes, seeds)
+                heads = trained(torch.cat([weight, bias[:, None]], 1), train, own, VALIDATION in mistakes, self.seeds)
                 columns.append(test @ heads[..., :-1].mT + heads[:, None, :, -1])
             self.odds_of[mistakes] = torch.stack(columns)
         return self.odds_of[mistakes]
