@@ -30,7 +30,7 @@ from batch import Record, exit_status
 from decomposing import ROOT
 from decompositions import Decompositions, Job, add_arguments
 from paper_originals import ORIGINALS, Trained
-from reproduction import PRESETS, PUBLISHED, Subject
+from reproduction import PRESETS, Subject
 from results import page
 
 CACHE = ROOT / "build" / "reproduce"
@@ -90,15 +90,10 @@ def first_samples(file: Path, count: int) -> Path:
     return made
 
 
-def decompose(runs: Decompositions, jobs: dict[str, dict[str, Job]], fresh: bool) -> tuple[dict[Job, Record], int]:
+def decompose(runs: Decompositions, jobs: list[Job], fresh: bool) -> tuple[dict[Job, Record], int]:
     """First the runs that score, then those that take their scores. With the number of those that failed."""
-    every = [job for some in jobs.values() for job in some.values()]
-    found, failed = runs.results([job for job in every if job.scores is None], fresh)
-    for name, some in jobs.items():
-        record, sized = found.get(some.get("paper")), some.get("paper-sized")
-        if record and sized and record["compression"] >= PUBLISHED[ORIGINALS[name].regression].compression:
-            found[sized] = record  # it is as small already
-    sharing = [job for job in every if job.scores in found and job not in found]
+    found, failed = runs.results([job for job in jobs if job.scores is None], fresh)
+    sharing = [job for job in jobs if job.scores in found]
     if sharing:
         more, others = runs.results(sharing, fresh)
         found, failed = found | more, failed | others
@@ -142,7 +137,7 @@ def main() -> int:
     trained, failures = paper_originals.train(recipes, args.data_dir, CACHE, runs.jobs, runs.threads, args.fresh)
     presets = [preset for preset in PRESETS if any(preset in CHOICES[name] for name in args.preset)]
     jobs = {name: jobs_of(name, made, presets) for name, made in trained.items()}
-    found, failed = decompose(runs, jobs, args.fresh)
+    found, failed = decompose(runs, [job for some in jobs.values() for job in some.values()], args.fresh)
     measured = {}
     for name, some in jobs.items():
         if rows := {preset: reproduction.row_of(found[job], preset) for preset, job in some.items() if job in found}:

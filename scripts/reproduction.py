@@ -120,10 +120,13 @@ def place(record: Record) -> tuple[float, float]:
 
 
 def at_compression(rows: dict[str, Record], compression: float) -> tuple[float, float]:
-    """Loss and compression of the paper's way: on the line between its two rows, since its clusters of ten units are coarse steps."""
+    """Loss and compression of the paper's way, at this compression or little more.
+
+    On the line between its two rows, since its clusters of ten units are coarse steps; the second row where both are as small.
+    """
     (loss_before, before), (loss_after, after) = place(rows["paper"]), place(rows["paper-sized"])
     if before >= compression:
-        return loss_before, before
+        return loss_after, after
     return loss_before + (loss_after - loss_before) * (compression - before) / (after - before), compression
 
 

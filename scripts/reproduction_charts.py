@@ -20,6 +20,7 @@ WAYS = {
     "finetune": STYLES["finetune"][1:],
 }
 MATRICES = ("lenet5-mnist", "alexnet-mnist", "vggnet16-mnist", "sin-cos-sqrt")  # whose overlaps are shown, where they have been run
+NUMBER_AT = 1.06  # of a point's compression
 NUMBERED = 5  # modules, up to which a matrix has its numbers in it
 
 
@@ -68,13 +69,29 @@ def changes(subjects: dict[str, Subject], regression: bool, file: Path) -> None:
 
 
 def number(axes: Axes, ends: list[tuple[float, float]]) -> None:
-    """Writes 1, 2, … beside these points, moved up where they would cover each other."""
+    """Writes 1, 2, … to the right of these points: one under the other where they would cover each other, with a line to the point."""
     bottom, top = axes.get_ylim()
-    last = -math.inf
-    for i in sorted(range(len(ends)), key=lambda i: ends[i][1]):
-        x, y = ends[i]
-        last = max(y, last + (top - bottom) / 28)
-        axes.annotate(str(i + 1), (x, last), xytext=(8, 0), textcoords="offset points", va="center", fontsize=9)
+    gap = (top - bottom) / 28
+    for x in {round(math.log(x), 1) for x, _ in ends}:
+        column = sorted((i for i in range(len(ends)) if round(math.log(ends[i][0]), 1) == x), key=lambda i: ends[i][1])
+        heights = spread([ends[i][1] for i in column], gap, bottom + gap, top - gap)
+        for i, height in zip(column, heights, strict=True):
+            place = {"xytext": (ends[i][0] * NUMBER_AT, height), "textcoords": "data"}
+            line = {"arrowstyle": "-", "color": "grey", "linewidth": 0.5, "shrinkA": 0, "shrinkB": 4}
+            axes.annotate(str(i + 1), ends[i], **place, va="center", fontsize=9, arrowprops=line)
+
+
+def spread(heights: list[float], gap: float, bottom: float, top: float) -> list[float]:
+    """These ascending heights, moved apart by turns until neighbours are so far from each other, and all within the limits."""
+    places = [*heights]
+    for _ in range(1000):
+        for i in range(len(places) - 1):
+            short = gap - (places[i + 1] - places[i])
+            if short > 0:
+                places[i] -= short / 2
+                places[i + 1] += short / 2
+        places = [min(max(place, bottom), top) for place in places]
+    return places
 
 
 def legends(axes: Axes, names: list[str], ways: set[str]) -> None:

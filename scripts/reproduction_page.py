@@ -94,9 +94,9 @@ def bars(subjects: dict[str, Subject]) -> list[str]:
         told = [str(found.subjects), str(found), "yes" if found.held else "no"] if found else ["0", "", "not measured"]
         shown.append([reproduction.bar_title(bar), *told])
     text = (
-        "In the paper's way, which removes clusters of ten units, sizes are coarse steps: each subject's loss at the paper's compression is "
-        "read off the line between its two rows. A subject that the paper's way makes as small by itself has no second run: its row stands "
-        "twice. So no subject counts at less than the paper's mean compression, and some at more."
+        "In the paper's way each subject counts with what it loses at the paper's mean compression, no matter whether keeping 0.6 of its "
+        "clusters makes it larger or smaller. Where the first of its two rows is larger, its loss is read off the line between them, since "
+        "clusters of ten units are coarse steps."
     )
     return [*markdown(["the mean must be", "subjects", "it is", "held"], shown, (True, False, False, True)), "", text]
 
