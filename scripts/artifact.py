@@ -73,7 +73,7 @@ def accuracies(name: str, trained: Trained, kept: list[dict[str, list[int]]], th
 
 
 def measured(name: str, trained: Trained, runs: Decompositions, pool: ProcessPoolExecutor) -> dict[str, Any] | None:
-    options = (*ORIGINALS[name].options, *PRESETS["paper"].options)
+    options = (*ORIGINALS[name].paper.options, *PRESETS["paper"].options)
     files = [trained.folder / file for file in ("model.pt", "train.npz", "test.npz")]
     job = Job(f"{name}, paper", *files, options, keep_scores=True)
     record = runs.results([job])[0].get(job)

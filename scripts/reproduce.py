@@ -65,16 +65,15 @@ def parsed() -> argparse.Namespace:
 def jobs_of(name: str, trained: Trained, presets: list[str]) -> dict[str, Job]:
     original = ORIGINALS[name]
     folder = trained.folder
-    train = folder / "train.npz"
-    few = train if original.few is None else first_samples(train, original.few)
     jobs: dict[str, Job] = {}
     for preset in presets:
         base = PRESETS[preset].scores_of
-        options = (*original.options, *reproduction.options_of(preset, original.regression))
+        budget = original.paper if preset in CHOICES["paper"] else original.others
+        options = (*budget.options, *reproduction.options_of(preset, original.regression))
         scores = None if base is None else jobs[base]
         told = f"{name}, {PRESETS[preset].title}"
         keep = any(PRESETS[other].scores_of == preset for other in PRESETS)
-        data = train if preset in CHOICES["paper"] else few
+        data = folder / "train.npz" if budget.samples is None else first_samples(folder / "train.npz", budget.samples)
         jobs[preset] = Job(told, folder / "model.pt", data, folder / "test.npz", options, scores=scores, keep_scores=keep)
     return jobs
 
@@ -107,8 +106,8 @@ def subject_of(name: str, trained: Trained, runs: Decompositions, rows: dict[str
         "regression": original.regression,
         "data": trained.data,
         "stand_in": trained.stand_in,
-        "options": " ".join(original.options),
-        "few": original.few,
+        "options": list(dict.fromkeys(" ".join(budget.options) for budget in (original.paper, original.others))),
+        "few": original.others.samples,
         "cpu": page.cpu_model(),
         "jobs": runs.jobs,
         "threads": runs.threads,

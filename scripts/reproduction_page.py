@@ -102,7 +102,7 @@ def bars(subjects: dict[str, Subject]) -> list[str]:
 
 
 def originals(subjects: dict[str, Subject], marks: dict[str, str]) -> list[str]:
-    header = ["subject", "epochs", "samples", "seconds", "score", "for Incite", "test", "options of every run", "machine"]
+    header = ["subject", "epochs", "samples", "seconds", "score", "for Incite", "test", "options of all ways", "machine"]
     shown = []
     for subject in subjects.values():
         made = subject["original"]
@@ -110,11 +110,11 @@ def originals(subjects: dict[str, Subject], marks: dict[str, str]) -> list[str]:
         machine = f"{subject['cpu']}, {subject['jobs']} runs side by side, threads each: {subject['threads']}; {subject['version']}"
         shown.append([
             reproduction.marked(subject, marks), str(made["epochs"]), f"{made['samples']:,}", f"{made['seconds']:.0f}", score,
-            given(subject), f"{made['tested']:,}", f"`{subject['options']}`" if subject["options"] else "", machine,
+            given(subject), f"{made['tested']:,}", "; ".join(f"`{each}`" for each in subject["options"] if each), machine,
         ])  # fmt: skip
     text = (
-        "Samples: what the original was trained on. For Incite: what `--data` holds, those included; two numbers: in the paper's way, and in "
-        "the others, which take longer for each. Test: what all is measured on."
+        "Samples: what the original was trained on. For Incite: what `--data` holds, those included. Where there are two numbers or options, "
+        "the first is of the paper's way, the second of the others, which take longer for each sample. Test: what all is measured on."
     )
     return [text, "", *markdown(header, shown, [i in (0, 7, 8) for i in range(len(header))])]
 

@@ -11,28 +11,42 @@ from training import VGGNET16, Recipe
 
 
 @dataclass(frozen=True)
+class Budget:
+    """What runs of incite get, where its defaults and all samples would take days."""
+
+    options: tuple[str, ...] = ()
+    samples: int | None = None  # the first of those that are given; None: all of them
+
+
+@dataclass(frozen=True)
 class Network:
     title: str
     make: Callable[[int, int], nn.Sequential]  # of channels and outputs
     recipe: Recipe
-    options: tuple[str, ...] = ()  # of incite, where its defaults would take days
-    few: int | None = None  # samples that all but the paper's way get, which takes less time for each; None: the same
+    paper: Budget = Budget()  # of the paper's way
+    others: Budget = Budget()
 
 
-# Memory is given, so that results do not depend on what is free.
-LARGE = ("--memory", "2GB")
-# Trained on what makes it good, decomposed with what takes two cores an hour. The paper's way needs many samples: few mutants flip any.
+def scored(samples: int, given: int | None = None) -> Budget:
+    """Memory is given too, so that results do not depend on what is free."""
+    return Budget(("--samples", f"{samples}", "--memory", "2GB"), given)
+
+
+# Trained on what makes it good, decomposed with what takes two cores an hour or two. The paper's way needs many samples: few mutants of
+# a deep network flip any, and its heads are fitted to equally many of the class and of all others.
 DEEP = replace(VGGNET16, images=8_000, given=20_000, tested=1_000)
+FEW = scored(64, 3_000)
 NETWORKS = {
     "lenet5": Network("LeNet-5", architectures.lenet5, Recipe(epochs=15, batch=128, learning_rate=4e-3)),
     "alexnet": Network(
         "AlexNet",
         architectures.alexnet,
         Recipe(epochs=4, batch=64, learning_rate=1e-3, images=20_000, given=30_000),
-        ("--samples", "1024", *LARGE),
+        scored(1024),
+        scored(1024),
     ),
-    "vggnet16": Network("VGGNet-16", architectures.vggnet16, DEEP, ("--samples", "64", *LARGE), few=3_000),
-    "cnn": Network("CNN", architectures.cnn_wider_face, DEEP, ("--samples", "64", *LARGE), few=3_000),
+    "vggnet16": Network("VGGNet-16", architectures.vggnet16, DEEP, scored(256), FEW),
+    "cnn": Network("CNN", architectures.cnn_wider_face, DEEP, scored(64), FEW),
 }
 CLASSIFIERS = ("lenet5", "alexnet", "vggnet16")
 
@@ -47,14 +61,14 @@ class Original:
     data: str | None  # of sources.DATA_SETS; None: points of a function
     network: str | None = None  # of NETWORKS; None: a dense regressor
     recipe: Recipe | regressor.Recipe = FUNCTIONS
-    options: tuple[str, ...] = ()
-    few: int | None = None
+    paper: Budget = Budget()
+    others: Budget = Budget()
     regression: bool = False
 
 
 def of_images(network: str, data: str, regression: bool = False) -> Original:
     made = NETWORKS[network]
-    return Original(made.title, data, network, made.recipe, made.options, made.few, regression)
+    return Original(made.title, data, network, made.recipe, made.paper, made.others, regression)
 
 
 ORIGINALS = {

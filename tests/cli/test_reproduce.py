@@ -133,7 +133,7 @@ def record(original: float, combined: float, compression: float, kind: str = "ac
 
 def subject(rows: dict[str, dict[str, Any]], regression: bool = False, stand_in: str | None = None, key: str = "k") -> dict[str, Any]:
     return {
-        "title": "LeNet-5", "regression": regression, "data": "CMNIST-26" if stand_in else "MNIST", "stand_in": stand_in, "options": "",
+        "title": "LeNet-5", "regression": regression, "data": "CMNIST-26" if stand_in else "MNIST", "stand_in": stand_in, "options": [""],
         "cpu": "a machine", "jobs": 2, "threads": 1, "version": "incite 0.1.0", "rows": rows,
         "original": {"key": key, "epochs": 3, "samples": 60_000, "seconds": 10.0, "given": 60_000, "tested": 10_000, "score": 0.99},
     }  # fmt: skip
