@@ -14,7 +14,9 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from itertools import product
 from multiprocessing import get_context
+from operator import itemgetter
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import artifact_modules
@@ -105,6 +107,39 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
     return markdown(header, shown, [i < 2 for i in range(len(header))])
 
 
+def findings(rows: list[dict[str, Any]]) -> list[str]:
+    """What the rows say of each cause: samples, training, mistakes."""
+
+    def alike(other: str) -> list[list[dict[str, Any]]]:
+        """Rows of one subject that agree in this."""
+        groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+        for row in rows:
+            groups.setdefault((row["subject"], row[other]), []).append(row)
+        return [group for group in groups.values() if len(group) > 1]
+
+    def lost(cause: str, other: str) -> str:
+        told = []
+        for group in alike(other):
+            each = [f"{row['incite']:+.2f} with {row[cause]:,}" for row in sorted(group, key=itemgetter(cause))]
+            told.append(f"{place(group[0])} {', '.join(each)}")
+        return "; ".join(told) or "not measured"
+
+    def added(way: str) -> str:
+        each = [(mean(row["losses"][way]) - mean(row["losses"][NONE]), place(row)) for row in rows]
+        least, (most, where) = min(each)[0], max(each)
+        return f"{way} {least:+.2f} to {most:+.2f} ({where})" if most - least >= 0.005 else f"{way} {most:+.2f}"
+
+    return [
+        f"- Samples to decompose with: {lost('given', 'epochs')}.",
+        f"- Epochs of the original's training: {lost('epochs', 'given')}.",
+        f"- Mistakes, against {NONE}, means of the orders: {', '.join(added(way) for way in WAYS if way != NONE)}.",
+    ]
+
+
+def place(row: dict[str, Any]) -> str:
+    return f"{row['title']} on {row['data']}"
+
+
 def write(rows: list[dict[str, Any]]) -> None:
     FILE.write_text(one_line_a_point({"rows": rows}) + "\n")
     published = PUBLISHED[False]
@@ -125,7 +160,7 @@ program trains them; the next columns add one mistake of that program each, and 
 - **rounding**: classes are compared by probabilities in float32, of which many are 1.
 
 """
-    (FILE.with_suffix(".md")).write_text(text + "\n".join(table(rows)) + "\n")
+    (FILE.with_suffix(".md")).write_text(text + "\n".join([*table(rows), "", "Points lost, in short:", "", *findings(rows)]) + "\n")
 
 
 def main() -> int:
