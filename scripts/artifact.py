@@ -39,9 +39,9 @@ from originals import NETWORKS  # isort: skip (paper_originals knows its folder)
 
 FILE = page.DOCS / "artifact.json"
 SEEDS = 5  # of the heads' training
-NONE, ALL = "none", "all"
+NONE, ALL, REGRESSION = "none", "all", "regression"
 WAYS: Mapping[str, tuple[str, ...]] = {NONE: (), **{mistake: (mistake,) for mistake in MISTAKES}, ALL: MISTAKES}
-SUBJECTS = [name for name, original in ORIGINALS.items() if original.network in ("lenet5", "alexnet")]
+SUBJECTS = [name for name, original in ORIGINALS.items() if original.network is not None and not original.regression]
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -71,7 +71,8 @@ def accuracies(name: str, trained: Trained, kept: list[dict[str, list[int]]], th
     torch.set_num_threads(threads)
     network, train, test = network_of(name, trained), arrays(trained.folder / "train.npz"), arrays(trained.folder / "test.npz")
     artifact = artifact_modules.Artifact(network, kept, train, test, SEEDS)
-    return {way: artifact.combined_accuracies(mistakes) for way, mistakes in WAYS.items()}
+    found = {way: artifact.combined_accuracies(mistakes) for way, mistakes in WAYS.items()}
+    return {REGRESSION: [artifact.accuracy_by_regression()], **found}
 
 
 def measured(name: str, trained: Trained, runs: Decompositions, pool: ProcessPoolExecutor) -> dict[str, Any] | None:
@@ -96,11 +97,15 @@ def measured(name: str, trained: Trained, runs: Decompositions, pool: ProcessPoo
 
 
 def table(rows: list[dict[str, Any]]) -> list[str]:
-    header = ["network", "data", "epochs", "samples", "original", "compression", "overlap, %", "`--preset paper`", *WAYS]
+    header = ["network", "data", "epochs", "samples", "original", "compression", "overlap, %", "`--preset paper`", REGRESSION, *WAYS]
+
+    def lost(row: dict[str, Any], way: str) -> str:
+        return several(row["losses"][way], "+.2f") if way in row["losses"] else ""
+
     shown = [
         [
             row["title"], row["data"], str(row["epochs"]), f"{row['given']:,}", f"{100 * row['original']:.2f} %", f"{row['compression']:.2f}x",
-            f"{100 * row['overlap']:.1f}", f"{row['incite']:+.2f}", *(several(row["losses"][way], "+.2f") for way in WAYS),
+            f"{100 * row['overlap']:.1f}", f"{row['incite']:+.2f}", *(lost(row, way) for way in (REGRESSION, *WAYS)),
         ]
         for row in rows
     ]
@@ -148,8 +153,9 @@ def write(rows: list[dict[str, Any]]) -> None:
 `scripts/artifact.py` writes this page. The paper reports, as means of twelve classifiers, {published.loss} points of accuracy lost at
 {published.compression}x, and an overlap of {published.overlap} %. Below: points lost by the paper's way, from originals of ours that differ in
 what they were trained on and for how long. `--preset paper` is Incite; *none* is the same in PyTorch, with heads as the paper's public
-program trains them; the next columns add one mistake of that program each, and *{ALL}* has them all. ±: sample standard deviation over
-{SEEDS} orders in which heads are trained, where a row has it, else one order; originals and clusters have one seed.
+program trains them, and *{REGRESSION}* with heads by penalised logistic regression on the same samples instead, so that what is lost there
+is lost in the layers that are pruned; the last columns add one mistake of that program each to *{NONE}*, and *{ALL}* has them all. ±: sample
+standard deviation over {SEEDS} orders in which heads are trained, where a row has it, else one order; originals and clusters have one seed.
 
 - **flatten**: inputs of the first dense layer are chosen as if channels came first; in Keras they come last.
 - **norm**: a slice's batch norm is not given the original's parameters and statistics, so that it does nothing; it is frozen, so that
