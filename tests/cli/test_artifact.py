@@ -1,0 +1,43 @@
+"""scripts/artifact.py but for decomposing: heads by regression, and what the page says in short."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path += [str(ROOT / "scripts"), str(ROOT / "scripts" / "bench"), str(ROOT / "models"), str(ROOT / "models" / "paper")]
+
+import artifact  # noqa: E402 (they lie in other folders)
+import artifact_modules  # noqa: E402
+
+
+def test_regression_finds_the_feature_that_tells_a_class_whatever_its_scale() -> None:
+    torch.manual_seed(0)
+    own = torch.arange(400) % 2
+    x = torch.randn(400, 3) * torch.tensor([1.0, 100.0, 0.01]) + torch.tensor([0.0, 500.0, 0.0])
+    x[:, 2] += 0.03 * own  # three deviations
+    head = artifact_modules.regressed(x, own)
+    said = x @ head[:-1] + head[-1] > 0
+    assert (said == own.bool()).double().mean() > 0.9
+    influence = (head[:-1] * x.std(0)).abs()
+    assert influence[2] > 5 * influence[:2].max()
+
+
+def row(data: str, epochs: int, given: int, incite: float, norm: float) -> dict[str, Any]:
+    losses = {way: [1.0, 2.0] for way in artifact.WAYS} | {"norm": [norm]}
+    return {"subject": f"lenet5-{data}", "title": "LeNet-5", "data": data, "epochs": epochs, "given": given, "incite": incite, "losses": losses}
+
+
+def test_rows_that_differ_in_one_thing_are_compared() -> None:
+    rows = [row("A", 15, 60_000, 0.25, 1.5), row("A", 5, 60_000, 0.4, 1.5), row("A", 15, 3_000, 1.0, 1.5), row("B", 5, 3_000, 9.0, 11.5)]
+    samples, epochs, mistakes = artifact.findings(rows)
+    assert samples == "- Samples to decompose with: LeNet-5 on A +1.00 with 3,000, +0.25 with 60,000."
+    assert epochs == "- Epochs of the original's training: LeNet-5 on A +0.40 with 5, +0.25 with 15."
+    assert "flatten +0.00, norm +0.00 to +10.00 (LeNet-5 on B)," in mistakes
+
+
+def test_nothing_is_compared_where_nothing_differs_in_one_thing() -> None:
+    samples, epochs, _ = artifact.findings([row("A", 15, 60_000, 0.25, 1.5), row("A", 5, 3_000, 1.0, 1.5)])
+    assert (samples, epochs) == ("- Samples to decompose with: not measured.", "- Epochs of the original's training: not measured.")
