@@ -106,7 +106,7 @@ def records_of(subjects: dict[str, Subject], regression: bool, preset: str) -> l
 
 def outcome(bar: Bar, subjects: dict[str, Subject]) -> Outcome | None:
     """None where there is no row to judge by."""
-    rows = [subject["rows"] for subject in subjects.values() if subject["regression"] == bar.regression and bar.preset in subject["rows"]]
+    rows = rows_for(subjects, bar)
     if not rows:
         return None
     sized = bar.preset == "paper-sized"
@@ -115,19 +115,33 @@ def outcome(bar: Bar, subjects: dict[str, Subject]) -> Outcome | None:
     return Outcome(len(points), lost, compression, lost <= bar.loss + ROUNDING and compression >= bar.compression - ROUNDING)
 
 
+def rows_for(subjects: dict[str, Subject], bar: Bar) -> list[dict[str, Record]]:
+    """All rows of each subject that the bar is about, by way."""
+    return [subject["rows"] for subject in subjects.values() if subject["regression"] == bar.regression and bar.preset in subject["rows"]]
+
+
 def place(record: Record) -> tuple[float, float]:
     return loss(record), record["compression"]
 
 
 def at_compression(rows: dict[str, Record], compression: float) -> tuple[float, float]:
-    """Loss and compression of the paper's way, at this compression or little more.
-
-    On the line between its two rows, since its clusters of ten units are coarse steps; the second row where both are as small.
-    """
+    """Loss and compression of the paper's way: on the line between its two rows, since its clusters of ten units are coarse steps."""
     (loss_before, before), (loss_after, after) = place(rows["paper"]), place(rows["paper-sized"])
     if before >= compression:
-        return loss_after, after
+        return loss_before, before
     return loss_before + (loss_after - loss_before) * (compression - before) / (after - before), compression
+
+
+def no_smaller(rows: dict[str, Record], compression: float) -> tuple[float, float]:
+    """As at_compression(), but with the second row where the first is smaller than need be."""
+    return place(rows["paper-sized"]) if rows["paper"]["compression"] >= compression else at_compression(rows, compression)
+
+
+def no_smaller_means(bar: Bar, subjects: dict[str, Subject]) -> tuple[float, float]:
+    """Mean loss and compression; not what is judged."""
+    points = [no_smaller(each, bar.compression) for each in rows_for(subjects, bar)]
+    lost, compression = (mean(values) for values in zip(*points, strict=True))
+    return lost, compression
 
 
 def missed(subjects: dict[str, Subject]) -> list[str]:

@@ -94,10 +94,14 @@ def bars(subjects: dict[str, Subject]) -> list[str]:
         told = [str(found.subjects), str(found), "yes" if found.held else "no"] if found else ["0", "", "not measured"]
         shown.append([reproduction.bar_title(bar), *told])
     text = (
-        "In the paper's way each subject counts with what it loses at the paper's mean compression, no matter whether keeping 0.6 of its "
-        "clusters makes it larger or smaller. Where the first of its two rows is larger, its loss is read off the line between them, since "
-        "clusters of ten units are coarse steps."
+        "In the paper's way, which removes clusters of ten units, sizes are coarse steps: each subject's loss at the paper's compression is "
+        "read off the line between its two rows, and is that of the first where this is as small already. So no subject counts at less than "
+        "the paper's mean compression, and some at more."
     )
+    milder = [reproduction.no_smaller_means(bar, subjects) for bar in BARS if bar.preset == "paper-sized" and reproduction.outcome(bar, subjects)]
+    if milder:
+        told = "; ".join(f"{lost:+.2f} at {compression:.2f}x" for lost, compression in milder)
+        text += f" With the second row of those instead, which are no smaller than they must be, it would be {told}. This is not judged."
     return [*markdown(["the mean must be", "subjects", "it is", "held"], shown, (True, False, False, True)), "", text]
 
 

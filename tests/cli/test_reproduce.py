@@ -185,21 +185,24 @@ def test_the_paper_s_way_is_judged_at_the_paper_s_compression() -> None:
     assert reproduction.missed({"a": subject(coarse)}) == [
         f"missed: {paper} +3.44 points of accuracy lost at 1.89x or more: +4.00 at 1.89x, the mean of 1"
     ]
-    # Its first row is smaller than that: the second counts, which keeps more, though a coarse step less than it might.
-    small = {"paper": record(0.5, 0.8, 3.0, "mae"), "paper-sized": record(0.5, 0.6, 2.0, "mae")}
+    # Its first row is small enough by itself.
+    small = {"paper": record(0.5, 0.6, 2.0, "mae"), "paper-sized": record(0.5, 0.5, 3.0, "mae")}
     assert reproduction.missed({"a": subject(small, regression=True)}) == [
         f"missed: {paper} +18.56 % of MAE gained at 1.83x or more: +20.00 at 2.00x, the mean of 1"
     ]
 
 
 def test_no_subject_counts_at_less_than_the_paper_s_compression() -> None:
-    # 8 points at 1.89x, though 1 at 1.4x, and 2 at 2.4x: as means of the first rows they would hold.
+    # 8 points at 1.89x, though 1 at 1.4x, and 2 at 2.4x: as means of the first rows alone they would hold.
     large = {"paper": record(0.5, 0.49, 1.4), "paper-sized": record(0.5, 0.42, 1.89)}
-    small = {"paper": record(0.5, 0.48, 2.4), "paper-sized": record(0.5, 0.48, 1.9)}
+    small = {"paper": record(0.5, 0.48, 2.4), "paper-sized": record(0.5, 0.49, 1.9)}
+    subjects = {"a": subject(large), "b": subject(small)}
     (bar,) = (bar for bar in reproduction.BARS if bar.preset == "paper-sized" and not bar.regression)
-    found = reproduction.outcome(bar, {"a": subject(large), "b": subject(small)})
+    found = reproduction.outcome(bar, subjects)
     assert found is not None
-    assert (found.held, round(found.loss, 6), round(found.compression, 6)) == (False, 5.0, 1.895)
+    assert (found.held, round(found.loss, 6), round(found.compression, 6)) == (False, 5.0, 2.145)
+    # Told beside it: the second's second row, 1 point at 1.9x.
+    assert [round(value, 6) for value in reproduction.no_smaller_means(bar, subjects)] == [4.5, 1.895]
 
 
 def test_deep_networks_get_fewer_samples_but_for_the_paper_s_way(tmp_path: Path) -> None:
