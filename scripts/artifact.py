@@ -169,10 +169,17 @@ standard deviation over {SEEDS} orders in which heads are trained, where a row h
     (FILE.with_suffix(".md")).write_text(text + "\n".join([*table(rows), "", "Points lost, in short:", "", *findings(rows)]) + "\n")
 
 
+def add(row: dict[str, Any]) -> None:
+    """To the page, in place of a row of the same; those that another process has written meanwhile stay."""
+    rows = json.loads(FILE.read_text())["rows"] if FILE.exists() else []
+    rows = [old for old in rows if any(old[key] != row[key] for key in ("subject", "epochs", "given"))] + [row]
+    rows.sort(key=lambda row: ([*ORIGINALS].index(row["subject"]), row["given"], row["epochs"]))
+    write(rows)
+
+
 def main() -> int:
     args = arguments().parse_args()
     runs = Decompositions(args, CACHE)
-    rows = json.loads(FILE.read_text())["rows"] if FILE.exists() else []
     failed = 0
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         for name, epochs, given in product(args.subjects, args.epochs, args.given):
@@ -184,10 +191,7 @@ def main() -> int:
             if row is None:
                 continue
             made = {key: trained[name].record[key] for key in ("epochs", "given")}
-            row = {"subject": name, "title": ORIGINALS[name].title, "data": trained[name].data, **made, **row}
-            rows = [old for old in rows if any(old[key] != row[key] for key in ("subject", *made))] + [row]
-            rows.sort(key=lambda row: ([*ORIGINALS].index(row["subject"]), row["given"], row["epochs"]))
-            write(rows)
+            add({"subject": name, "title": ORIGINALS[name].title, "data": trained[name].data, **made, **row})
     return 1 if failed else 0
 
 

@@ -1,9 +1,11 @@
 """scripts/artifact.py but for decomposing: heads by regression, and what the page says in short."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,3 +43,13 @@ def test_rows_that_differ_in_one_thing_are_compared() -> None:
 def test_nothing_is_compared_where_nothing_differs_in_one_thing() -> None:
     samples, epochs, _ = artifact.findings([row("A", 15, 60_000, 0.25, 1.5), row("A", 5, 3_000, 1.0, 1.5)])
     assert (samples, epochs) == ("- Samples to decompose with: not measured.", "- Epochs of the original's training: not measured.")
+
+
+def test_a_row_takes_the_place_of_its_own_and_leaves_those_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(artifact, "FILE", tmp_path / "artifact.json")
+    shown = {"original": 0.9, "compression": 2.0, "overlap": 0.7}
+    for each in (row("mnist", 15, 3_000, 1.0, 1.5), row("fmnist", 15, 3_000, 1.0, 1.5), row("mnist", 15, 3_000, 2.0, 1.5)):
+        artifact.add(each | shown)
+    found = [(each["data"], each["incite"]) for each in json.loads(artifact.FILE.read_text())["rows"]]
+    assert found == [("mnist", 2.0), ("fmnist", 1.0)]
+    assert "+2.00" in (tmp_path / "artifact.md").read_text()
