@@ -2,7 +2,7 @@
 """Measures why `--preset paper` does not give the paper's figures: what the mistakes of its public program cost, and what originals do.
 
 The program's slices and heads are made again in PyTorch from the clusters that Incite keeps, once as they should be and once with each
-of its mistakes. --epochs and --given make originals that were trained for longer or shorter, and decomposed with fewer samples.
+of its mistakes. --epochs, --images and --given make originals that were trained longer or shorter, on more images or fewer, and decomposed with fewer.
 Originals, data and runs are those of reproduce.py, in build/reproduce/. Writes docs/artifact.json and docs/artifact.md.
 """
 
@@ -41,6 +41,7 @@ FILE = page.DOCS / "artifact.json"
 SEEDS = 5  # of the heads' training
 NONE, ALL, REGRESSION = "none", "all", "regression"
 WAYS: Mapping[str, tuple[str, ...]] = {NONE: (), **{mistake: (mistake,) for mistake in MISTAKES}, ALL: MISTAKES}
+MADE = ("epochs", "images", "given")  # what originals of a subject differ in
 SUBJECTS = [name for name, original in ORIGINALS.items() if original.network is not None and not original.regression]
 
 
@@ -48,7 +49,8 @@ def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--subjects", nargs="+", choices=SUBJECTS, default=SUBJECTS, metavar="NAME", help=f"of {', '.join(SUBJECTS)}")
     parser.add_argument("--epochs", nargs="+", type=int, default=[0], help="of the original's training; 0: as reproduce.py has it (default)")
-    parser.add_argument("--given", nargs="+", type=int, default=[0], help="samples to decompose with; 0: as reproduce.py has it (default)")
+    parser.add_argument("--images", nargs="+", type=int, default=[0], help="that it is trained on; 0: as reproduce.py has it (default)")
+    parser.add_argument("--given", nargs="+", type=int, default=[0], help="images to decompose with; 0: as reproduce.py has it (default)")
     parser.add_argument("--data-dir", type=Path, metavar="FOLDER")
     add_arguments(parser)
     return parser
@@ -97,14 +99,15 @@ def measured(name: str, trained: Trained, runs: Decompositions, pool: ProcessPoo
 
 
 def table(rows: list[dict[str, Any]]) -> list[str]:
-    header = ["network", "data", "epochs", "samples", "original", "compression", "overlap, %", "`--preset paper`", REGRESSION, *WAYS]
+    header = ["network", "data", "epochs", "trained on", "given", "original", "compression", "overlap, %"]
+    header += ["`--preset paper`", REGRESSION, *WAYS]
 
     def lost(row: dict[str, Any], way: str) -> str:
         return several(row["losses"][way], "+.2f") if way in row["losses"] else ""
 
     shown = [
         [
-            row["title"], row["data"], str(row["epochs"]), f"{row['given']:,}", f"{100 * row['original']:.2f} %", f"{row['compression']:.2f}x",
+            row["title"], row["data"], *(f"{row[key]:,}" for key in MADE), f"{100 * row['original']:.2f} %", f"{row['compression']:.2f}x",
             f"{100 * row['overlap']:.1f}", f"{row['incite']:+.2f}", *(lost(row, way) for way in (REGRESSION, *WAYS)),
         ]
         for row in rows
@@ -115,18 +118,15 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
 def findings(rows: list[dict[str, Any]]) -> list[str]:
     """What the rows say of each cause: samples, training, mistakes."""
 
-    def alike(other: str) -> list[list[dict[str, Any]]]:
-        """Rows of one subject that agree in this."""
+    def lost(chosen: list[dict[str, Any]], *causes: str) -> str:
+        """By these rows, of which those of one subject are compared that differ in the causes and in nothing else."""
         groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-        for row in rows:
-            groups.setdefault((row["subject"], row[other]), []).append(row)
-        return [group for group in groups.values() if len(group) > 1]
-
-    def lost(cause: str, other: str) -> str:
+        for row in chosen:
+            groups.setdefault(tuple(row[key] for key in ("subject", *MADE) if key not in causes), []).append(row)
         told = []
-        for group in alike(other):
-            each = [f"{row['incite']:+.2f} with {row[cause]:,}" for row in sorted(group, key=itemgetter(cause))]
-            told.append(f"{place(group[0])} {', '.join(each)}")
+        for group in groups.values():
+            each = [f"{row['incite']:+.2f} with {row[causes[0]]:,}" for row in sorted(group, key=itemgetter(causes[0]))]
+            told += [f"{place(group[0])} {', '.join(each)}"] if len(each) > 1 else []
         return "; ".join(told) or "not measured"
 
     def added(way: str) -> str:
@@ -134,9 +134,11 @@ def findings(rows: list[dict[str, Any]]) -> list[str]:
         least, (most, where) = min(each)[0], max(each)
         return f"{way} {least:+.2f} to {most:+.2f} ({where})" if most - least >= 0.005 else f"{way} {most:+.2f}"
 
+    same = [row for row in rows if row["images"] == row["given"]]
     return [
-        f"- Samples to decompose with: {lost('given', 'epochs')}.",
-        f"- Epochs of the original's training: {lost('epochs', 'given')}.",
+        f"- Images to decompose with: {lost(rows, 'given')}.",
+        f"- Images to train on, which are those to decompose with too: {lost(same, 'images', 'given')}.",
+        f"- Epochs of the original's training: {lost(rows, 'epochs')}.",
         f"- Mistakes, against {NONE}, means of the orders: {', '.join(added(way) for way in WAYS if way != NONE)}.",
     ]
 
@@ -172,8 +174,8 @@ standard deviation over {SEEDS} orders in which heads are trained, where a row h
 def add(row: dict[str, Any]) -> None:
     """To the page, in place of a row of the same; those that another process has written meanwhile stay."""
     rows = json.loads(FILE.read_text())["rows"] if FILE.exists() else []
-    rows = [old for old in rows if any(old[key] != row[key] for key in ("subject", "epochs", "given"))] + [row]
-    rows.sort(key=lambda row: ([*ORIGINALS].index(row["subject"]), row["given"], row["epochs"]))
+    rows = [old for old in rows if any(old[key] != row[key] for key in ("subject", *MADE))] + [row]
+    rows.sort(key=lambda row: ([*ORIGINALS].index(row["subject"]), [row[key] for key in reversed(MADE)]))
     write(rows)
 
 
@@ -182,15 +184,15 @@ def main() -> int:
     runs = Decompositions(args, CACHE)
     failed = 0
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        for name, epochs, given in product(args.subjects, args.epochs, args.given):
-            usual = ORIGINALS[name].recipe
-            recipe = replace(usual, epochs=epochs or usual.epochs, **({"given": given} if given else {}))
+        for name, *told in product(args.subjects, args.epochs, args.images, args.given):
+            recipe = replace(ORIGINALS[name].recipe, **{key: value for key, value in zip(MADE, told, strict=True) if value})
             trained, failures = paper_originals.train({name: recipe}, args.data_dir, CACHE, 1, runs.threads, fresh=False)
             row = measured(name, trained[name], runs, pool) if name in trained else None
             failed += failures + (row is None)
             if row is None:
                 continue
-            made = {key: trained[name].record[key] for key in ("epochs", "given")}
+            made = trained[name].record
+            made = {"epochs": made["epochs"], "images": made["samples"], "given": made["given"]}
             add({"subject": name, "title": ORIGINALS[name].title, "data": trained[name].data, **made, **row})
     return 1 if failed else 0
 

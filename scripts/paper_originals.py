@@ -81,8 +81,9 @@ def trained(training: Training) -> Record:
     data = [] if training.data is None else ["--data", str(training.data.file)]
     recipe = training.recipe
     options = ["--epochs", str(recipe.epochs), "--seed", str(SEED), "--threads", str(training.threads)]
-    if isinstance(recipe, Recipe) and recipe.given is not None:
-        options += ["--given", str(recipe.given)]
+    if isinstance(recipe, Recipe):
+        amounts = {"--images": recipe.images, "--given": recipe.given}
+        options += [word for option, count in amounts.items() if count is not None for word in (option, str(count))]
     return run([sys.executable, str(PAPER / "train.py"), training.name, *data, "--out", str(training.folder), *options], log).document
 
 

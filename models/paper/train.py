@@ -78,6 +78,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, metavar="FILE.npz", help="x_train, y_train, x_test, y_test; not for points of functions")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--epochs", type=int, help="default: as the recipe has it")
+    parser.add_argument("--images", type=int, help="images to train on; default: as the recipe has it")
     parser.add_argument("--given", type=int, help="images to decompose with; default: as the recipe has it")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
@@ -85,9 +86,9 @@ def main() -> None:
     original = ORIGINALS[args.subject]
     if (original.data is None) != (args.data is None):
         parser.error(f"{args.subject} {'takes no' if original.data is None else 'needs'} --data")
-    told = {key: value for key in ("epochs", "given") if (value := getattr(args, key)) is not None}
-    if "given" in told and not isinstance(original.recipe, Recipe):
-        parser.error(f"{args.subject} takes no --given: all that it was trained on is given")
+    told = {key: value for key in ("epochs", "images", "given") if (value := getattr(args, key)) is not None}
+    if (amounts := told.keys() - {"epochs"}) and not isinstance(original.recipe, Recipe):
+        parser.error(f"{args.subject} takes no --{min(amounts)}: it is trained on all of its data, and all of that is given")
     recipe = replace(original.recipe, **told)
     # The same weights on every run, on so many threads of this machine.
     torch.set_num_threads(args.threads)

@@ -27,28 +27,37 @@ def test_regression_finds_the_feature_that_tells_a_class_whatever_its_scale() ->
     assert influence[2] > 5 * influence[:2].max()
 
 
-def row(data: str, epochs: int, given: int, incite: float, norm: float) -> dict[str, Any]:
+def row(data: str, epochs: int, images: int, given: int, incite: float, norm: float) -> dict[str, Any]:
     losses = {way: [1.0, 2.0] for way in artifact.WAYS} | {"norm": [norm]}
-    return {"subject": f"lenet5-{data}", "title": "LeNet-5", "data": data, "epochs": epochs, "given": given, "incite": incite, "losses": losses}
+    made = {"epochs": epochs, "images": images, "given": given}
+    return {"subject": f"lenet5-{data}", "title": "LeNet-5", "data": data, **made, "incite": incite, "losses": losses}
 
 
 def test_rows_that_differ_in_one_thing_are_compared() -> None:
-    rows = [row("A", 15, 60_000, 0.25, 1.5), row("A", 5, 60_000, 0.4, 1.5), row("A", 15, 3_000, 1.0, 1.5), row("B", 5, 3_000, 9.0, 11.5)]
-    samples, epochs, mistakes = artifact.findings(rows)
-    assert samples == "- Samples to decompose with: LeNet-5 on A +1.00 with 3,000, +0.25 with 60,000."
+    rows = [
+        row("A", 15, 60_000, 60_000, 0.25, 1.5),
+        row("A", 5, 60_000, 60_000, 0.4, 1.5),
+        row("A", 15, 60_000, 3_000, 1.0, 1.5),
+        row("A", 15, 3_000, 3_000, 2.0, 1.5),
+        row("B", 5, 3_000, 3_000, 9.0, 11.5),
+    ]
+    given, images, epochs, mistakes = artifact.findings(rows)
+    assert given == "- Images to decompose with: LeNet-5 on A +1.00 with 3,000, +0.25 with 60,000."
+    assert images == "- Images to train on, which are those to decompose with too: LeNet-5 on A +2.00 with 3,000, +0.25 with 60,000."
     assert epochs == "- Epochs of the original's training: LeNet-5 on A +0.40 with 5, +0.25 with 15."
     assert "flatten +0.00, norm +0.00 to +10.00 (LeNet-5 on B)," in mistakes
 
 
 def test_nothing_is_compared_where_nothing_differs_in_one_thing() -> None:
-    samples, epochs, _ = artifact.findings([row("A", 15, 60_000, 0.25, 1.5), row("A", 5, 3_000, 1.0, 1.5)])
-    assert (samples, epochs) == ("- Samples to decompose with: not measured.", "- Epochs of the original's training: not measured.")
+    *amounts, _ = artifact.findings([row("A", 15, 60_000, 60_000, 0.25, 1.5), row("A", 5, 8_000, 3_000, 1.0, 1.5)])
+    assert [each.split(": ")[1] for each in amounts] == ["not measured."] * 3
 
 
 def test_a_row_takes_the_place_of_its_own_and_leaves_those_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(artifact, "FILE", tmp_path / "artifact.json")
+    amounts = 60_000, 3_000
     shown = {"original": 0.9, "compression": 2.0, "overlap": 0.7}
-    for each in (row("mnist", 15, 3_000, 1.0, 1.5), row("fmnist", 15, 3_000, 1.0, 1.5), row("mnist", 15, 3_000, 2.0, 1.5)):
+    for each in (row("mnist", 15, *amounts, 1.0, 1.5), row("fmnist", 15, *amounts, 1.0, 1.5), row("mnist", 15, *amounts, 2.0, 1.5)):
         artifact.add(each | shown)
     found = [(each["data"], each["incite"]) for each in json.loads(artifact.FILE.read_text())["rows"]]
     assert found == [("mnist", 2.0), ("fmnist", 1.0)]

@@ -118,10 +118,11 @@ def test_the_training_is_told_what_the_recipe_says(tmp_path: Path, monkeypatch: 
         return SimpleNamespace(document={})
 
     monkeypatch.setattr(paper_originals, "run", run)
-    recipe = replace(paper_originals.ORIGINALS["alexnet-mnist"].recipe, epochs=2, given=8000)
+    recipe = replace(paper_originals.ORIGINALS["alexnet-mnist"].recipe, epochs=2, images=5000, given=8000)
     paper_originals.trained(paper_originals.Training("alexnet-mnist", recipe, None, "key", tmp_path / "out", 1))
     assert told[told.index("--epochs") + 1] == "2"
-    assert told[told.index("--given") + 1] == "8000"
+    amounts = [told[told.index(option) + 1] for option in ("--images", "--given")]
+    assert amounts == ["5000", "8000"]
 
 
 def record(original: float, combined: float, compression: float, kind: str = "accuracy") -> dict[str, Any]:
