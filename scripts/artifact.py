@@ -51,6 +51,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--epochs", nargs="+", type=int, default=[0], help="of the original's training; 0: as reproduce.py has it (default)")
     parser.add_argument("--images", nargs="+", type=int, default=[0], help="that it is trained on; 0: as reproduce.py has it (default)")
     parser.add_argument("--given", nargs="+", type=int, default=[0], help="images to decompose with; 0: as reproduce.py has it (default)")
+    parser.add_argument("--incite-only", action="store_true", help="no modules in PyTorch, which take longest: what mistakes cost is left out")
     parser.add_argument("--data-dir", type=Path, metavar="FOLDER")
     add_arguments(parser)
     return parser
@@ -77,7 +78,7 @@ def accuracies(name: str, trained: Trained, kept: list[dict[str, list[int]]], th
     return {REGRESSION: [artifact.accuracy_by_regression()], **found}
 
 
-def measured(name: str, trained: Trained, runs: Decompositions, pool: ProcessPoolExecutor) -> dict[str, Any] | None:
+def measured(name: str, trained: Trained, runs: Decompositions, pool: ProcessPoolExecutor, incite_only: bool) -> dict[str, Any] | None:
     options = (*ORIGINALS[name].paper.options, *PRESETS["paper"].options)
     files = [trained.folder / file for file in ("model.pt", "train.npz", "test.npz")]
     job = Job(f"{name}, paper", *files, options, keep_scores=True)
@@ -85,7 +86,8 @@ def measured(name: str, trained: Trained, runs: Decompositions, pool: ProcessPoo
     if record is None:
         return None
     key = hash_of(["artifact", runs.key(job), SEEDS, content(Path(artifact_modules.__file__))])
-    if (kept_record := runs.store.load(key)) is None:
+    kept_record = runs.store.load(key)
+    if kept_record is None and not incite_only:
         # What is kept does not depend on the head; the original's is the fastest.
         fast = [*options, "--head", "original", "--scores", str(runs.scores_file(job)), "--threads", str(runs.threads)]
         data = ["--data", str(files[1]), "--test", str(files[2])]
@@ -93,7 +95,8 @@ def measured(name: str, trained: Trained, runs: Decompositions, pool: ProcessPoo
         kept = [module["kept"] for module in document["modules"]]
         kept_record = {"accuracies": pool.submit(accuracies, name, trained, kept, runs.threads).result()}
         runs.store.save(key, kept_record)
-    losses = {way: [round(100 * (record["original"] - each), 4) for each in found] for way, found in kept_record["accuracies"].items()}
+    accuracies_of = kept_record["accuracies"] if kept_record else {}
+    losses = {way: [round(100 * (record["original"] - each), 4) for each in found] for way, found in accuracies_of.items()}
     return {"original": record["original"], "compression": record["compression"], "overlap": record["overlap"],
             "incite": round(loss(record), 4), "losses": losses}  # fmt: skip
 
@@ -130,7 +133,9 @@ def findings(rows: list[dict[str, Any]]) -> list[str]:
         return "; ".join(told) or "not measured"
 
     def added(way: str) -> str:
-        each = [(mean(row["losses"][way]) - mean(row["losses"][NONE]), place(row)) for row in rows]
+        each = [(mean(row["losses"][way]) - mean(row["losses"][NONE]), place(row)) for row in rows if way in row["losses"]]
+        if not each:
+            return f"{way} not measured"
         least, (most, where) = min(each)[0], max(each)
         return f"{way} {least:+.2f} to {most:+.2f} ({where})" if most - least >= 0.005 else f"{way} {most:+.2f}"
 
@@ -187,7 +192,7 @@ def main() -> int:
         for name, *told in product(args.subjects, args.epochs, args.images, args.given):
             recipe = replace(ORIGINALS[name].recipe, **{key: value for key, value in zip(MADE, told, strict=True) if value})
             trained, failures = paper_originals.train({name: recipe}, args.data_dir, CACHE, 1, runs.threads, fresh=False)
-            row = measured(name, trained[name], runs, pool) if name in trained else None
+            row = measured(name, trained[name], runs, pool, args.incite_only) if name in trained else None
             failed += failures + (row is None)
             if row is None:
                 continue

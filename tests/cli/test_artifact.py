@@ -40,6 +40,7 @@ def test_rows_that_differ_in_one_thing_are_compared() -> None:
         row("A", 15, 60_000, 3_000, 1.0, 1.5),
         row("A", 15, 3_000, 3_000, 2.0, 1.5),
         row("B", 5, 3_000, 3_000, 9.0, 11.5),
+        row("C", 5, 3_000, 3_000, 9.0, 99.0) | {"losses": {}},  # of --incite-only
     ]
     given, images, epochs, mistakes = artifact.findings(rows)
     assert given == "- Images to decompose with: LeNet-5 on A +1.00 with 3,000, +0.25 with 60,000."
@@ -49,8 +50,10 @@ def test_rows_that_differ_in_one_thing_are_compared() -> None:
 
 
 def test_nothing_is_compared_where_nothing_differs_in_one_thing() -> None:
-    *amounts, _ = artifact.findings([row("A", 15, 60_000, 60_000, 0.25, 1.5), row("A", 5, 8_000, 3_000, 1.0, 1.5)])
+    rows = [row("A", 15, 60_000, 60_000, 0.25, 1.5), row("A", 5, 8_000, 3_000, 1.0, 1.5)]
+    *amounts, mistakes = artifact.findings([each | {"losses": {}} for each in rows])
     assert [each.split(": ")[1] for each in amounts] == ["not measured."] * 3
+    assert "norm not measured," in mistakes
 
 
 def test_a_row_takes_the_place_of_its_own_and_leaves_those_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
