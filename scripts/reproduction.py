@@ -156,11 +156,13 @@ def bar_title(bar: Bar) -> str:
 
 
 def marked(subject: Subject, marks: dict[str, str]) -> str:
-    """What a row is of; a stand-in for the data is named so, with a mark that leads to the note."""
-    data = subject["data"]
-    if subject["stand_in"]:
-        return f"{subject['title']}, stand-in {data} {marks[subject['stand_in']]}"
-    return f"{subject['title']}, {data}" if data else subject["title"]
+    """What a row is of."""
+    return ", ".join(filter(None, [subject["title"], marked_data(subject, marks)]))
+
+
+def marked_data(subject: Subject, marks: dict[str, str]) -> str | None:
+    """A stand-in is named so, with a mark that leads to the note. None: points of a function."""
+    return f"stand-in {subject['data']} {marks[subject['stand_in']]}" if subject["stand_in"] else subject["data"]
 
 
 def marks_of(subjects: dict[str, Subject]) -> dict[str, str]:

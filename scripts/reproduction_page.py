@@ -1,5 +1,7 @@
 """The page on the paper's subjects: docs/reproduction.md."""
 
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from statistics import mean
 
@@ -31,7 +33,7 @@ def write(file: Path, subjects: dict[str, Subject], pictures: dict[str, str]) ->
     for regression, title in ((False, "Classification"), (True, "Regression")):
         if any(reproduction.rows(subjects, regression)):
             lines += ["", f"## {title}", "", *results(subjects, regression, marks)]
-    lines += ["", "## Means", "", "Over the subjects above, stand-ins included.", "", *means(subjects), "", "## Bars", "", *bars(subjects)]
+    lines += ["", "## Means", "", "Over the subjects above, stand-ins included.", "", *means(subjects, marks), "", "## Bars", "", *bars(subjects)]
     for picture, shows in pictures.items():
         lines += ["", f"![{shows}]({picture})"]
     lines += ["", "## Originals", "", *originals(subjects, marks)]
@@ -64,16 +66,18 @@ def results(subjects: dict[str, Subject], regression: bool, marks: dict[str, str
     return markdown(header, shown, [i < 2 for i in range(len(header))]) + note
 
 
-def means(subjects: dict[str, Subject]) -> list[str]:
-    header = ["kind", "way", "subjects", "loss, points; change of MAE, %", "overlap, %", "compression"]
+def means(subjects: dict[str, Subject], marks: dict[str, str]) -> list[str]:
+    header = ["of", "way", "subjects", "loss, points; change of MAE, %", "overlap, %", "compression"]
     shown = []
     for regression, published in PUBLISHED.items():
         kind = "regression" if regression else "classification"
         shown.append([kind, "the paper itself", "4" if regression else "12",
                       f"{published.loss:+.2f}", f"{published.overlap:.2f}", f"{published.compression:.2f}x"])  # fmt: skip
         shown += mean_rows(kind, subjects, regression)
-    for network in dict.fromkeys(subject["title"] for subject in subjects.values() if not subject["regression"]):
-        shown += mean_rows(network, {name: subject for name, subject in subjects.items() if subject["title"] == network}, False)
+    classifiers = {name: subject for name, subject in subjects.items() if not subject["regression"]}
+    for part in (itemgetter("title"), partial(reproduction.marked_data, marks=marks)):
+        for of in dict.fromkeys(map(part, classifiers.values())):
+            shown += mean_rows(of, {name: subject for name, subject in classifiers.items() if part(subject) == of}, False)
     return markdown(header, shown, (True, True, False, False, False, False))
 
 

@@ -152,6 +152,9 @@ def test_the_page_has_each_row_with_its_stand_in_and_the_means(tmp_path: Path) -
     assert "| LeNet-5, stand-in CMNIST-26 ¹ | default | 98.00 % | 96.00 % | +2.00 | 50.00 | 4.00x | 3.0 s | 3.5 s | 1,024 |" in page
     assert "| LeNet-5, MNIST | default | 0.002000 | 0.001000 | -50.00 | 50.00 | 5.00x | 3.0 s | 3.5 s | 1,024 |" in page
     assert "| classification | default | 2 | +1.50 | 50.00 | 4.50x |" in page
+    assert "| LeNet-5 | default | 2 | +1.50 | 50.00 | 4.50x |" in page
+    assert "| MNIST | default | 1 | +1.00 | 50.00 | 5.00x |" in page
+    assert "| stand-in CMNIST-26 ¹ | default | 1 | +2.00 | 50.00 | 4.00x |" in page
     assert "| classification | the paper itself | 12 | +3.44 | 71.76 | 1.89x |" in page
     assert "¹ Stand-in. CMNIST-26 stands in." in page
     assert "| default: at most +1.00 points of accuracy lost at 3.00x or more | 2 | +1.50 at 4.50x | no |" in page
