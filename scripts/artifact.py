@@ -8,6 +8,7 @@ Originals, data and runs are those of reproduce.py, in build/reproduce/. Writes 
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -42,6 +43,7 @@ SEEDS = 5  # of the heads' training
 NONE, ALL, REGRESSION = "none", "all", "regression"
 WAYS: Mapping[str, tuple[str, ...]] = {NONE: (), **{mistake: (mistake,) for mistake in MISTAKES}, ALL: MISTAKES}
 MADE = ("epochs", "images", "given")  # what originals of a subject differ in
+OPTIONS = "options"  # of incite, beside the paper's
 SUBJECTS = [name for name, original in ORIGINALS.items() if original.network is not None and not original.regression]
 
 
@@ -51,6 +53,9 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--epochs", nargs="+", type=int, default=[0], help="of the original's training; 0: as reproduce.py has it (default)")
     parser.add_argument("--images", nargs="+", type=int, default=[0], help="that it is trained on; 0: as reproduce.py has it (default)")
     parser.add_argument("--given", nargs="+", type=int, default=[0], help="images to decompose with; 0: as reproduce.py has it (default)")
+    parser.add_argument(
+        "--options", nargs="+", default=[""], help="of incite, beside or against the paper's, such as '--metric probability', without PyTorch; '': none (default)"
+    )
     parser.add_argument("--incite-only", action="store_true", help="no modules in PyTorch, which take longest: what mistakes cost is left out")
     parser.add_argument("--data-dir", type=Path, metavar="FOLDER")
     add_arguments(parser)
@@ -78,8 +83,15 @@ def accuracies(name: str, trained: Trained, kept: list[dict[str, list[int]]], th
     return {REGRESSION: [artifact.accuracy_by_regression()], **found}
 
 
-def measured(name: str, trained: Trained, runs: Decompositions, pool: ProcessPoolExecutor, incite_only: bool) -> dict[str, Any] | None:
-    options = (*ORIGINALS[name].paper.options, *PRESETS["paper"].options)
+def given_once(usual: list[str], more: list[str]) -> tuple[str, ...]:
+    """The usual options, each with its value, but for those that are told anew; then these."""
+    pairs = [*zip(usual[::2], usual[1::2], strict=True)]
+    return (*(word for option, value in pairs if option not in more for word in (option, value)), *more)
+
+
+def measured(name: str, trained: Trained, more: list[str], runs: Decompositions, pool: ProcessPoolExecutor | None) -> dict[str, Any] | None:
+    """Without a pool, and with more options, only of Incite."""
+    options = given_once([*ORIGINALS[name].paper.options, *PRESETS["paper"].options], more)
     files = [trained.folder / file for file in ("model.pt", "train.npz", "test.npz")]
     job = Job(f"{name}, paper", *files, options, keep_scores=True)
     record = runs.results([job])[0].get(job)
@@ -87,7 +99,7 @@ def measured(name: str, trained: Trained, runs: Decompositions, pool: ProcessPoo
         return None
     key = hash_of(["artifact", runs.key(job), SEEDS, content(Path(artifact_modules.__file__))])
     kept_record = runs.store.load(key)
-    if kept_record is None and not incite_only:
+    if kept_record is None and pool is not None and not more:
         # What is kept does not depend on the head; the original's is the fastest.
         fast = [*options, "--head", "original", "--scores", str(runs.scores_file(job)), "--threads", str(runs.threads)]
         data = ["--data", str(files[1]), "--test", str(files[2])]
@@ -102,7 +114,7 @@ def measured(name: str, trained: Trained, runs: Decompositions, pool: ProcessPoo
 
 
 def table(rows: list[dict[str, Any]]) -> list[str]:
-    header = ["network", "data", "epochs", "trained on", "given", "original", "compression", "overlap, %"]
+    header = ["network", "data", "epochs", "trained on", "given", "options", "original", "compression", "overlap, %"]
     header += ["`--preset paper`", REGRESSION, *WAYS]
 
     def lost(row: dict[str, Any], way: str) -> str:
@@ -110,7 +122,7 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
 
     shown = [
         [
-            row["title"], row["data"], *(f"{row[key]:,}" for key in MADE), f"{100 * row['original']:.2f} %", f"{row['compression']:.2f}x",
+            row["title"], row["data"], *(told_of(row, key) for key in (*MADE, OPTIONS)), f"{100 * row['original']:.2f} %", f"{row['compression']:.2f}x",
             f"{100 * row['overlap']:.1f}", f"{row['incite']:+.2f}", *(lost(row, way) for way in (REGRESSION, *WAYS)),
         ]
         for row in rows
@@ -125,10 +137,10 @@ def findings(rows: list[dict[str, Any]]) -> list[str]:
         """By these rows, of which those of one subject are compared that differ in the causes and in nothing else."""
         groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
         for row in chosen:
-            groups.setdefault(tuple(row[key] for key in ("subject", *MADE) if key not in causes), []).append(row)
+            groups.setdefault(tuple(row[key] for key in ("subject", *MADE, OPTIONS) if key not in causes), []).append(row)
         told = []
         for group in groups.values():
-            each = [f"{row['incite']:+.2f} with {row[causes[0]]:,}" for row in sorted(group, key=itemgetter(causes[0]))]
+            each = [f"{row['incite']:+.2f} with {told_of(row, causes[0])}" for row in sorted(group, key=itemgetter(causes[0]))]
             told += [f"{place(group[0])} {', '.join(each)}"] if len(each) > 1 else []
         return "; ".join(told) or "not measured"
 
@@ -144,8 +156,13 @@ def findings(rows: list[dict[str, Any]]) -> list[str]:
         f"- Images to decompose with: {lost(rows, 'given')}.",
         f"- Images to train on, which are those to decompose with too: {lost(same, 'images', 'given')}.",
         f"- Epochs of the original's training: {lost(rows, 'epochs')}.",
+        f"- Options of Incite beside the paper's: {lost(rows, OPTIONS)}.",
         f"- Mistakes, against {NONE}, means of the orders: {', '.join(added(way) for way in WAYS if way != NONE)}.",
     ]
+
+
+def told_of(row: dict[str, Any], key: str) -> str:
+    return f"{row[key]:,}" if key in MADE else f"`{row[key]}`" if row[key] else "none"
 
 
 def place(row: dict[str, Any]) -> str:
@@ -163,6 +180,7 @@ what they were trained on and for how long. `--preset paper` is Incite; *none* i
 program trains them, and *{REGRESSION}* with heads by penalised logistic regression on the same samples instead, so that what is lost there
 is lost in the layers that are pruned; the last columns add one mistake of that program each to *{NONE}*, and *{ALL}* has them all. ±: sample
 standard deviation over {SEEDS} orders in which heads are trained, where a row has it, else one order; originals and clusters have one seed.
+Rows with options are of Incite alone, with these beside the paper's or against them.
 
 - **flatten**: inputs of the first dense layer are chosen as if channels came first; in Keras they come last.
 - **norm**: a slice's batch norm is not given the original's parameters and statistics, so that it does nothing; it is frozen, so that
@@ -179,8 +197,8 @@ standard deviation over {SEEDS} orders in which heads are trained, where a row h
 def add(row: dict[str, Any]) -> None:
     """To the page, in place of a row of the same; those that another process has written meanwhile stay."""
     rows = json.loads(FILE.read_text())["rows"] if FILE.exists() else []
-    rows = [old for old in rows if any(old[key] != row[key] for key in ("subject", *MADE))] + [row]
-    rows.sort(key=lambda row: ([*ORIGINALS].index(row["subject"]), [row[key] for key in reversed(MADE)]))
+    rows = [old for old in rows if any(old[key] != row[key] for key in ("subject", *MADE, OPTIONS))] + [row]
+    rows.sort(key=lambda row: ([*ORIGINALS].index(row["subject"]), [row[key] for key in (*reversed(MADE), OPTIONS)]))
     write(rows)
 
 
@@ -189,15 +207,15 @@ def main() -> int:
     runs = Decompositions(args, CACHE)
     failed = 0
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        for name, *told in product(args.subjects, args.epochs, args.images, args.given):
+        for name, *told, more in product(args.subjects, args.epochs, args.images, args.given, args.options):
             recipe = replace(ORIGINALS[name].recipe, **{key: value for key, value in zip(MADE, told, strict=True) if value})
             trained, failures = paper_originals.train({name: recipe}, args.data_dir, CACHE, 1, runs.threads, fresh=False)
-            row = measured(name, trained[name], runs, pool, args.incite_only) if name in trained else None
+            row = measured(name, trained[name], shlex.split(more), runs, None if args.incite_only else pool) if name in trained else None
             failed += failures + (row is None)
             if row is None:
                 continue
             made = trained[name].record
-            made = {"epochs": made["epochs"], "images": made["samples"], "given": made["given"]}
+            made = {"epochs": made["epochs"], "images": made["samples"], "given": made["given"], OPTIONS: more}
             add({"subject": name, "title": ORIGINALS[name].title, "data": trained[name].data, **made, **row})
     return 1 if failed else 0
 

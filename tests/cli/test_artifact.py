@@ -29,7 +29,7 @@ def test_regression_finds_the_feature_that_tells_a_class_whatever_its_scale() ->
 
 def row(data: str, epochs: int, images: int, given: int, incite: float, norm: float) -> dict[str, Any]:
     losses = {way: [1.0, 2.0] for way in artifact.WAYS} | {"norm": [norm]}
-    made = {"epochs": epochs, "images": images, "given": given}
+    made = {"epochs": epochs, "images": images, "given": given, "options": ""}
     return {"subject": f"lenet5-{data}", "title": "LeNet-5", "data": data, **made, "incite": incite, "losses": losses}
 
 
@@ -40,19 +40,21 @@ def test_rows_that_differ_in_one_thing_are_compared() -> None:
         row("A", 15, 60_000, 3_000, 1.0, 1.5),
         row("A", 15, 3_000, 3_000, 2.0, 1.5),
         row("B", 5, 3_000, 3_000, 9.0, 11.5),
+        row("B", 5, 3_000, 3_000, 8.0, 1.5) | {"options": "--metric probability"},
         row("C", 5, 3_000, 3_000, 9.0, 99.0) | {"losses": {}},  # of --incite-only
     ]
-    given, images, epochs, mistakes = artifact.findings(rows)
+    given, images, epochs, options, mistakes = artifact.findings(rows)
     assert given == "- Images to decompose with: LeNet-5 on A +1.00 with 3,000, +0.25 with 60,000."
     assert images == "- Images to train on, which are those to decompose with too: LeNet-5 on A +2.00 with 3,000, +0.25 with 60,000."
     assert epochs == "- Epochs of the original's training: LeNet-5 on A +0.40 with 5, +0.25 with 15."
+    assert options == "- Options of Incite beside the paper's: LeNet-5 on B +9.00 with none, +8.00 with `--metric probability`."
     assert "flatten +0.00, norm +0.00 to +10.00 (LeNet-5 on B)," in mistakes
 
 
 def test_nothing_is_compared_where_nothing_differs_in_one_thing() -> None:
     rows = [row("A", 15, 60_000, 60_000, 0.25, 1.5), row("A", 5, 8_000, 3_000, 1.0, 1.5)]
     *amounts, mistakes = artifact.findings([each | {"losses": {}} for each in rows])
-    assert [each.split(": ")[1] for each in amounts] == ["not measured."] * 3
+    assert [each.split(": ")[1] for each in amounts] == ["not measured."] * 4
     assert "norm not measured," in mistakes
 
 
@@ -65,3 +67,9 @@ def test_a_row_takes_the_place_of_its_own_and_leaves_those_of_others(tmp_path: P
     found = [(each["data"], each["incite"]) for each in json.loads(artifact.FILE.read_text())["rows"]]
     assert found == [("mnist", 2.0), ("fmnist", 1.0)]
     assert "+2.00" in (tmp_path / "artifact.md").read_text()
+
+
+def test_an_option_that_is_told_anew_is_given_once() -> None:
+    usual = ["--samples", "64", "--memory", "2GB", "--preset", "paper"]
+    assert artifact.given_once(usual, []) == tuple(usual)
+    assert artifact.given_once(usual, ["--samples", "256"]) == ("--memory", "2GB", "--preset", "paper", "--samples", "256")
