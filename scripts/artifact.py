@@ -2,8 +2,9 @@
 """Measures why `--preset paper` does not give the paper's figures: what the mistakes of its public program cost, and what originals do.
 
 The program's slices and heads are made again in PyTorch from the clusters that Incite keeps, once as they should be and once with each
-of its mistakes. --epochs, --images and --given make originals that were trained longer or shorter, on more images or fewer, and decomposed with fewer.
-Originals, data and runs are those of reproduce.py, in build/reproduce/. Writes docs/artifact.json and docs/artifact.md.
+of its mistakes. --epochs, --images and --given make originals that were trained longer or shorter, on more images or fewer, and
+decomposed with fewer; --options adds options of Incite's to the paper's. Originals, data and runs are those of reproduce.py, in
+build/reproduce/. Writes docs/artifact.json and docs/artifact.md.
 """
 
 import argparse
@@ -53,10 +54,9 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--epochs", nargs="+", type=int, default=[0], help="of the original's training; 0: as reproduce.py has it (default)")
     parser.add_argument("--images", nargs="+", type=int, default=[0], help="that it is trained on; 0: as reproduce.py has it (default)")
     parser.add_argument("--given", nargs="+", type=int, default=[0], help="images to decompose with; 0: as reproduce.py has it (default)")
-    parser.add_argument(
-        "--options", nargs="+", default=[""], help="of incite, beside or against the paper's, such as '--metric probability', without PyTorch; '': none (default)"
-    )
-    parser.add_argument("--incite-only", action="store_true", help="no modules in PyTorch, which take longest: what mistakes cost is left out")
+    example = "such as '--metric probability', and without PyTorch; '': none (default)"
+    parser.add_argument("--options", nargs="+", default=[""], help=f"of incite, beside or against the paper's, {example}")
+    parser.add_argument("--incite-only", action="store_true", help="no modules in PyTorch, which take longest")
     parser.add_argument("--data-dir", type=Path, metavar="FOLDER")
     add_arguments(parser)
     return parser
@@ -122,8 +122,9 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
 
     shown = [
         [
-            row["title"], row["data"], *(told_of(row, key) for key in (*MADE, OPTIONS)), f"{100 * row['original']:.2f} %", f"{row['compression']:.2f}x",
-            f"{100 * row['overlap']:.1f}", f"{row['incite']:+.2f}", *(lost(row, way) for way in (REGRESSION, *WAYS)),
+            row["title"], row["data"], *(told_of(row, key) for key in (*MADE, OPTIONS)), f"{100 * row['original']:.2f} %",
+            f"{row['compression']:.2f}x", f"{100 * row['overlap']:.1f}", f"{row['incite']:+.2f}",
+            *(lost(row, way) for way in (REGRESSION, *WAYS)),
         ]
         for row in rows
     ]

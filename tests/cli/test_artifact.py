@@ -70,6 +70,7 @@ def test_a_row_takes_the_place_of_its_own_and_leaves_those_of_others(tmp_path: P
 
 
 def test_an_option_that_is_told_anew_is_given_once() -> None:
+    assert artifact.arguments().parse_args(["--options", "", "--samples 256"]).options == ["", "--samples 256"]
     usual = ["--samples", "64", "--memory", "2GB", "--preset", "paper"]
     assert artifact.given_once(usual, []) == tuple(usual)
     assert artifact.given_once(usual, ["--samples", "256"]) == ("--memory", "2GB", "--preset", "paper", "--samples", "256")
