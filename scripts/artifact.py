@@ -132,7 +132,7 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def findings(rows: list[dict[str, Any]]) -> list[str]:
-    """What the rows say of each cause: samples, training, mistakes."""
+    """What the rows say of each cause: images, epochs, options, mistakes."""
 
     def lost(chosen: list[dict[str, Any]], *causes: str) -> str:
         """By these rows, of which those of one subject are compared that differ in the causes and in nothing else."""
