@@ -14,7 +14,7 @@ namespace {
 
 using Arrays = std::vector<std::pair<std::string, at::Tensor>>;
 
-constexpr int64_t format = 2;
+constexpr int64_t format = 1;
 
 at::Tensor to_bytes(const std::string& text) {
   at::Tensor bytes = at::empty({static_cast<int64_t>(text.size())}, at::kByte);

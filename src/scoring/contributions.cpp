@@ -27,9 +27,6 @@ constexpr int64_t most_strata = 16;
 constexpr int64_t least_stratum = 64;                     // samples that a stratum is worth
 constexpr int64_t most_state_bytes = int64_t{128} << 20;  // of sums, and as much of blocks
 
-// What a change of a probability by 1 counts beside a flip: a million samples under three mutants come to 0.003 flips.
-constexpr double tie_weight = 1e-9;
-
 /// The mutants of one group and how they run.
 struct GroupPlan {
   int32_t group;
@@ -276,7 +273,7 @@ class Scorer {
       const MutantBatch& batch = group.batches[b];
       try {
         const at::Tensor mutated = group.suffix.run(executor_, base, batch);
-        add(batch.clusters, effects(outputs, mutated, into), into);
+        add(batch.clusters, differences(outputs, mutated, params_.metric, kind_), into);
         return;
       } catch (const c10::OutOfMemoryError&) {
         if (batch.mutants == 1) {
@@ -299,19 +296,9 @@ class Scorer {
     return first;
   }
 
-  /// The metric's sums over each cell's samples. Most clusters flip no decision of a network that is sure: flips rank
-  /// them alike, and what they do to the probabilities decides between them. [mutants, cells, outputs]
-  at::Tensor effects(const at::Tensor& outputs, const at::Tensor& mutated, const Cells& into) const {
-    const auto summed = [&](const at::Tensor& of) { return at::matmul(into.members, of).to(at::kDouble); };
-    at::Tensor sums = summed(differences(outputs, mutated, params_.metric, kind_));
-    if (params_.metric != Metric::flips) return sums;
-    // What are no probabilities may differ by more than 1, or be NaN.
-    const at::Tensor ties = differences(outputs, mutated, Metric::probability, kind_).nan_to_num_(1).clamp_max_(1);
-    return sums.add_(summed(ties), tie_weight);
-  }
-
-  /// Adds the sums of each cell [mutants, cells, outputs] to those of the mutants' clusters.
-  void add(const at::Tensor& clusters, const at::Tensor& by_cell, const Cells& into) {
+  /// Adds differences [mutants, samples, outputs] to the sums of their clusters.
+  void add(const at::Tensor& clusters, const at::Tensor& differences, const Cells& into) {
+    const at::Tensor by_cell = at::matmul(into.members, differences).to(at::kDouble);
     const at::Tensor stratum = into.cells.div(block_count, "floor");
     const int64_t rows = state_.sums.size(1);
     state_.sums.flatten(0, 1).index_add_(0, (stratum.unsqueeze(0) * rows + clusters.unsqueeze(1)).flatten(),

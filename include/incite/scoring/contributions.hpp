@@ -17,7 +17,7 @@ namespace incite {
 /// What a mutant's effect on an output is measured by, summed over samples.
 enum class Metric {
   probability,  ///< |p - p'|, of the outputs' probabilities
-  flips,        ///< |onehot(argmax y) - onehot(argmax y')|: the paper's (Algorithm 1); as probability where that ties
+  flips,        ///< |onehot(argmax y) - onehot(argmax y')|: the paper's (Algorithm 1)
   absolute,     ///< |y - y'|: the paper's for regression
   random,       ///< nothing: a seeded random number, a baseline that a metric must beat
   magnitude,    ///< nothing: the weights' magnitude (weight_magnitudes), another one
