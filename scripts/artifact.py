@@ -139,10 +139,21 @@ def findings(rows: list[dict[str, Any]]) -> list[str]:
         groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
         for row in chosen:
             groups.setdefault(tuple(row[key] for key in ("subject", *MADE, OPTIONS) if key not in causes), []).append(row)
+        compared = [group for group in groups.values() if len(group) > 1]
+
+        def which(row: dict[str, Any]) -> str:
+            """What tells its group from others of its subject."""
+            rivals = [group[0] for group in compared if group[0]["subject"] == row["subject"]]
+            differs = [key for key in (*MADE, OPTIONS) if key not in causes and any(rival[key] != row[key] for rival in rivals)]
+            return "".join(f", {key} {told_of(row, key)}" for key in differs)
+
         told = []
-        for group in groups.values():
-            each = [f"{row['incite']:+.2f} with {told_of(row, causes[0])}" for row in sorted(group, key=itemgetter(causes[0]))]
-            told += [f"{place(group[0])} {', '.join(each)}"] if len(each) > 1 else []
+        for group in compared:
+            each = [
+                f"{row['incite']:+.2f} at {row['compression']:.2f}x with {told_of(row, causes[0])}"
+                for row in sorted(group, key=itemgetter(causes[0]))
+            ]
+            told.append(f"{place(group[0])}{which(group[0])}: {', '.join(each)}")
         return "; ".join(told) or "not measured"
 
     def added(way: str) -> str:
@@ -154,10 +165,10 @@ def findings(rows: list[dict[str, Any]]) -> list[str]:
 
     same = [row for row in rows if row["images"] == row["given"]]
     return [
-        f"- Images to decompose with: {lost(rows, 'given')}.",
-        f"- Images to train on, which are those to decompose with too: {lost(same, 'images', 'given')}.",
-        f"- Epochs of the original's training: {lost(rows, 'epochs')}.",
-        f"- Options of Incite beside the paper's: {lost(rows, OPTIONS)}.",
+        f"- Images to decompose with. {lost(rows, 'given')}.",
+        f"- Images to train on, which are those to decompose with too. {lost(same, 'images', 'given')}.",
+        f"- Epochs of the original's training. {lost(rows, 'epochs')}.",
+        f"- Options of Incite beside the paper's. {lost(rows, OPTIONS)}.",
         f"- Mistakes, against {NONE}, means of the orders: {', '.join(added(way) for way in WAYS if way != NONE)}.",
     ]
 
@@ -192,7 +203,8 @@ Rows with options are of Incite alone, with these beside the paper's or against 
 - **rounding**: classes are compared by probabilities in float32, of which many are 1.
 
 """
-    (FILE.with_suffix(".md")).write_text(text + "\n".join([*table(rows), "", "Points lost, in short:", "", *findings(rows)]) + "\n")
+    lines = [*table(rows), "", "Points lost, and at which compression, in short:", "", *findings(rows)]
+    (FILE.with_suffix(".md")).write_text(text + "\n".join(lines) + "\n")
 
 
 def add(row: dict[str, Any]) -> None:
