@@ -30,13 +30,14 @@ def test_regression_finds_the_feature_that_tells_a_class_whatever_its_scale() ->
 def row(data: str, epochs: int, images: int, given: int, incite: float, norm: float) -> dict[str, Any]:
     losses = {way: [1.0, 2.0] for way in artifact.WAYS} | {"norm": [norm]}
     made = {"epochs": epochs, "images": images, "given": given, "options": ""}
-    return {"subject": f"lenet5-{data}", "title": "LeNet-5", "data": data, **made, "incite": incite, "losses": losses}
+    told = {"incite": incite, "compression": 2.0, "losses": losses}
+    return {"subject": f"lenet5-{data}", "title": "LeNet-5", "data": data, **made, **told}
 
 
 def test_rows_that_differ_in_one_thing_are_compared() -> None:
     rows = [
         row("A", 15, 60_000, 60_000, 0.25, 1.5),
-        row("A", 5, 60_000, 60_000, 0.4, 1.5),
+        row("A", 5, 60_000, 60_000, 0.4, 1.5) | {"compression": 1.5},
         row("A", 15, 60_000, 3_000, 1.0, 1.5),
         row("A", 15, 3_000, 3_000, 2.0, 1.5),
         row("B", 5, 3_000, 3_000, 9.0, 11.5),
@@ -44,17 +45,28 @@ def test_rows_that_differ_in_one_thing_are_compared() -> None:
         row("C", 5, 3_000, 3_000, 9.0, 99.0) | {"losses": {}},  # of --incite-only
     ]
     given, images, epochs, options, mistakes = artifact.findings(rows)
-    assert given == "- Images to decompose with: LeNet-5 on A +1.00 with 3,000, +0.25 with 60,000."
-    assert images == "- Images to train on, which are those to decompose with too: LeNet-5 on A +2.00 with 3,000, +0.25 with 60,000."
-    assert epochs == "- Epochs of the original's training: LeNet-5 on A +0.40 with 5, +0.25 with 15."
-    assert options == "- Options of Incite beside the paper's: LeNet-5 on B +9.00 with none, +8.00 with `--metric probability`."
+    assert given == "- Images to decompose with. LeNet-5 on A: +1.00 at 2.00x with 3,000, +0.25 at 2.00x with 60,000."
+    same = "LeNet-5 on A: +2.00 at 2.00x with 3,000, +0.25 at 2.00x with 60,000"
+    assert images == f"- Images to train on, which are those to decompose with too. {same}."
+    assert epochs == "- Epochs of the original's training. LeNet-5 on A: +0.40 at 1.50x with 5, +0.25 at 2.00x with 15."
+    by_metric = "LeNet-5 on B: +9.00 at 2.00x with none, +8.00 at 2.00x with `--metric probability`"
+    assert options == f"- Options of Incite beside the paper's. {by_metric}."
     assert "flatten +0.00, norm +0.00 to +10.00 (LeNet-5 on B)," in mistakes
+
+
+def test_groups_of_one_subject_are_told_apart_by_what_they_differ_in() -> None:
+    sized = {"options": "--keep 0.5"}
+    rows = [row("A", epochs, 500, 500, epochs / 10, 1.5) | more for epochs in (3, 9) for more in ({}, sized)]
+    *_, epochs, options, _ = artifact.findings(rows)
+    assert "LeNet-5 on A, options none: +0.30 at 2.00x with 3, +0.90 at 2.00x with 9;" in epochs
+    assert "LeNet-5 on A, options `--keep 0.5`: +0.30" in epochs
+    assert "LeNet-5 on A, epochs 9: +0.90 at 2.00x with none, +0.90 at 2.00x with `--keep 0.5`" in options
 
 
 def test_nothing_is_compared_where_nothing_differs_in_one_thing() -> None:
     rows = [row("A", 15, 60_000, 60_000, 0.25, 1.5), row("A", 5, 8_000, 3_000, 1.0, 1.5)]
     *amounts, mistakes = artifact.findings([each | {"losses": {}} for each in rows])
-    assert [each.split(": ")[1] for each in amounts] == ["not measured."] * 4
+    assert [each.split(". ")[1] for each in amounts] == ["not measured."] * 4
     assert "norm not measured," in mistakes
 
 
