@@ -1,11 +1,13 @@
-"""Loads the modules that the property test wrote, and checks that Python sees the same function, keys and code."""
+"""Loads the modules that the property tests wrote, and checks that Python sees the same function, keys and code.
+
+check_exchange.py NETWORKS FOLDER...: how many there must be, and the folders that the tests wrote to.
+"""
 
 import sys
 from pathlib import Path
 
 import torch
 
-NETWORKS = 500  # that RandomNetworks.* run on: a module of each
 MOST_DIFFERENCE = 1e-5  # relative
 
 
@@ -29,10 +31,10 @@ def check(folder: Path, seed: str) -> bool:
 
 
 def main() -> None:
-    folder = Path(sys.argv[1])
+    networks, folders = int(sys.argv[1]), sys.argv[2:]
     torch.set_num_threads(1)
-    written = sorted(folder.glob("*/*.io"))  # a folder for each test that wrote some
-    assert len(written) == NETWORKS, f"{len(written)} modules in {folder}; expected {NETWORKS}: run the tests RandomNetworks.* first"
+    written = sorted(path for folder in folders for path in Path(folder).glob("*.io"))
+    assert len(written) == networks, f"{len(written)} modules; expected {networks}: run the tests RandomNetworks.* first"
     still = []  # a rectified head that is 0 on all samples has no gradient, which is no mistake; many would be
     for path in written:
         seed = path.stem
