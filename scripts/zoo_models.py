@@ -155,6 +155,8 @@ def export(model: nn.Module, form: str, size: int) -> torch.jit.ScriptModule:
     try:
         if form == "script":
             return torch.jit.script(model)
+        if form == "frozen":
+            return torch.jit.freeze(torch.jit.script(model))
         with torch.set_grad_enabled(form == "trace"):
             return torch.jit.trace(model, example, check_trace=False)
     except Exception as error:  # TorchScript raises whatever its compiler's Python raised

@@ -64,4 +64,11 @@ int64_t group_parameters(const Inspection& inspection, const Group& group) {
   return elements;
 }
 
+int64_t whole_parameters(const Inspection& inspection, const WholeLayer& layer) {
+  int64_t elements = 0;
+  for (const ValueId parameter : layer.parameters)
+    elements += inspection.program.value(parameter).content.toTensor().numel();
+  return elements;
+}
+
 }  // namespace incite

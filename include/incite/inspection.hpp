@@ -25,5 +25,7 @@ struct Inspection {
 std::vector<int32_t> layers_of(const UnitMap& map, const std::vector<int32_t>& units);
 /// Elements of the weights and biases of a group's layers; shared ones count once.
 int64_t group_parameters(const Inspection& inspection, const Group& group);
+/// Elements of the weights of a layer that is kept whole.
+int64_t whole_parameters(const Inspection& inspection, const WholeLayer& layer);
 
 }  // namespace incite

@@ -129,6 +129,7 @@ std::string join(const std::vector<JoinedModule>& modules) {
     names.push_back(module.name);
   }
   whole.register_attribute(names_attribute, c10::ListType::ofStrings(), names);
+  whole.register_attribute("training", c10::BoolType::get(), false);  // which Python's module.train() sets
   whole.define(code->text());
   std::ostringstream stream;
   whole.save(stream);

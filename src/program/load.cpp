@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <torch/csrc/jit/passes/freeze_module.h>
+#include <torch/csrc/jit/passes/inliner.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
 #include <map>
@@ -61,6 +62,29 @@ double largest_relative_difference(const at::Tensor& a, const at::Tensor& b) {
   return (x - y).abs().max().item<double>() / std::max(scale, 1e-30);
 }
 
+/// The first weight that is not of float32, but of another floating-point type: its name and type; nothing where there
+/// is none. Of a frozen model, a constant.
+std::optional<std::pair<std::string, at::ScalarType>> weight_of_another_type(const jit::Module& module) {
+  const auto other = [](const at::Tensor& tensor) {
+    return tensor.defined() && tensor.is_floating_point() && tensor.dim() > 0 && tensor.scalar_type() != at::kFloat;
+  };
+  bool any = false;
+  for (const auto& parameter : module.named_parameters()) {
+    any = true;
+    if (other(parameter.value)) return std::pair(parameter.name, parameter.value.scalar_type());
+  }
+  if (any) return std::nullopt;
+  const auto graph = module.get_method("forward").graph()->copy();
+  jit::Inline(*graph);
+  for (const jit::Node* node : graph->nodes()) {
+    if (node->kind() != c10::prim::Constant) continue;
+    const auto content = jit::toIValue(node->output());
+    if (content && content->isTensor() && other(content->toTensor()))
+      return std::pair(std::string("a constant"), content->toTensor().scalar_type());
+  }
+  return std::nullopt;
+}
+
 /// "[N, 1, 28, 28]", the type beside it where it is not the usual one; all inputs of a batch.
 std::string shapes_text(const Batch& batch) {
   std::vector<std::string> shapes;
@@ -89,6 +113,7 @@ class Original {
   }
 
   Program program() {
+    check_type();
     {
       const at::NoGradGuard no_grad;
       choose();
@@ -117,6 +142,15 @@ class Original {
       why = reason_of(error);
       return std::nullopt;
     }
+  }
+
+  void check_type() const {
+    const auto found = weight_of_another_type(module_);
+    if (!found) return;
+    fail(ExitCode::unsupported,
+         "{}: its weights are of type {} ({}); expected float32. Export model.float(), as in "
+         "torch.jit.script(model.float().eval())",
+         file_, c10::toString(found->second), found->first);
   }
 
   /// Settles which tensor of what forward returns is the output, where it runs on two samples.
@@ -197,7 +231,8 @@ class Original {
     const Executor executor(program);
     std::string why;
     // The third is none of those that the code was made from; 1 where the model takes it, which users will.
-    const int64_t third = try_run(1, why) ? 1 : 5;
+    const bool takes_one = try_run(1, why).has_value();
+    const int64_t third = takes_one ? 1 : 5;
     for (const int64_t count : {int64_t{2}, int64_t{3}, third}) {
       const auto original = try_run(count, why);
       if (!original) {
@@ -212,6 +247,26 @@ class Original {
              file_, count);
       }
     }
+    if (!takes_one) check_single_sample(executor);
+  }
+
+  /// Scoring and users run single samples, also where the original does not take them.
+  void check_single_sample(const Executor& executor) const {
+    const at::Tensor two = executor(samples(batch_, 2));
+    at::Tensor one;
+    try {
+      one = executor(samples(batch_, 1));
+    } catch (const std::runtime_error& error) {
+      fail(ExitCode::unsupported,
+           "{}: does not take one sample at a time, as modules must: {}. Mend the code there, and export it again",
+           file_, error.what());
+    }
+    const at::Tensor first = two.narrow(0, 0, 1);
+    if (one.sizes() == first.sizes() && largest_relative_difference(one, first) <= 1e-4) return;
+    fail(ExitCode::unsupported,
+         "{}: one sample alone does not give what it gives beside another; incite decomposes models that treat "
+         "samples one by one",
+         file_);
   }
 
   const std::string file_;

@@ -63,6 +63,11 @@ void Specialiser::run_operator(const jit::Node* node) {
            fmt::format("{} uses random numbers; incite decomposes models that give the same output every time", op));
   }
   if (writes(*schema)) return run_in_place(node, op, *schema);
+  if (frozen_) {
+    if (run_product(node, op) || (op == "aten::add" && run_bias(node))) return;
+    name_weights(node, op);
+  }
+  if (op == "aten::squeeze" && run_squeeze(node)) return;
 
   const Operation operation = operation_of(node);
   const auto outputs = execute(node, operation);
@@ -77,6 +82,38 @@ void Specialiser::run_operator(const jit::Node* node) {
     return set(node->output(), use(node->input(0), node));
   }
   emit(node, op, schema->overload_name(), operation, outputs, content, parameter);
+}
+
+bool Specialiser::run_squeeze(const jit::Node* node) {
+  const Known x = use(node->input(0), node);
+  const at::Tensor& first = x.at[0].toTensor();
+  const at::Tensor& second = x.at[1].toTensor();
+  if (!x.content || first.dim() != second.dim()) return false;
+  if (node->inputs().size() == 1) {
+    std::vector<Known> ones;
+    for (int64_t axis = 0; axis < first.dim(); ++axis) {
+      if (first.size(axis) == 1 && second.size(axis) == 1) ones.push_back(integer(axis));
+    }
+    if (ones.empty()) {
+      set(node->output(), x);
+      return true;
+    }
+    const Known axes = container(c10::ListType::ofInts(), std::move(ones));
+    Known squeezed = apply(node, "aten::squeeze", "dims", {x, axes});
+    if (writes_) remember(squeezed, View{x, "aten::squeeze", "dims", {axes}});
+    set(node->output(), std::move(squeezed));
+    return true;
+  }
+  const c10::IValue named = materialise(use(node->input(1), node), 0);
+  for (int64_t axis : named.isInt() ? std::vector{named.toInt()} : named.toIntVector()) {
+    axis = axis < 0 ? axis + first.dim() : axis;
+    if (axis < 0 || axis >= first.dim() || first.size(axis) != batch_sizes_[0] || second.size(axis) != batch_sizes_[1])
+      continue;
+    refuse(node, fmt::format("squeeze({}) takes away the samples' axis when there is one sample; incite decomposes "
+                             "models that treat samples one by one. Leave it out, or name another axis",
+                             axis));
+  }
+  return false;
 }
 
 bool Specialiser::is_still(const jit::Node* node, const std::string& op) {

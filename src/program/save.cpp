@@ -19,6 +19,8 @@ namespace {
 
 namespace jit = torch::jit;
 
+constexpr const char* training_attribute = "training";
+
 /// A module under construction: its own tensors and its submodules, by name.
 struct Part {
   std::map<std::string, ValueId> tensors;
@@ -87,12 +89,16 @@ class Writer {
     }
     for (const auto& [key, inner] : part.parts)
       module.register_module(key, make_module(inner, name + "_" + key));
+    // Python's module.train() and module.eval() set it, here and in all parts.
+    module.register_attribute(training_attribute, c10::BoolType::get(), false);
     return module;
   }
 
   void make_parameters(const Part& part, jit::Value* owner) {
-    for (const auto& [key, id] : part.tensors)
+    for (const auto& [key, id] : part.tensors) {
       made_[id] = graph_->insertGetAttr(owner, key);
+      owners_[id] = owner;
+    }
     for (const auto& [key, inner] : part.parts)
       make_parameters(inner, graph_->insertGetAttr(owner, key));
   }
@@ -109,10 +115,18 @@ class Writer {
     return constant;
   }
 
+  /// Whether a node is a batch norm with running statistics of its own, which it takes anew of each batch in training.
+  bool keeps_statistics(const Node& node) const {
+    if (node.op != "aten::batch_norm" || !program_.is_constant(node.inputs[5])) return false;
+    return program_.is_parameter(node.inputs[3]) && program_.value(node.inputs[3]).is_buffer &&
+           !program_.value(node.inputs[5]).content.toBool();
+  }
+
   void make_node(const Node& node) {
     std::vector<jit::Value*> inputs;
     for (const ValueId id : node.inputs)
       inputs.push_back(made(id));
+    if (keeps_statistics(node)) inputs[5] = graph_->insertGetAttr(owners_.at(node.inputs[3]), training_attribute);
     jit::Node* written = graph_->create(c10::Symbol::fromQualString(node.op), inputs, node.outputs.size());
     for (size_t i = 0; i < node.outputs.size(); ++i) {
       written->output(i)->setType(program_.value(node.outputs[i]).type);
@@ -126,6 +140,7 @@ class Writer {
   std::shared_ptr<jit::Graph> graph_;
   Part tree_;
   std::unordered_map<ValueId, jit::Value*> made_;
+  std::unordered_map<ValueId, jit::Value*> owners_;  // by parameter
 };
 
 }  // namespace

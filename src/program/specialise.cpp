@@ -35,7 +35,9 @@ bool same(const c10::IValue& a, const c10::IValue& b) {
 
 Specialiser::Specialiser(const jit::Module& original, const jit::Module& frozen, const std::array<Batch, 2>& batches,
                          const std::vector<Argument>& arguments, const std::string& file)
-    : file_(file), graph_(frozen.get_method("forward").graph()->copy()) {
+    : batch_sizes_{batches[0].samples(), batches[1].samples()},
+      file_(file),
+      graph_(frozen.get_method("forward").graph()->copy()) {
   jit::Inline(*graph_);
   writes_ = any_writes(graph_->block());
   program_.device = batches[0].device();
@@ -44,6 +46,8 @@ Specialiser::Specialiser(const jit::Module& original, const jit::Module& frozen,
     trained_.insert(parameter.name);
     if (parameter.value.numel() > 0) names_.emplace(place_in_memory(parameter.value), parameter.name);
   }
+  frozen_ = trained_.empty();
+  if (frozen_) separate_equal_constants();
 
   Known self;
   self.type = graph_->inputs()[0]->type();
@@ -232,6 +236,10 @@ void Specialiser::run_constant(const jit::Node* node) {
   }
   known.type = node->output()->type();
   name_parameters(known);
+  if (frozen_ && content->isTensor() && content->toTensor().defined()) {
+    alive_.push_back(known);  // its copy's address is a key
+    stored_.emplace(identity(known), content->toTensor());
+  }
   set(node->output(), std::move(known));
 }
 

@@ -51,7 +51,7 @@ bool any_writes(const jit::Block* block);
 
 /// Interprets a frozen module's `forward` on two batches side by side and writes what it does as a program (see
 /// specialise). Its parts: blocks, branches and loops (specialise.cpp), lists, tuples and dicts (containers.cpp),
-/// operators (operators.cpp), views and in-place writes (writes.cpp).
+/// operators (operators.cpp), weights that are constants (frozen.cpp), views and in-place writes (writes.cpp).
 class Specialiser {
  public:
   Specialiser(const jit::Module& original, const jit::Module& frozen, const std::array<Batch, 2>& batches,
@@ -133,6 +133,29 @@ class Specialiser {
   /// A list of tensors that a node gave, as its elements.
   Known unpack(const jit::Node* node, const Known& list);
 
+  /// squeeze: without dimensions, those of size 1 that hold no samples; the samples' own is refused. True where that
+  /// is all there is to do.
+  bool run_squeeze(const jit::Node* node);
+
+  // ---- Weights that are constants
+
+  /// Freezing makes one constant of equal ones, such as the zeros that many biases start as: each reader of one that is
+  /// the same everywhere gets its own again, or layers that have nothing in common would be tied.
+  void separate_equal_constants();
+  /// Of a model without parameters, which was frozen: the constants that an operator takes for weights are parameters,
+  /// named after it: "conv2d_1.weight".
+  void name_weights(const jit::Node* node, const std::string& op);
+  /// A constant of a frozen model as a parameter; what is none stays as it is.
+  void name_weight(Known& known, const std::string& layer, const std::string& slot);
+  /// "conv2d_3": the name of the layer that a frozen model's operator is.
+  std::string next_layer(const std::string& op);
+  /// x · W and x · W + b with constant W and b, which optimize_for_inference makes of linear layers: linear layers
+  /// again. False for anything else.
+  bool run_product(const jit::Node* node, const std::string& op);
+  bool run_bias(const jit::Node* node);
+  /// The tensor that a frozen model's constant is a copy of, so that one that is read in two places is one parameter.
+  at::Tensor stored(const Known& constant) const;
+
   // ---- Views and in-place writes
 
   /// How a tensor came to share the memory of another.
@@ -172,6 +195,7 @@ class Specialiser {
   std::vector<Known> alive_;             // whose tensors the next two have for keys
   std::map<const void*, View> views_;    // by the tensor that is a view
   std::map<const void*, Known> newest_;  // by a tensor that was written to: what it is now
+  const std::array<int64_t, 2> batch_sizes_;
   const std::string& file_;
   std::shared_ptr<jit::Graph> graph_;
   Program program_;
@@ -179,6 +203,10 @@ class Specialiser {
   std::map<PlaceInMemory, ValueId> parameters_;
   std::map<PlaceInMemory, std::string> names_;  // of all parameters of the model
   std::set<std::string> trained_;
+  bool frozen_ = false;                  // the model has no parameters: its weights are constants
+  std::map<std::string, int> weighted_;  // by kind of operator: how many of a frozen model have named weights
+  std::map<const jit::Value*, std::pair<Known, Known>> products_;  // of a frozen model: its operands, x and W
+  std::map<const void*, at::Tensor> stored_;  // of a frozen model, by a constant's copy: the constant
 };
 
 }  // namespace incite

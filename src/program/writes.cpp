@@ -104,6 +104,12 @@ Known Specialiser::write_back(const jit::Node* node, const View& view, const Kno
   if (view.op == "aten::squeeze" && view.overload == "dim") {
     return apply(node, "aten::unsqueeze", "", {written, view.arguments[0]});
   }
+  if (view.op == "aten::squeeze" && view.overload == "dims") {
+    Known whole = written;
+    for (const int64_t axis : materialise(view.arguments[0], 0).toIntVector())  // ascending
+      whole = apply(node, "aten::unsqueeze", "", {whole, integer(axis)});
+    return whole;
+  }
   if (view.op == "aten::unsqueeze") return apply(node, "aten::squeeze", "dim", {written, view.arguments[0]});
   if (view.op == "aten::permute") {
     const std::vector<int64_t> order = materialise(view.arguments[0], 0).toIntVector();

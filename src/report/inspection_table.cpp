@@ -73,6 +73,48 @@ std::string pins_text(const Inspection& inspection, const InspectionTableParams&
   return table.text(params.width, {1, 3, 5});
 }
 
+/// Layers that a line tells of: one, or all with the same operation and reason.
+struct WholeLine {
+  const WholeLayer* first = nullptr;
+  int64_t places = 0;
+  int64_t parameters = 0;
+  std::vector<std::string> names;
+};
+
+std::vector<WholeLine> whole_lines(const Inspection& inspection, bool full) {
+  std::vector<WholeLine> lines;
+  for (const WholeLayer& layer : inspection.map.whole_layers) {
+    auto line = std::find_if(lines.begin(), lines.end(), [&](const WholeLine& other) {
+      return !full && other.first->op == layer.op && other.first->reason == layer.reason;
+    });
+    if (line == lines.end()) line = lines.insert(line, WholeLine{&layer, 0, 0, {}});
+    line->places += layer.places;
+    line->parameters += whole_parameters(inspection, layer);
+    line->names.push_back(layer.name);
+  }
+  return lines;
+}
+
+/// Trained weights that every module keeps whole, and what the words for it mean.
+std::string whole_text(const Inspection& inspection, const InspectionTableParams& params) {
+  if (inspection.map.whole_layers.empty()) return "";
+  Table table({"kept whole", "why", "operation", "places", "first at", "parameters"}, {0, 1, 2, 4});
+  std::set<std::string> reasons;
+  size_t widest = 0;
+  for (const WholeLine& line : whole_lines(inspection, params.full)) {
+    const WholeLayer& layer = *line.first;
+    const std::string more = line.names.size() > 1 ? fmt::format(" +{}", line.names.size() - 1) : "";
+    table.add({layer.name + more, layer.reason, layer.op, human_count(line.places), layer.source,
+               human_count(line.parameters)});
+    reasons.insert(layer.reason);
+    widest = std::max(widest, layer.reason.size());
+  }
+  std::string text = table.text(params.width, {0, 2, 4}) + "\nWeights are kept whole because\n";
+  for (const std::string& reason : reasons)
+    text += fmt::format("  {:<{}}  {}\n", reason, widest, explain_whole(reason));
+  return text + "\n";
+}
+
 /// What each word in the tables means.
 std::string legend(const UnitMap& map) {
   std::vector<std::string> reasons;
@@ -118,6 +160,7 @@ std::string verdict_line(const Inspection& inspection) {
 std::string to_table(const Inspection& inspection, const InspectionTableParams& params) {
   std::string text = groups_text(inspection, params) + "\n";
   if (!inspection.map.pins.empty()) text += pins_text(inspection, params) + legend(inspection.map) + "\n";
+  text += whole_text(inspection, params);
   return text + parameters_lines(inspection) + outputs_line(inspection) + verdict_line(inspection);
 }
 

@@ -85,6 +85,19 @@ Json pins_json(const UnitMap& map) {
   return pins;
 }
 
+Json whole_json(const Inspection& inspection) {
+  Json layers = Json::array();
+  for (const WholeLayer& layer : inspection.map.whole_layers) {
+    layers.push_back({{"name", layer.name},
+                      {"op", layer.op},
+                      {"source", layer.source},
+                      {"reason", layer.reason},
+                      {"places", layer.places},
+                      {"parameters", whole_parameters(inspection, layer)}});
+  }
+  return layers;
+}
+
 OutputKind output_kind_named(const std::string& name) {
   for (const OutputKind kind :
        {OutputKind::logits, OutputKind::probabilities, OutputKind::log_probabilities, OutputKind::sigmoid}) {
@@ -207,6 +220,7 @@ std::string to_json(const Inspection& inspection) {
   json["groups"] = groups_json(inspection);
   json["layers"] = layers_json(inspection);
   json["pins"] = pins_json(map);
+  json["kept_whole"] = whole_json(inspection);
   json["versions"] = versions();
   return text(json);
 }

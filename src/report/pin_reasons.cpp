@@ -32,4 +32,12 @@ std::string explain_pin(const std::string& reason) {
   return found == clauses.end() ? std::string() : found->second;
 }
 
+std::string explain_whole(const std::string& reason) {
+  if (reason == "computed") return "forward computes with them before a layer reads them";
+  if (reason == "none") return "no unit meets them that could be removed with a part of them";
+  if (reason == "unknown") return "they go into an operation that incite has no rule for";
+  const std::string clause = explain_pin(reason);
+  return clause.empty() ? clause : "of the units that they meet: " + clause;
+}
+
 }  // namespace incite

@@ -95,6 +95,7 @@ UnitMap Analysis::run() {
   build_groups();
   build_spans();
   build_pins();
+  find_whole_layers();
   return std::move(map_);
 }
 

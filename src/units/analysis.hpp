@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <string>
 #include <utility>
 
 #include "flow.hpp"
@@ -133,6 +134,18 @@ class Analysis {
   void build_spans();
   void build_pins();
 
+  // whole_layers.cpp
+  /// Where what is made of parameters alone first meets what depends on the input.
+  struct FixedUse {
+    NodeId node = -1;
+    bool computed = false;  ///< something is computed of it before
+    int64_t places = 0;     ///< operations that read it
+  };
+  FixedUse first_use(ValueId fixed) const;
+  bool is_cut(ValueId parameter) const;
+  std::string reason_of_whole(const FixedUse& use) const;
+  void find_whole_layers();
+
   const Program& program_;
   const Sample& sample_;
   UnitMap map_;
@@ -165,5 +178,7 @@ class Analysis {
 
 /// Applies the rule of the analysis' current node; false if there is none for its operation.
 bool apply_rule(Analysis& analysis);
+/// Whether there is a rule for an operation.
+bool has_rule(const std::string& op);
 
 }  // namespace incite

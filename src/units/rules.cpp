@@ -422,6 +422,10 @@ Locality locality_of(Rule rule, const Analysis& a) {
 }  // namespace
 }  // namespace rules
 
+bool has_rule(const std::string& op) {
+  return rules::table().contains(op);
+}
+
 bool apply_rule(Analysis& analysis) {
   using namespace rules;
   static const std::unordered_set<Rule> of_many = {elementwise, reduce<1>,   matmul, baddbmm, einsum,

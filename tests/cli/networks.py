@@ -196,6 +196,43 @@ class ChangesItself(TwoLayers):
         return self.second(torch.relu(self.first(x))) + self.calls
 
 
+class SqueezesSamples(TwoLayers):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(torch.relu(self.first(x.squeeze(0))))
+
+
+class Points(nn.Module):
+    """A small PointNet, [N, 1, 8, 8] to [N, 3]: its squeeze takes the samples' axis too, if there is one sample."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv = nn.Conv2d(1, 12, 3)
+        self.hidden = nn.Linear(12, 8)
+        self.norm = nn.BatchNorm1d(8)
+        self.head = nn.Linear(8, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = nn.functional.adaptive_avg_pool2d(torch.relu(self.conv(x)), 1).squeeze()
+        return self.head(torch.relu(self.norm(self.hidden(x))))
+
+
+class Cell(nn.Module):
+    """A recurrent classifier, [N, 4, 6] to [N, 3], by a cell that forward runs step by step."""
+
+    def __init__(self, kind: type[nn.Module] = nn.LSTMCell) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.cell = kind(FEATURES, 5)
+        self.head = nn.Linear(5, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        state = self.cell(x[:, 0])
+        for step in range(1, 4):
+            state = self.cell(x[:, step], state)
+        return self.head(state[0] if isinstance(state, tuple) else state)
+
+
 class TanhAtTheEnd(nn.Module):
     """Something stands after the last layer that a new head can't pass."""
 

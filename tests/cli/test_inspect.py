@@ -50,6 +50,7 @@ def test_its_document(good: Cli) -> None:
             {"name": "2", "op": "aten::linear", "channels": 3, "group": 1},
         ],
         "pins": [{"node": None, "op": None, "source": "", "reason": "output", "layers": ["2"], "units": 3}],
+        "kept_whole": [],
     }
 
 
@@ -245,3 +246,81 @@ def test_a_recurrent_layer_has_all_its_weights(cli: Cli, traced: bool) -> None:
     weights = [4 * 5 * (reads + 5 + 2) for reads in (FEATURES, 5)]
     assert [group["parameters"] for group in document["groups"]] == [*weights, 5 * CLASSES + CLASSES]
     assert [group["units"] - group["pinned"] for group in document["groups"]] == [5, 5, 0]
+
+
+class Bag(nn.Module):
+    """A classifier of token sequences, [N, 5] to [N, 3], by the mean of their vectors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.bag = nn.EmbeddingBag(20, 4, mode="mean")
+        self.head = nn.Linear(4, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.bag(x))
+
+
+def weight_norm() -> nn.Module:
+    return nn.Sequential(nn.utils.weight_norm(nn.Linear(FEATURES, 8)), nn.ReLU(), nn.Linear(8, CLASSES))
+
+
+SEQUENCES = np.random.default_rng(0).standard_normal((30, 4, FEATURES)).astype(np.float32)
+TOKENS = np.random.default_rng(0).integers(0, 20, (30, 5))
+
+
+@pytest.mark.parametrize(
+    ("model", "x", "whole"),
+    [
+        (lambda: networks.Cell(nn.LSTMCell), SEQUENCES, ("cell", "aten::lstm_cell", "unknown", 4, 260)),
+        (lambda: networks.Cell(nn.GRUCell), SEQUENCES, ("cell", "aten::gru_cell", "unknown", 4, 195)),
+        (weight_norm, SEQUENCES[:, 0], ("0", "aten::linear", "computed", 1, 64)),
+        (Bag, TOKENS, ("bag", "aten::embedding_bag", "unknown", 1, 80)),
+    ],
+    ids=["lstm_cell", "gru_cell", "weight_norm", "embedding_bag"],
+)
+def test_a_layer_that_nothing_can_be_removed_from_is_listed(
+    cli: Cli, model: Callable[[], nn.Module], x: np.ndarray, whole: tuple[str, str, str, int, int]
+) -> None:
+    example = torch.from_numpy(x[:2]) if model is weight_norm else None
+    networks.save(model(), cli.folder / "model.pt", example)
+    np.savez(cli.folder / "data.npz", x=x, y=np.arange(30) % CLASSES)
+    refused = cli.run(*INSPECT, "--json")
+    assert refused.code == 6
+    assert refused.err == "error: model.pt: no unit can be removed, since every layer is pinned; 'incite inspect' says by what\n"
+    document = json.loads(refused.out)
+    layer, *others = document["kept_whole"]
+    assert others == [] or model is weight_norm  # its bias too
+    assert (layer["name"], layer["op"], layer["reason"], layer["places"]) == whole[:4]
+    assert sum(layer["parameters"] for layer in document["kept_whole"]) == whole[4]
+    assert sum(group["parameters"] for group in document["groups"]) + whole[4] == document["parameters"]
+
+
+def test_the_table_says_what_is_kept_whole_and_why(cli: Cli) -> None:
+    networks.save(networks.Cell(), cli.folder / "model.pt")
+    np.savez(cli.folder / "data.npz", x=SEQUENCES, y=np.arange(30) % CLASSES)
+    table = cli.run(*INSPECT).out
+    place = networks.line_of("state = self.cell(x[:, 0])")
+    assert (
+        "kept whole  why      operation        places  first at         parameters\n"
+        "----------  -------  ---------------  ------  ---------------  ----------\n"
+        f"cell        unknown  aten::lstm_cell       4  {place}         260\n"
+        "\n"
+        "Weights are kept whole because\n"
+        "  unknown  they go into an operation that incite has no rule for\n"
+        "\n"
+    ) in table
+
+
+def test_a_squeeze_without_a_dimension_keeps_the_samples_apart(cli: Cli) -> None:
+    networks.save(networks.Points(), cli.folder / "model.pt")
+    x = np.random.default_rng(0).random((60, 1, 8, 8), np.float32)
+    np.savez(cli.folder / "data.npz", x=x, y=np.arange(60) % CLASSES)
+    document = inspect(cli)
+    assert [(group["units"], group["pinned"]) for group in document["groups"]] == [(12, 0), (8, 0), (CLASSES, CLASSES)]
+    cli.done(*DECOMPOSE, "--quiet")
+    module = torch.jit.load(cli.folder / "out/module-1.pt")
+    with torch.no_grad():
+        together, alone = module(torch.from_numpy(x)), module(torch.from_numpy(x[:1]))
+    assert alone.shape == (1, 2)
+    assert torch.allclose(together[:1], alone, atol=1e-6)

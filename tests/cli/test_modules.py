@@ -147,6 +147,54 @@ def test_a_convolutional_module_can_be_trained(images: Cli) -> None:
     assert second < first
 
 
+def test_train_and_eval_switch_a_module_and_its_batch_norms(images: Cli) -> None:
+    x = torch.from_numpy(np.load(images.folder / "data.npz")["x"])
+    module = load(images.folder / "out")
+    norm = getattr(module.features, "1")
+    assert not module.training and not norm.training
+    as_saved = module(x)
+    before = norm.running_mean.clone()
+    module.train()
+    assert module.training and norm.training
+    assert not torch.allclose(module(x), as_saved)
+    assert not torch.equal(norm.running_mean, before)
+    module.eval()
+    after = norm.running_mean.clone()
+    module(x)
+    assert torch.equal(norm.running_mean, after)
+
+
+def test_a_module_with_batch_norms_in_training_is_saved_and_decomposed_again(images: Cli, tmp_path: Path) -> None:
+    module = load(images.folder / "sliced")
+    module.train()
+    module(torch.from_numpy(np.load(images.folder / "data.npz")["x"]))
+    module.save(str(tmp_path / "trained.pt"))
+    again = torch.jit.load(tmp_path / "trained.pt")
+    assert again.training
+    cli = Cli(images.binary, tmp_path)
+    cli.done("decompose", "trained.pt", "--data", str(images.folder / "data.npz"), "--out", "again", "--quiet")
+    assert not torch.jit.load(tmp_path / "again/module-0.pt").training
+
+
+def test_the_readme_s_fine_tuning_of_a_module(good: Cli) -> None:
+    """README's five lines, as they stand there."""
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+    blocks = [block.split("```")[0] for block in readme.split("```python\n")[1:]]
+    (lines,) = [block for block in blocks if "tuned.pt" in block]
+    good.done(*DECOMPOSE, "--quiet")
+    x, y = networks.samples()
+    module = load(good.folder / "out", 1)
+    targets = torch.from_numpy(y == 1).long()
+    with torch.no_grad():
+        first = nn.functional.cross_entropy(module(torch.from_numpy(x)), targets)
+    names = {"torch": torch, "module": module, "batches": [(torch.from_numpy(x), targets)] * 20}
+    exec(compile(lines.replace("tuned.pt", str(good.folder / "tuned.pt")), "README.md", "exec"), names)
+    tuned = torch.jit.load(good.folder / "tuned.pt")
+    with torch.no_grad():
+        second = nn.functional.cross_entropy(tuned(torch.from_numpy(x)), targets)
+    assert second < first and not tuned.training
+
+
 @pytest.mark.parametrize("count", [1, 2, 7, 90])
 def test_any_number_of_samples_gives_the_same(out: Path, images: Cli, count: int) -> None:
     with torch.no_grad():

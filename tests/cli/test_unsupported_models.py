@@ -91,3 +91,24 @@ def test_a_convolution_of_several_positions_as_the_last_layer(cli: Cli) -> None:
         "global average pooling after it, so no head can be fitted; use --head original"
     )
     cli.refused(6, message, *DECOMPOSE)
+
+
+@pytest.mark.parametrize(("kind", "name"), [(torch.float64, "Double"), (torch.float16, "Half"), (torch.bfloat16, "BFloat16")])
+def test_weights_of_another_type_than_float32(with_model: WithModel, kind: torch.dtype, name: str) -> None:
+    cli = with_model(networks.mlp().to(kind))
+    message = (
+        f"model.pt: its weights are of type {name} (0.weight); expected float32. Export model.float(), as in "
+        "torch.jit.script(model.float().eval())"
+    )
+    cli.refused(6, message, *DECOMPOSE)
+    cli.refused(6, message, "inspect", "model.pt", "--data", "data.npz")
+
+
+def test_a_squeeze_of_the_samples_axis(with_model: WithModel) -> None:
+    message = (
+        f"model.pt: {line_of('x.squeeze(0)')}: squeeze(0) takes away the samples' axis when there is one sample; incite "
+        "decomposes models that treat samples one by one. Leave it out, or name another axis"
+    )
+    cli = with_model(networks.SqueezesSamples())
+    cli.refused(6, message, *DECOMPOSE)
+    cli.refused(6, message, "inspect", "model.pt", "--data", "data.npz")

@@ -8,4 +8,7 @@ namespace incite {
 /// is not known.
 std::string explain_pin(const std::string& reason);
 
+/// The same for a layer that is kept whole, as a clause about its weights.
+std::string explain_whole(const std::string& reason);
+
 }  // namespace incite

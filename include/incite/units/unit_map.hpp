@@ -62,6 +62,17 @@ struct Pin {
   std::vector<int32_t> units;
 };
 
+/// A layer, or another trained weight, that every module keeps as it is.
+struct WholeLayer {
+  std::string name;    ///< as in the state_dict: "encoder.norm"; a weight that no part of the model holds: its key
+  NodeId node = -1;    ///< the first operation on the input that it goes into
+  std::string op;      ///< "aten::lstm_cell"
+  std::string source;  ///< "net.py:31"
+  std::string reason;  ///< one word: that of the pin at the operation, or unknown, computed, none
+  int64_t places = 0;  ///< operations that it goes into
+  std::vector<ValueId> parameters;
+};
+
 /// A place where a node reads units that can be removed: a masked original has zeros there.
 struct Reader {
   NodeId node = -1;
@@ -133,6 +144,7 @@ struct UnitMap {
   std::vector<Rearrangement> rearrangements;
   std::vector<Feedback> feedbacks;
   std::vector<Pin> pins;
+  std::vector<WholeLayer> whole_layers;
   std::vector<Locality> localities;  ///< by node
   /// Sets of units (ascending) of which one must stay: those of a layer, or of a value or a parameter's dimension. None
   /// has a pinned unit.
