@@ -1,4 +1,4 @@
-// Models whose weights are constants of the graph, as torch.jit.freeze leaves them.
+// Weights that are constants of the graph, as torch.jit.freeze leaves them, of the whole model or of a part.
 
 #include <algorithm>
 #include <map>
@@ -95,8 +95,12 @@ void Specialiser::separate_equal_constants() {
     const at::Tensor& tensor = content->toTensor();
     if (tensor.dim() == 0 || tensor.numel() == 0 || !tensor.min().equal(tensor.max())) continue;
     const jit::WithInsertPoint before(node);
-    for (const jit::Use& use : std::vector<jit::Use>(node->output()->uses()))
-      use.user->replaceInput(use.offset, graph_->insertConstant(tensor.clone()));
+    for (const jit::Use& use : std::vector<jit::Use>(node->output()->uses())) {
+      const Slots& slots = weight_slots(use.user->kind().toQualString());
+      const bool weight =
+          std::any_of(slots.begin(), slots.end(), [&](const auto& slot) { return slot.first == use.offset; });
+      if (weight) use.user->replaceInput(use.offset, graph_->insertConstant(tensor.clone()));
+    }
   }
 }
 
@@ -109,7 +113,12 @@ at::Tensor Specialiser::stored(const Known& constant) const {
 std::string Specialiser::next_layer(const std::string& op) {
   std::string kind = op.substr(op.find("::") + 2);
   kind.erase(0, kind.find_first_not_of('_'));
-  return fmt::format("{}_{}", kind, ++weighted_[kind]);
+  std::string name;
+  do {  // another than a part of the model has
+    name = fmt::format("{}_{}", kind, ++weighted_[kind]);
+  } while (
+      std::any_of(keys_.begin(), keys_.end(), [&](const std::string& key) { return key.starts_with(name + "."); }));
+  return name;
 }
 
 void Specialiser::name_weight(Known& known, const std::string& layer, const std::string& slot) {

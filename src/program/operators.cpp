@@ -63,10 +63,8 @@ void Specialiser::run_operator(const jit::Node* node) {
            fmt::format("{} uses random numbers; incite decomposes models that give the same output every time", op));
   }
   if (writes(*schema)) return run_in_place(node, op, *schema);
-  if (frozen_) {
-    if (run_product(node, op) || (op == "aten::add" && run_bias(node))) return;
-    name_weights(node, op);
-  }
+  if (frozen_ && (run_product(node, op) || (op == "aten::add" && run_bias(node)))) return;
+  name_weights(node, op);
   if (op == "aten::squeeze" && run_squeeze(node)) return;
 
   const Operation operation = operation_of(node);

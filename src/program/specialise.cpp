@@ -47,7 +47,10 @@ Specialiser::Specialiser(const jit::Module& original, const jit::Module& frozen,
     if (parameter.value.numel() > 0) names_.emplace(place_in_memory(parameter.value), parameter.name);
   }
   frozen_ = trained_.empty();
-  if (frozen_) separate_equal_constants();
+  keys_ = trained_;
+  for (const auto& buffer : original.named_buffers())
+    keys_.insert(buffer.name);
+  separate_equal_constants();
 
   Known self;
   self.type = graph_->inputs()[0]->type();
@@ -236,7 +239,7 @@ void Specialiser::run_constant(const jit::Node* node) {
   }
   known.type = node->output()->type();
   name_parameters(known);
-  if (frozen_ && content->isTensor() && content->toTensor().defined()) {
+  if (content->isTensor() && content->toTensor().defined()) {
     alive_.push_back(known);  // its copy's address is a key
     stored_.emplace(identity(known), content->toTensor());
   }

@@ -139,21 +139,20 @@ class Specialiser {
 
   // ---- Weights that are constants
 
-  /// Freezing makes one constant of equal ones, such as the zeros that many biases start as: each reader of one that is
-  /// the same everywhere gets its own again, or layers that have nothing in common would be tied.
+  /// Freezing makes one constant of equal ones, such as the zeros that many biases start as: each layer that reads one
+  /// that is the same everywhere gets its own again, or layers that have nothing in common would be tied.
   void separate_equal_constants();
-  /// Of a model without parameters, which was frozen: the constants that an operator takes for weights are parameters,
-  /// named after it: "conv2d_1.weight".
+  /// The constants that an operator takes for weights are parameters, named after it: "conv2d_1.weight".
   void name_weights(const jit::Node* node, const std::string& op);
-  /// A constant of a frozen model as a parameter; what is none stays as it is.
+  /// A constant as a parameter; what is none stays as it is.
   void name_weight(Known& known, const std::string& layer, const std::string& slot);
-  /// "conv2d_3": the name of the layer that a frozen model's operator is.
+  /// "conv2d_3": a name for the layer that an operator is.
   std::string next_layer(const std::string& op);
   /// x · W and x · W + b with constant W and b, which optimize_for_inference makes of linear layers: linear layers
   /// again. False for anything else.
   bool run_product(const jit::Node* node, const std::string& op);
   bool run_bias(const jit::Node* node);
-  /// The tensor that a frozen model's constant is a copy of, so that one that is read in two places is one parameter.
+  /// The tensor that a constant is a copy of, so that one that is read in two places is one parameter.
   at::Tensor stored(const Known& constant) const;
 
   // ---- Views and in-place writes
@@ -203,10 +202,11 @@ class Specialiser {
   std::map<PlaceInMemory, ValueId> parameters_;
   std::map<PlaceInMemory, std::string> names_;  // of all parameters of the model
   std::set<std::string> trained_;
+  std::set<std::string> keys_;           // of the model's parameters and buffers
   bool frozen_ = false;                  // the model has no parameters: its weights are constants
-  std::map<std::string, int> weighted_;  // by kind of operator: how many of a frozen model have named weights
-  std::map<const jit::Value*, std::pair<Known, Known>> products_;  // of a frozen model: its operands, x and W
-  std::map<const void*, at::Tensor> stored_;  // of a frozen model, by a constant's copy: the constant
+  std::map<std::string, int> weighted_;  // by kind of operator: how many have named weights
+  std::map<const jit::Value*, std::pair<Known, Known>> products_;  // x and W of x · W, of a frozen model
+  std::map<const void*, at::Tensor> stored_;                       // by a constant's copy: the constant
 };
 
 }  // namespace incite

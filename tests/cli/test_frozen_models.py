@@ -144,5 +144,37 @@ def test_modules_of_a_frozen_model_are_those_of_the_model(cli: Cli) -> None:
         assert [torch.equal(a, b) for a, b in zip(found.parameters(), expected.parameters(), strict=True)] == [True] * 4
 
 
+class Halves(nn.Module):
+    """A body and a head, of which one comes out of a file: frozen parts can be traced, not scripted."""
+
+    def __init__(self, body: Any, linear_1: Any) -> None:
+        super().__init__()
+        self.body = body
+        self.linear_1 = linear_1  # the name that its weight would get if it were a constant
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear_1(self.body(x))
+
+
+@pytest.mark.parametrize("part", ["body", "head"])
+def test_a_part_that_is_frozen_has_weights_too(cli: Cli, part: str) -> None:
+    torch.manual_seed(0)
+    body = nn.Sequential(nn.Linear(FEATURES, 12), nn.ReLU(), nn.Linear(12, 8), nn.ReLU())
+    head = nn.Sequential(nn.Linear(8, CLASSES))
+    x, y = networks.samples()
+    networks.train(nn.Sequential(body, head), x, y)
+    parts: dict[str, Any] = {"body": body, "head": head}
+    torch.jit.freeze(torch.jit.script(parts[part].eval())).save(str(cli.folder / "part.pt"))
+    parts[part] = torch.jit.load(cli.folder / "part.pt")
+    networks.save(Halves(parts["body"], parts["head"]), cli.folder / "model.pt", torch.zeros(2, FEATURES))
+    np.savez(cli.folder / "data.npz", x=x, y=y)
+    document = json.loads(cli.done(*DECOMPOSE, "--target-compression", "3", "--json"))
+    assert document["model"]["parameters"] == 6 * 12 + 12 + 12 * 8 + 8 + 8 * CLASSES + CLASSES
+    assert document["evaluation"]["combined_accuracy"] > 0.9
+    names = set(load(cli.folder / "out", 0).state_dict())
+    assert len(names) == 6 and ("linear_2.weight" in names) == (part == "body")
+    cli.done(*into("sliced"), "--head", "original", "--quiet")
+
+
 def load(folder: Path, output: int) -> torch.jit.ScriptModule:
     return torch.jit.load(folder / f"module-{output}.pt")
