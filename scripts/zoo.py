@@ -50,7 +50,7 @@ OUTPUTS = (3, 7)
 KEEP = 0.6
 MEDIAN_OF = 10  # a family's median says something from so many files on
 TOLERANCE = 1e-5  # slice = mask, relative, float32
-FOLDED = 1e-4  # freezing folds batch norms into convolutions, in other sums
+FOLDED = 1e-3  # freezing folds batch norms into convolutions, in other sums
 BATCH_TOLERANCE = 1e-4  # a sample alone = the same sample in a batch: kernels differ with the batch's size
 
 # Random scores: what is kept does not matter here, and scoring some 20,000 units would take most of the time.

@@ -8,6 +8,7 @@
 
 #include "incite/program/executor.hpp"
 #include "incite/program/save.hpp"
+#include "support/expect_error.hpp"
 #include "support/npz_forge.hpp"
 #include "support/script.hpp"
 
@@ -126,6 +127,36 @@ TEST_F(LoadProgram, KnowsDictsByTheirKeys) {
       x_);
   // x + (x + 2x) twice, times the keys' lengths 1 and 5, times two entries
   EXPECT_TRUE(at::allclose(run(program, x_), at::linear(x_ * 7 * 5 * 2, weight_)));
+}
+
+TEST_F(LoadProgram, SqueezesAxesThatHoldNoSamples) {
+  const Program program =
+      load("def forward(self, x):\n  return torch.linear(x.unsqueeze(2).unsqueeze(1).squeeze(), self.a)\n", x_);
+  const at::Tensor one = x_.narrow(0, 0, 1);
+  EXPECT_EQ(run(program, one).sizes(), (std::vector<int64_t>{1, 3}));
+  EXPECT_TRUE(at::allclose(run(program, one), at::linear(one, weight_)));
+}
+
+TEST_F(LoadProgram, WritesThroughASqueeze) {
+  const Program program = load(R"(
+def forward(self, x):
+  whole = torch.relu(x).unsqueeze(2).unsqueeze(1)
+  whole.squeeze()[:, 0] = 1.0
+  return torch.linear(whole.flatten(1), self.a)
+)",
+                               x_);
+  at::Tensor expected = at::relu(x_);
+  expected.select(1, 0).fill_(1);
+  EXPECT_TRUE(at::allclose(run(program, x_), at::linear(expected, weight_)));
+}
+
+TEST_F(LoadProgram, RefusesSamplesThatAreNotTreatedOneByOne) {
+  const std::string source =
+      "def forward(self, x):\n  y = torch.linear(x.unsqueeze(1).squeeze(), self.a)\n  return y - y.mean(0)\n";
+  test::expect_error([&] { load(source, x_); }, ExitCode::unsupported,
+                     file_.string() +
+                         ": one sample alone does not give what it gives beside another; incite decomposes "
+                         "models that treat samples one by one");
 }
 
 }  // namespace

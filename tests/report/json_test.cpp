@@ -441,6 +441,7 @@ Inspection small_inspection() {
   inspection.map.layers[1].name = "fc";
   inspection.map.layers[1].node = 1;
   inspection.map.pins = {{-1, "", "", "output", {3, 4}}, {1, "aten::linear", "net.py:9", "layout", {1}}};
+  inspection.map.whole_layers = {{"norm", 1, "aten::layer_norm", "net.py:9", "reduced", 1, {0}}};
   inspection.kind = OutputKind::sigmoid;
   inspection.outputs = 2;
   inspection.removable_parameters = 30;
@@ -484,6 +485,13 @@ TEST(InspectionDocument, HasEveryFieldThatIsDocumented) {
          {"reason", "layout"},
          {"layers", json::array({"conv"})},
          {"units", 1}}}},
+      {"kept_whole",
+       {{{"name", "norm"},
+         {"op", "aten::layer_norm"},
+         {"source", "net.py:9"},
+         {"reason", "reduced"},
+         {"places", 1},
+         {"parameters", 120}}}},
       {"versions", versions()},
   };
   const json found = json::parse(to_json(small_inspection()));

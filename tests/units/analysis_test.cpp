@@ -1,7 +1,10 @@
 // Over-tying passes slice = mask unseen, so these tests pin down groups and units.
 
 #include <ATen/ATen.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <tuple>
 
 #include "incite/program/executor.hpp"
 #include "incite/units/unit_map.hpp"
@@ -222,6 +225,45 @@ TEST(Analysis, FindsNoHeadBehindAnOperationThatMixesOutputs) {
                              {{"a.weight", normal({3, 4}, 1)}}, normal({2, 4}, 2));
   EXPECT_EQ(map.head, -1);
   EXPECT_EQ(map.removable_units(), 0);
+}
+
+TEST(Analysis, ListsWhatIsKeptWholeAndWhy) {
+  const UnitMap map = map_of(R"(
+    x = torch.linear(x + self.shift, self.scale * self.fc1, self.bias)
+    x = torch.linear(x, self.fc2.weight)
+    x = torch.layer_norm(x, [5], self.norm.weight, self.norm.bias)
+    return torch.linear(torch.bilinear(x, x, self.pair.weight, None), self.fc3.weight)
+)",
+                             {{"shift", normal({4}, 1)},
+                              {"scale", normal({1}, 2)},
+                              {"fc1", normal({6, 4}, 3)},
+                              {"bias", normal({6}, 4)},
+                              {"fc2.weight", normal({5, 6}, 5)},
+                              {"norm.weight", normal({5}, 6)},
+                              {"norm.bias", normal({5}, 7)},
+                              {"pair.weight", normal({4, 5, 5}, 8)},
+                              {"fc3.weight", normal({3, 4}, 9)}},
+                             normal({2, 4}, 10));
+  std::vector<std::tuple<std::string, std::string, std::string, size_t>> found;
+  for (const WholeLayer& layer : map.whole_layers)
+    found.emplace_back(layer.name, layer.op, layer.reason, layer.parameters.size());
+  using Whole = std::tuple<std::string, std::string, std::string, size_t>;
+  EXPECT_THAT(found,
+              testing::UnorderedElementsAre(
+                  Whole{"shift", "aten::add", "none", 1}, Whole{"scale", "aten::linear", "computed", 1},
+                  Whole{"fc1", "aten::linear", "computed", 1}, Whole{"bias", "aten::linear", "none", 1},
+                  Whole{"norm", "aten::layer_norm", "reduced", 2}, Whole{"pair", "aten::bilinear", "unknown", 1}));
+}
+
+TEST(Analysis, FreesTheUnitsThatASqueezeWithoutADimensionReads) {
+  const UnitMap map = map_of(
+      R"(
+    x = torch.relu(torch.conv2d(x, self.conv1.weight, self.conv1.bias))
+    return torch.linear(torch.adaptive_avg_pool2d(x, [1, 1]).squeeze(), self.fc.weight)
+)",
+      {{"conv1.weight", normal({4, 1, 3, 3}, 1)}, {"conv1.bias", normal({4}, 2)}, {"fc.weight", normal({3, 4}, 3)}},
+      image);
+  EXPECT_EQ(groups_of(map), (Groups{{4, 0}, {3, 3}}));
 }
 
 }  // namespace
