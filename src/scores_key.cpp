@@ -28,12 +28,17 @@ std::string memory_option(const std::string& bytes) {
   return "--memory " + (count % mebibyte == 0 ? fmt::format("{}MB", count / mebibyte) : bytes);
 }
 
+/// With test data nothing is held out.
+bool held_out_is_test(const ScoresKey& key) {
+  return value_of(key, "held-out") == "0";
+}
+
 std::string as_typed(const std::string& name, const KeyedOptions& options) {
   const std::string value = value_of(options.key, name);
   const std::string option = "--" + name;
   if (name == "keep") return options.size.empty() ? "another size" : options.size;
   if (name == "samples") return samples_option(options.key);
-  if (name == "held-out" && value == "0") return "--test";
+  if (name == "test") return held_out_is_test(options.key) ? option : "no " + option;
   if (name == "cluster-size" && value == "0") return option + " auto";
   if (name == "tf32") return value == "yes" ? option : "no " + option;
   const bool absent = value.empty() || (name == "memory" && value == "auto");
@@ -41,12 +46,13 @@ std::string as_typed(const std::string& name, const KeyedOptions& options) {
   return absent ? "no " + option : option + " " + value;
 }
 
-/// The first entry of `wanted` that is another in `found`; empty: there is none.
+/// The first entry of `wanted` that is another in `found`, or the option that it stands for; empty: there is none.
 std::string first_difference(const KeyedOptions& found, const KeyedOptions& wanted) {
   for (const auto& [name, value] : wanted.key) {
     if (value_of(found.key, name) == value) continue;
-    const bool same_samples = samples_option(found.key) == samples_option(wanted.key);
-    return name == "agreement" && !same_samples ? "samples" : name;
+    if (name == "held-out" && held_out_is_test(found.key) != held_out_is_test(wanted.key)) return "test";
+    if (name == "agreement" && samples_option(found.key) != samples_option(wanted.key)) return "samples";
+    return name;
   }
   return "";
 }

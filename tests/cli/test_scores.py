@@ -84,7 +84,7 @@ def test_an_interrupted_run_says_how_to_go_on(rounds: Cli) -> None:
         (("--keep", "0.5"), ("--target-compression 5", "--keep 0.5")),
         (("--clustering", "kmeans"), ("--clustering none", "--clustering kmeans")),
         (("--cluster-size", "3"), ("--cluster-size auto", "--cluster-size 3")),
-        (("--test", "data.npz"), ("--held-out 0.2", "--test")),
+        (("--test", "data.npz"), ("no --test", "--test")),
         (("--input-shape", "32"), ("no --input-shape", "--input-shape 32")),
         (("--agreement", "0.9"), ("--agreement 0.999", "--agreement 0.9")),
         (("--threads", "2"), ("--threads 1", "--threads 2")),
