@@ -20,7 +20,7 @@ STYLES = {
     "defaults": ("defaults", "#0072B2", "o"),
     "finetune": ("defaults, --finetune 3", "#009E73", "^"),
 }
-COMPRESSIONS = (1, 1.5, 2, 3, 5, 8, 10, 15, 20, 30, 50, 100)
+COMPRESSIONS = (1, 1.5, 2, 3, 5, 8, 10, 15, 20, 30, 50, 100, 200, 300, 500, 1000)
 ACCURACIES = (10, 30, 50, 70, 80, 85, 90, 93, 95, 96, 97, 98, 98.5, 99, 99.5)
 LEAST_STEP = 0.05  # of the axis, between ticks
 
@@ -64,7 +64,7 @@ def as_compression(axes: Axes) -> None:
     axes.set_xscale("log")
     low, high = axes.get_xlim()
     ticks = [x for x in COMPRESSIONS if low <= x <= high]
-    axes.xaxis.set_major_locator(ticker.FixedLocator(ticks))
+    axes.xaxis.set_major_locator(ticker.FixedLocator(ticks) if len(ticks) > 2 else ticker.MaxNLocator(6))
     axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda x, _: f"{x:g}×"))
     axes.xaxis.set_minor_locator(ticker.NullLocator())
     axes.set_xlabel("mean compression of a module: the original's parameters over its own (logarithmic)")

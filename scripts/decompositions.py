@@ -81,6 +81,8 @@ class Decompositions:
         resumed = any(out.glob("checkpoint*"))
         data = ["--data", str(job.data), *(["--test", str(job.test)] if job.test else [])]
         options = [*job.options, "--seed", str(job.seed), "--threads", str(self.threads), "--resume", "--force"]
+        if job.keep_scores:
+            options.append("--keep-scores")
         if job.scores:
             options += ["--scores", str(self.scores_file(job.scores))]
         document = run(command(self.binary, job.model, data, options, out)).document

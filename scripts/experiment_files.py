@@ -10,10 +10,17 @@ from typing import Any
 from decompositions import Job
 
 STAGES = ("load", "analysis", "clustering", "scoring", "modules", "evaluation")
-MEASURES = ("original", "combined", "loss", "compression", "overlap", "scored")
-COLUMNS = ("model", "options", "seed", *MEASURES, *STAGES, "total", "status")
-WORDS = ("model", "options", "status")  # columns that hold no numbers
-OURS = ("data", "test", "out", "seed", "threads", "json", "quiet", "verbose", "force", "resume", "help")  # set in other ways
+SECONDS = {stage: f"{stage}_seconds" for stage in (*STAGES, "total")}
+LOSSES = {"accuracy_loss_points": "points of accuracy", "mae_loss_percent": "% of the mean absolute error"}
+MEASURES = (
+    "original_accuracy_percent", "combined_accuracy_percent", "accuracy_loss_points",
+    "original_mae", "combined_mae", "mae_loss_percent",
+    "compression_ratio", "overlap_percent", "scored_samples", *SECONDS.values(),
+)  # fmt: skip
+OPTIONS = "options"  # in `columns`: a column for each option
+OURS = (
+    "data", "test", "out", "seed", "threads", "json", "quiet", "verbose", "force", "resume", "keep-scores", "help",
+)  # fmt: skip # set in other ways
 
 
 class Mistake(Exception):
@@ -21,17 +28,19 @@ class Mistake(Exception):
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What the table says that a run is of."""
+class Origin:
+    """What a run is of, and where the file says so."""
 
+    where: str
     model: str
-    options: str
+    options: dict[str, Any]  # the model's and the grid's
     seed: int
 
 
 @dataclass(frozen=True)
 class Experiment:
-    jobs: dict[Job, Shown]  # in the order of the table
+    jobs: dict[Job, Origin]  # in the order of the table
+    options: tuple[str, ...]  # that any run sets
     columns: tuple[str, ...]
 
 
@@ -52,17 +61,25 @@ def read(file: Path) -> Experiment:
     except tomllib.TOMLDecodeError as error:
         raise Mistake(f"not TOML: {error}") from None
     check_keys("the file", given, ("columns", "model", "grid"))
-    columns = tuple(expect(list, "columns", given.get("columns", list(COLUMNS))))
-    if unknown := [column for column in columns if column not in COLUMNS]:
-        raise Mistake(f"columns: {unknown[0]!r}: expected some of {', '.join(COLUMNS)}")
     models = {name: read_model(name, table, file.parent) for name, table in expect(dict, "model", given.get("model", {})).items()}
     if not models:
         raise Mistake("no models: expected a table [model.NAME] with file and data")
     grids = expect(list, "grid", given.get("grid", [{}]))
-    jobs = [made for i, grid in enumerate(grids, 1) for made in read_grid(f"grid {i}", expect(dict, f"grid {i}", grid), models)]
+    jobs = dict(job for i, grid in enumerate(grids, 1) for job in read_grid(f"grid {i}", expect(dict, f"grid {i}", grid), models))
     if not jobs:
         raise Mistake("no runs: a list of options, seeds or models is empty")
-    return Experiment(dict(jobs), columns)
+    options = tuple(dict.fromkeys(name for origin in jobs.values() for name in origin.options))
+    return Experiment(jobs, options, read_columns(given.get("columns", ["model", OPTIONS, "seed", *MEASURES, "status"]), options))
+
+
+def read_columns(given: Any, options: tuple[str, ...]) -> tuple[str, ...]:
+    known = ("model", OPTIONS, *options, "seed", *MEASURES, "status")
+    columns: list[str] = []
+    for column in expect(list, "columns", given):
+        if column not in known:
+            raise Mistake(f"columns: {column!r}: expected some of {', '.join(known)}")
+        columns += options if column == OPTIONS else [column]
+    return tuple(dict.fromkeys(columns))
 
 
 def read_model(name: str, table: Any, folder: Path) -> Model:
@@ -73,14 +90,17 @@ def read_model(name: str, table: Any, folder: Path) -> Model:
     files = {key: folder / expect(str, f"{where}.{key}", table[key]) for key in ("file", "data", "test") if key in table}
     if absent := [file for file in files.values() if not file.is_file()]:
         raise Mistake(f"{where}: {absent[0]}: no such file")
-    return Model(files["file"], files["data"], files.get("test"), checked_options(f"{where}.options", table.get("options", {})))
+    options = checked_options(f"{where}.options", table.get("options", {}))
+    if lists := [key for key, value in options.items() if isinstance(value, list)]:
+        raise Mistake(f"{where}.options.{lists[0]}: a list; expected one value. Lists are for grids")
+    return Model(files["file"], files["data"], files.get("test"), options)
 
 
-def read_grid(where: str, grid: dict[str, Any], models: dict[str, Model]) -> Iterator[tuple[Job, Shown]]:
+def read_grid(where: str, grid: dict[str, Any], models: dict[str, Model]) -> Iterator[tuple[Job, Origin]]:
     """A job for each model, combination of options and seed."""
     check_keys(where, grid, ("models", "options", "seeds"))
     seeds = expect(list, f"{where}.seeds", grid.get("seeds", [0]))
-    if any(not isinstance(seed, int) for seed in seeds):
+    if any(isinstance(seed, bool) or not isinstance(seed, int) for seed in seeds):
         raise Mistake(f"{where}.seeds: expected whole numbers")
     options = checked_options(f"{where}.options", grid.get("options", {}))
     for name in expect(list, f"{where}.models", grid.get("models", [*models])):
@@ -90,10 +110,11 @@ def read_grid(where: str, grid: dict[str, Any], models: dict[str, Model]) -> Ite
         choices = [value if isinstance(value, list) else [value] for value in options.values()]
         for values in itertools.product(*choices):
             chosen = dict(zip(options, values, strict=True))
-            varied = " ".join(as_arguments(chosen))
+            all_options = model.options | chosen
+            title = " ".join((name, *as_arguments(chosen)))
             for seed in seeds:
-                told = f"{f'{name} {varied}'.rstrip()}, seed {seed}"
-                yield Job(told, model.file, model.data, model.test, as_arguments(model.options | chosen), seed), Shown(name, varied, seed)
+                job = Job(f"{title}, seed {seed}", model.file, model.data, model.test, as_arguments(all_options), seed)
+                yield job, Origin(where, name, all_options, seed)
 
 
 def as_arguments(options: dict[str, Any]) -> tuple[str, ...]:

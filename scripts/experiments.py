@@ -2,21 +2,24 @@
 """Runs `incite decompose` for every combination of models and options that a TOML file lists, and writes one table.
 
 docs/experiments.md has the file's format; scripts/experiments.example.toml is one: scripts/experiments.py scripts/experiments.example.toml
-Finished runs are kept: stopped, the script goes on where it was, and a longer file runs only what is new.
+The file is checked before the first run. Finished runs are kept: stopped, the script goes on where it was, and a longer file runs only
+what is new.
 """
 
 import argparse
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import experiment_checks
 import tables
 from batch import Record, exit_status
 from decomposing import ROOT, Failed
-from decompositions import Decompositions, Job, add_arguments
-from experiment_files import STAGES, WORDS, Experiment, Mistake, Shown, read
+from decompositions import Decompositions, add_arguments, jobs_within_cores
+from experiment_files import LOSSES, SECONDS, STAGES, Experiment, Mistake, Origin, read
 from measures import loss, seconds
+
+Row = dict[str, Any]  # by column
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -24,51 +27,97 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("file", type=Path, metavar="FILE.toml")
     add_arguments(parser)
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="for tables and finished runs (default: build/experiments/FILE)")
+    parser.add_argument("--plot", action="store_true", help="draw loss against compression too, one PNG a model; needs matplotlib")
     return parser
 
 
-def cells(shown: Shown, found: Record | Failed) -> dict[str, Any]:
-    """By column."""
-    row: dict[str, Any] = asdict(shown)
+def cells(origin: Origin, found: Record | Failed) -> Row:
+    row: Row = {"model": origin.model, "seed": origin.seed, **origin.options}
     if isinstance(found, Failed):
         return row | {"status": str(found)}
-    row |= {name: found[name] for name in ("original", "combined", "compression", "overlap", "scored")}
-    defined = found["combined"] is not None and (found["kind"] == "accuracy" or found["original"] > 0)
-    row["loss"] = loss(found) if defined else None
-    return row | {stage: found["timing"].get(stage, 0.0) for stage in STAGES} | {"total": seconds(found), "status": "done"}
+    row |= quality(found)
+    row |= {"compression_ratio": found["compression"], "scored_samples": found["scored"]}
+    row["overlap_percent"] = percent(found["overlap"])
+    row |= {SECONDS[stage]: found["timing"].get(stage, 0.0) for stage in STAGES}
+    return row | {SECONDS["total"]: seconds(found), "status": "done"}
+
+
+def quality(found: Record) -> Row:
+    """A loss above 0 is worse. None of one module alone, or against an error of 0."""
+    original, combined = found["original"], found["combined"]
+    lost = loss(found) if combined is not None and (found["kind"] == "accuracy" or original > 0) else None
+    if found["kind"] == "accuracy":
+        return {
+            "original_accuracy_percent": percent(original),
+            "combined_accuracy_percent": percent(combined),
+            "accuracy_loss_points": lost,
+        }
+    return {"original_mae": original, "combined_mae": combined, "mae_loss_percent": lost}
+
+
+def percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
 
 
 def exact(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def brief(column: str, value: Any) -> str:
     """As read by a person."""
     if not isinstance(value, float):
-        return f"`{value}`" if column == "options" and value else exact(value)
-    form = {"compression": ".2f", "loss": ".2f", "overlap": ".3f"}.get(column, ".1f" if column in (*STAGES, "total") else ".4g")
-    return format(value, form)
+        return exact(value)
+    if column.endswith("_mae"):
+        return f"{value:.4g}"
+    if column in LOSSES:
+        return f"{value:+.2f}"
+    return f"{value:.1f}" if column in SECONDS.values() else f"{value:.2f}"
 
 
-def write_tables(experiment: Experiment, rows: list[dict[str, Any]], out: Path) -> None:
+def write_tables(experiment: Experiment, rows: list[Row], out: Path) -> None:
     columns = experiment.columns
     tables.write_csv(out / "table.csv", columns, [[exact(row.get(column)) for column in columns] for row in rows])
-    header = [f"{column}, s" if column in (*STAGES, "total") else column for column in columns]
-    words = [column in WORDS for column in columns]
-    lines = tables.markdown(header, [[brief(column, row.get(column)) for column in columns] for row in rows], words)
-    (out / "table.md").write_text("\n".join(lines) + "\n")
+    filled = [column for column in columns if any(row.get(column) is not None for row in rows)]
+    words = [any(isinstance(row.get(column), (str, bool)) for row in rows) for column in filled]
+    shown = [[exact(row.get(c)) if c in experiment.options else brief(c, row.get(c)) for c in filled] for row in rows]
+    (out / "table.md").write_text("\n".join(tables.markdown(filled, shown, words)) + "\n")
+
+
+def chosen(args: argparse.Namespace, out: Path) -> Experiment:
+    """Throws Mistake, before anything is run or written."""
+    experiment = read(args.file)
+    checked = [*filter(Decompositions(args, out).finished, experiment.jobs)] if (out / "results").is_dir() else []
+    experiment_checks.check(experiment.jobs, checked, args.binary.resolve(), jobs_within_cores(args))
+    return experiment
+
+
+def plotting() -> Any:
+    """The module that draws: it needs matplotlib, which is looked for before anything is run."""
+    try:
+        import experiment_charts
+    except ModuleNotFoundError as error:
+        raise SystemExit(f"--plot: {error.name} is not installed; run {sys.executable} -m pip install matplotlib") from None
+    return experiment_charts
 
 
 def main() -> int:
     args = arguments().parse_args()
+    out = args.out or ROOT / "build" / "experiments" / args.file.stem
+    charts = plotting() if args.plot else None
     try:
-        experiment = read(args.file)
+        experiment = chosen(args, out)
     except Mistake as mistake:
         raise SystemExit(f"{args.file}: {mistake}") from None
-    out = args.out or ROOT / "build" / "experiments" / args.file.stem
     found, failed = Decompositions(args, out).results([*experiment.jobs])
-    write_tables(experiment, [cells(shown, found.get(job) or failed[job]) for job, shown in experiment.jobs.items()], out)
-    print(f"{out / 'table.csv'}, {out / 'table.md'}: {len(found)} runs" + f", {len(failed)} failed" * bool(failed), file=sys.stderr)
+    rows = [cells(origin, found.get(job) or failed[job]) for job, origin in experiment.jobs.items()]
+    write_tables(experiment, rows, out)
+    written = [out / "table.csv", out / "table.md"]
+    if charts:
+        written += charts.draw(rows, experiment.options, out)
+    files = ", ".join(map(str, written))
+    print(f"{files}: {len(found)} runs" + f", {len(failed)} failed" * bool(failed), file=sys.stderr)
     return 1 if failed else 0
 
 

@@ -46,5 +46,6 @@ def change(kind: str, lost: float) -> float:
 
 
 def summary(record: Record) -> str:
+    """For logs: a loss above 0 is worse, as in tables of losses."""
     unit = "points" if record["kind"] == "accuracy" else "% of MAE"
-    return f"{record['compression']:.2f}x, {change(record['kind'], loss(record)):+.2f} {unit}, {seconds(record):.0f} s"
+    return f"{record['compression']:.2f}x, loss {loss(record):+.2f} {unit}, {seconds(record):.0f} s"

@@ -81,7 +81,7 @@ class Runner:
     def score(self, spec: Spec) -> Record:
         """Leaves scores in the cache. One module is made, as cheaply as can be."""
         key = self.scores_key(spec)
-        cheap = ("--outputs", "0", "--repair", "none", "--head", "original")
+        cheap = ("--outputs", "0", "--repair", "none", "--head", "original", "--keep-scores")
         with tempfile.TemporaryDirectory(dir=self.cache) as name:
             out = Path(name) / "out"
             record = {"timing": self.run(spec, (*spec.method.scoring, *cheap), out)["timing"]}

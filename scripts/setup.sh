@@ -87,16 +87,50 @@ install_python() {
   fi
 }
 
+imports() { .venv/bin/python -c "import $1" >/dev/null 2>&1; }
+
 # torchvision's models are what scripts/zoo.py and its tests take apart. Its own requirements would replace PyTorch; of them
 # the models need Pillow alone. Another PyTorch than 2.13 goes with another torchvision: those tests are skipped without.
 install_torchvision() {
-  [[ $(version_of torch) == 2.13.* ]] || return 0
-  if [[ $(version_of torchvision) == 0.28.* && -n $(version_of pillow) ]]; then
+  local torch word index=()
+  torch=$(version_of torch)
+  [[ $torch == 2.13.* ]] || return 0
+  if [[ $(version_of torchvision) == 0.28.* && -n $(version_of pillow) ]] && imports torchvision; then
     say "torchvision: $(version_of torchvision) present"
     return
   fi
   say "torchvision: installing 0.28"
-  pip_install --no-deps 'torchvision==0.28.*' pillow
+  for word in ${INCITE_TORCH:-}; do
+    [[ $word == torch* || $word == *.whl ]] || index+=("$word")
+  done
+  # 2.13.0+cpu goes with 0.28.0+cpu, where the package index has that.
+  if [[ $torch != *+* ]] || ! pip_install --no-deps "${index[@]}" "torchvision==0.28.${torch#2.13.}" 2>/dev/null; then
+    pip_install --no-deps "${index[@]}" 'torchvision==0.28.*'
+  fi
+  pip_install pillow
+  imports torchvision || declare_operators
+  imports torchvision || say "torchvision: it can't be imported beside PyTorch $torch; see .venv/bin/python -c 'import torchvision'" >&2
+}
+
+# A CUDA build of torchvision beside a PyTorch without CUDA: its C++ operators don't load, and its import stops at two of them that
+# its Python code describes. With their signatures declared all models work; operators such as nms say that they are missing.
+declare_operators() {
+  .venv/bin/python - <<'PYTHON'
+from importlib.util import find_spec
+from pathlib import Path
+
+DECLARATIONS = """
+
+if not _has_ops():  # added by incite's scripts/setup.sh: this build's C++ operators need CUDA
+    _signatures = torch.library.Library("torchvision", "FRAGMENT")
+    for _name in ("nms", "qnms"):
+        _signatures.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+"""
+extension = Path(find_spec("torchvision").submodule_search_locations[0]) / "extension.py"
+text = extension.read_text()
+if DECLARATIONS not in text:
+    extension.write_text(text + DECLARATIONS)
+PYTHON
 }
 
 install_packages

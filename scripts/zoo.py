@@ -41,8 +41,9 @@ from typing import Any
 
 import numpy as np
 import torch
+import torchvision
 
-from zoo_models import SAMPLES, Failed, NotExported, export, logits_of, normal, one_line, smallest, torchvision
+from zoo_models import SAMPLES, Failed, NotExported, export, logits_of, normal, one_line, smallest
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -2,24 +2,12 @@
 
 import math
 import re
-import sys
 from collections.abc import Iterable
 from typing import Any
 
 import torch
+import torchvision
 from torch import nn
-
-# A registry's torchvision is built for CUDA: without CUDA its C++ operators do not load, and its import stops at those that
-# Python code refers to. Classification models call none of them, so schemas are enough. They live as long as their library.
-try:
-    import torchvision
-except RuntimeError:
-    for _name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
-        del sys.modules[_name]
-    _OPERATORS = torch.library.Library("torchvision", "FRAGMENT")
-    for _operator in ("nms", "qnms"):
-        _OPERATORS.define(f"{_operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    import torchvision
 
 SAMPLES = 6
 CALIBRATION = 16  # samples that set batch norms' statistics

@@ -52,7 +52,7 @@ class Decomposer {
     if (options_.resume) resume();
     load();
     analyse_model();
-    const ResultFolder folder(options_.out, options_.model, outputs_);
+    const ResultFolder folder(options_.out, {options_.model, options_.scores}, result_files());
     folder.check_targets(options_.force);
     if (!options_.resume) remove_checkpoints(options_.out);  // of a run that --force starts anew
     split();
@@ -65,8 +65,12 @@ class Decomposer {
     const double total = std::accumulate(result_.seconds.begin(), result_.seconds.end(), 0.0,
                                          [](double sum, const auto& entry) { return sum + entry.second; });
     result_.seconds.emplace_back("total", total);
+    if (options_.keep_scores) {
+      const std::string scores = serialise(scores_to_save(contributions_.state, true));
+      result_.scores_bytes = static_cast<int64_t>(scores.size());
+      files.write(scores_name, scores);
+    }
     files.write(document_name, to_json(result_));
-    files.write(scores_name, serialise(scores_to_save(contributions_.state, true)));
     files.commit();
     remove_checkpoints(options_.out);
     folder.remove_stale();
@@ -163,6 +167,15 @@ class Decomposer {
     if (options_.head != HeadMethod::original) fittable_head(program_, map_, task_);
   }
 
+  /// All but the document.
+  std::vector<std::string> result_files() const {
+    std::vector<std::string> names;
+    for (const int64_t output : outputs_)
+      names.push_back(module_file(output));
+    if (options_.keep_scores) names.emplace_back(scores_name);
+    return names;
+  }
+
   Batch samples_of_size(int64_t count) const {
     return data_.batch(at::arange(count, at::kLong).remainder(data_.size()), device_);
   }
@@ -219,15 +232,16 @@ class Decomposer {
   /// Reads what an earlier run has left, if it has. Whether that is of use is known only when the model is.
   void resume() {
     if (!std::filesystem::exists(options_.out / checkpoint_name)) return;
-    checkpoint_ = read_scores(options_.out / checkpoint_name);
+    checkpoint_ = read_scores(options_.out / checkpoint_name, ScoresUse::resume);
     if (options_.memory == 0) memory_ = checkpoint_->memory;  // so that batches are the same
   }
 
   void score_clusters(StagedFiles& files) {
     if (!options_.scores.empty()) return use_scores();
     if (checkpoint_) {
-      check_same(options_.out / checkpoint_name, checkpoint_->made_from, made_from());
-      check_same(options_.out / checkpoint_name, checkpoint_->run_with, run_with());
+      check_same(request(ScoresUse::resume, options_.out / checkpoint_name),
+                 {joined(checkpoint_->made_from, checkpoint_->run_with), checkpoint_->size},
+                 {joined(made_from(), run_with()), size()});
     }
     watch_.start("clustering");
     ClusterParams cluster_params;
@@ -260,8 +274,8 @@ class Decomposer {
   /// Takes the scores of another run in place of scoring.
   void use_scores() {
     watch_.start("scoring");
-    const SavedScores saved = read_scores(options_.scores);
-    check_same(options_.scores, saved.made_from, made_from());
+    const SavedScores saved = read_scores(options_.scores, ScoresUse::take);
+    check_same(request(ScoresUse::take, options_.scores), {saved.made_from, saved.size}, {made_from(), size()});
     if (!saved.finished) {
       fail(ExitCode::usage, "{}: of a run that was stopped; expected the {} of a finished one",
            options_.scores.string(), scores_name);
@@ -284,7 +298,24 @@ class Decomposer {
     return {made_from(), run_with(),
             state,       unit_clusters(map_, clusters_),
             layers,      at::tensor(channels, at::kLong).view({-1, 3}),
-            memory(),    finished};
+            memory(),    finished,
+            size()};
+  }
+
+  /// What modules are to be, as the user typed it.
+  std::string size() const {
+    if (options_.keep) return fmt::format("--keep {}", *options_.keep);
+    if (options_.max_loss) return fmt::format("--max-loss {}", *options_.max_loss);
+    return fmt::format("--target-compression {}", options_.target_compression.value_or(default_compression));
+  }
+
+  ScoresRequest request(ScoresUse use, std::filesystem::path file) const {
+    return {use, std::move(file), options_.model, options_.data.file};
+  }
+
+  static ScoresKey joined(ScoresKey first, const ScoresKey& second) {
+    first.insert(first.end(), second.begin(), second.end());
+    return first;
   }
 
   /// What scores depend on, whatever is done with them.
@@ -510,6 +541,16 @@ class Decomposer {
 
 bool has_checkpoint(const std::filesystem::path& out) {
   return !checkpoints_in(out).empty();
+}
+
+int64_t checkpoint_bytes(const std::filesystem::path& out) {
+  std::uintmax_t bytes = 0;
+  for (const std::filesystem::path& file : checkpoints_in(out)) {
+    std::error_code error;
+    const std::uintmax_t size = std::filesystem::file_size(file, error);
+    if (!error) bytes += size;
+  }
+  return static_cast<int64_t>(bytes);
 }
 
 Decomposition decompose(const DecomposeOptions& options, const Progress& progress) {

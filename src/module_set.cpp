@@ -253,6 +253,7 @@ at::Tensor ModuleSet::fit_last_layers(std::vector<Program>& modules, std::vector
   params.epochs = last_epochs;
   params.batch = last_batch;
   params.teacher = last_teacher;
+  params.stage = "fitting last layers";
   params.calibrated = calibrates();
   params.seed = derive_seed(options_.seed, "last layers");
   params.workers = workers_;

@@ -18,9 +18,10 @@ std::vector<std::string> earlier_files(const std::filesystem::path& folder) {
   std::vector<std::string> files;
   if (!std::filesystem::exists(folder / document_name)) return files;
   try {
-    for (const ModuleResult& module : read_decomposition(folder / document_name).modules)
+    const Decomposition earlier = read_decomposition(folder / document_name);
+    for (const ModuleResult& module : earlier.modules)
       files.push_back(module.file);
-    files.emplace_back(scores_name);
+    if (earlier.scores_bytes) files.emplace_back(scores_name);
   } catch (const Error&) {
     files.clear();  // damaged: the document itself is replaced, nothing else is known to be ours
   }
@@ -33,19 +34,18 @@ std::string module_file(int64_t output) {
   return fmt::format("module-{}.pt", output);
 }
 
-ResultFolder::ResultFolder(std::filesystem::path folder, std::filesystem::path model,
-                           const std::vector<int64_t>& outputs)
-    : folder_(std::move(folder)), model_(std::move(model)), earlier_(earlier_files(folder_)), files_{scores_name} {
-  for (const int64_t output : outputs)
-    files_.push_back(module_file(output));
-}
+ResultFolder::ResultFolder(std::filesystem::path folder, RunInputs inputs, std::vector<std::string> files)
+    : folder_(std::move(folder)),
+      inputs_(std::move(inputs)),
+      earlier_(earlier_files(folder_)),
+      files_(std::move(files)) {}
 
 void ResultFolder::check_targets(bool force) const {
   for (const std::string& name : files_) {
     const std::filesystem::path file = folder_ / name;
     std::error_code error;
     if (!std::filesystem::exists(file)) continue;
-    if (std::filesystem::equivalent(file, model_, error)) {
+    if (std::filesystem::equivalent(file, inputs_.model, error)) {
       fail(ExitCode::output, "{}: the result would replace the model itself; pass another --out", file.string());
     }
     if (!std::filesystem::is_regular_file(file)) {
@@ -61,9 +61,11 @@ void ResultFolder::check_targets(bool force) const {
 
 void ResultFolder::remove_stale() const {
   for (const std::string& name : earlier_) {
+    const std::filesystem::path file = folder_ / name;
     std::error_code error;
-    if (contains(files_, name) || std::filesystem::equivalent(folder_ / name, model_, error)) continue;
-    std::filesystem::remove(folder_ / name, error);
+    const bool input = std::filesystem::equivalent(file, inputs_.model, error) ||
+                       std::filesystem::equivalent(file, inputs_.scores, error);
+    if (!input && !contains(files_, name)) std::filesystem::remove(file, error);
   }
 }
 

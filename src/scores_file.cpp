@@ -68,7 +68,7 @@ std::string serialise(const SavedScores& scores) {
       {"sizes", state.sizes.contiguous()},
       {"taken", state.taken.contiguous()},
       {"sums", state.sums.contiguous()},
-      {"blocks", state.blocks.contiguous()},
+      {"blocks", scores.finished ? at::zeros({0}, at::kDouble) : state.blocks.contiguous()},
       {"samples", state.samples.contiguous()},
       {"agreement", state.agreement.contiguous()},
       {"unit_clusters", at::tensor(scores.unit_clusters, at::kLong)},
@@ -76,16 +76,17 @@ std::string serialise(const SavedScores& scores) {
       {"channels", scores.channels.contiguous()},
       {"memory", at::tensor({scores.memory}, at::kLong)},
       {"finished", at::tensor({static_cast<int64_t>(scores.finished)}, at::kLong)},
+      {"size", to_bytes(scores.size)},
   };
   arrays.emplace_back("sha256", to_bytes(checksum(arrays)));
   return to_npz(arrays);
 }
 
-SavedScores read_scores(const std::filesystem::path& file) {
+SavedScores read_scores(const std::filesystem::path& file, ScoresUse use) {
   const NpzFile archive(file);
   const auto damaged = [&](const std::string& what) {
-    fail(ExitCode::data_file, "{}: {}; expected scores as incite decompose writes them. Score again", file.string(),
-         what);
+    fail(ExitCode::data_file, "{}: {}; expected scores as incite decompose writes them. Copy it again, or {}",
+         file.string(), what, anew(use));
   };
   Arrays arrays;
   for (const char* name : {"format", "made_from", "run_with", "order", "sizes", "taken", "sums", "blocks", "samples",
@@ -93,6 +94,7 @@ SavedScores read_scores(const std::filesystem::path& file) {
     if (!archive.contains(name)) damaged(fmt::format("no array '{}' in it", name));
     arrays.emplace_back(name, archive.read(name));
   }
+  if (archive.contains("size")) arrays.emplace_back("size", archive.read("size"));  // older files lack it
   if (!archive.contains("sha256") || to_text(archive.read("sha256")) != checksum(arrays)) {
     damaged("damaged, its checksum is wrong");
   }
@@ -110,16 +112,8 @@ SavedScores read_scores(const std::filesystem::path& file) {
   scores.channels = array(12);
   scores.memory = array(13).item<int64_t>();
   scores.finished = array(14).item<int64_t>() != 0;
+  if (arrays.size() > 15) scores.size = to_text(array(15));
   return scores;
-}
-
-void check_same(const std::filesystem::path& file, const ScoresKey& found, const ScoresKey& wanted) {
-  for (const auto& [name, value] : wanted) {
-    const auto entry = std::find_if(found.begin(), found.end(), [&, &n = name](const auto& e) { return e.first == n; });
-    if (entry != found.end() && entry->second == value) continue;
-    fail(ExitCode::usage, "{}: made with {} {}, now it is {}; score again, or pass the same options and files",
-         file.string(), name, entry == found.end() ? "unknown" : entry->second, value);
-  }
 }
 
 }  // namespace incite

@@ -2,10 +2,10 @@
 
 #include <filesystem>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "incite/scoring/contributions.hpp"
+#include "scores_key.hpp"
 
 namespace incite {
 
@@ -13,9 +13,6 @@ namespace incite {
 inline constexpr const char* scores_name = "scores.npz";
 /// An unfinished run's.
 inline constexpr const char* checkpoint_name = "checkpoint.npz";
-
-/// What scores depend on, by name: "model", a file's SHA-256; "metric"; …
-using ScoresKey = std::vector<std::pair<std::string, std::string>>;
 
 /// Scores as they are kept in a file: an .npz that numpy reads too, with the state's arrays, the cluster of each unit
 /// and a SHA-256 of all of it.
@@ -27,16 +24,13 @@ struct SavedScores {
   std::string layers;                  ///< their names, a line each
   at::Tensor channels;                 ///< [channels, 3] int64: unit, layer and channel, for whoever reads the file
   int64_t memory = 0;                  ///< bytes that the run planned with
-  bool finished = false;
+  bool finished = false;               ///< its state's blocks are left out: nothing goes on from it
+  std::string size;                    ///< what modules were to be, as the user typed it: "--keep 0.5"
 };
 
 std::string serialise(const SavedScores& scores);
 
 /// Reads scores. Throws Error (data_file) for a file that can't be read or is damaged.
-SavedScores read_scores(const std::filesystem::path& file);
-
-/// Throws Error (usage) where the scores of `file` were not made from what `wanted` says, or not finished while they
-/// must be; the message names the first difference.
-void check_same(const std::filesystem::path& file, const ScoresKey& found, const ScoresKey& wanted);
+SavedScores read_scores(const std::filesystem::path& file, ScoresUse use);
 
 }  // namespace incite

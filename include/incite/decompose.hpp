@@ -61,18 +61,22 @@ struct DecomposeOptions : ModelOptions {
   int64_t memory = 0;  ///< bytes; 0: half of what is free
   bool tf32 = false;   ///< score with TF32 products; for a GPU
   bool force = false;
+  bool keep_scores = false;  ///< write scores.npz, which other runs can use as `scores`
 };
 
 /// Loads a model and finds its units. Throws what load_program and read_dataset throw, and Error (device).
 Inspection inspect(const ModelOptions& options);
 
-/// Takes a model apart and writes its modules, scores.npz and decomposition.json into `options.out`, all or nothing. A
-/// run that is stopped leaves the scores and modules so far there, as checkpoint*, from which `options.resume` goes on;
-/// the result is then the same. Throws Error.
+/// Takes a model apart and writes its modules and decomposition.json into `options.out`, and scores.npz with
+/// `options.keep_scores`, all or nothing. A run that is stopped leaves the scores and modules so far there, as
+/// checkpoint*, from which `options.resume` goes on; the result is then the same. Throws Error.
 Decomposition decompose(const DecomposeOptions& options, const Progress& progress = {});
 
 /// Whether a folder holds what a run that was stopped has left: scores, and modules.
 bool has_checkpoint(const std::filesystem::path& out);
+
+/// How many bytes of files that is.
+int64_t checkpoint_bytes(const std::filesystem::path& out);
 
 /// Evaluates the modules of a decomposition on other data. `folder` holds decomposition.json; `model`, if not empty, is
 /// the original's file in place of the one named there. Modules are read and run one at a time. Throws Error.

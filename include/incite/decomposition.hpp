@@ -103,6 +103,7 @@ struct Decomposition {
       last_layer_losses;  ///< on the validation samples: before they were fitted together, and after each epoch
   std::vector<double> finetuning_losses;  ///< on the validation samples: before, and after each epoch
   std::vector<ModuleResult> modules;
+  std::optional<int64_t> scores_bytes;  ///< of scores.npz; unset: it is not kept
   Evaluation evaluation;
   at::Tensor overlap;  ///< see overlap_matrix
   double mean_overlap = 1;

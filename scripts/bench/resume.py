@@ -22,7 +22,7 @@ MODEL = ROOT / "models" / "lenet5-mnist"
 def command(binary: Path, out: Path) -> list[str]:
     return [
         str(binary), "decompose", str(MODEL / "model.pt"), "--data", str(MODEL / "val.npz"), "--test", str(MODEL / "test.npz"),
-        "--clustering", "none", "--agreement", "0.999", "--memory", "256MB", "--threads", "1", "--outputs", "0,1,2", "--quiet",
+        "--clustering", "none", "--agreement", "0.999", "--memory", "256MB", "--threads", "1", "--outputs", "0,1,2", "--quiet", "--keep-scores",
         "--out", str(out),
     ]  # fmt: skip
 

@@ -46,9 +46,6 @@ class Case:
 
 
 def resnet18() -> nn.Module:
-    import zoo_models  # it makes torchvision importable
-
-    del zoo_models
     from torchvision import models
 
     return models.resnet18(num_classes=10)
@@ -95,7 +92,7 @@ def incite(case: Case, folder: Path, args: argparse.Namespace, out: str) -> dict
     command = [
         str(args.binary), "decompose", "model.pt", "--data", "data.npz", "--test", "data.npz", "--samples", "all",
         "--cluster-size", case.cluster_size, "--outputs", "0", "--repair", "none", "--head", "original", "--metric", "probability", "--factors", "1.1,0.9,0",
-        "--device", args.device, "--threads", str(args.threads), "--out", out, "--json",
+        "--device", args.device, "--threads", str(args.threads), "--out", out, "--json", "--keep-scores",
     ]  # fmt: skip
     done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, check=True)
     return json.loads(done.stdout)

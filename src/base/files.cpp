@@ -63,20 +63,31 @@ class Descriptor {
   int fd_;
 };
 
-/// Writes a file, to the disk; `meant` is its name for the user.
-void write_to_disk(const std::filesystem::path& file, std::string_view content, const std::filesystem::path& meant) {
-  const auto check = [&](bool good) {
-    if (!good) fail(ExitCode::output, "{}: can't be written: {}", meant.string(), std::strerror(errno));
-  };
+/// Writes a file, to the disk. Returns 0, or errno's value.
+int write_to_disk(const std::filesystem::path& file, std::string_view content) {
   const Descriptor descriptor(::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666));
-  check(descriptor.get() >= 0);
+  if (descriptor.get() < 0) return errno;
   while (!content.empty()) {
     const ssize_t written = ::write(descriptor.get(), content.data(), content.size());
     if (written < 0 && errno == EINTR) continue;
-    check(written >= 0);
+    if (written < 0) return errno;
     content.remove_prefix(static_cast<size_t>(written));
   }
-  check(::fsync(descriptor.get()) == 0);
+  return ::fsync(descriptor.get()) == 0 ? 0 : errno;
+}
+
+bool is_full(int reason) {
+  return reason == ENOSPC || reason == EDQUOT;
+}
+
+/// `file` is its name for the user.
+void check_written(int reason, const std::filesystem::path& file, size_t size) {
+  if (reason == 0) return;
+  if (is_full(reason)) {
+    fail(ExitCode::output, "{}: can't be written: {}; it takes {:.1f} MiB. Free some space, or write to another folder",
+         file.string(), std::strerror(reason), static_cast<double>(size) / (1 << 20));
+  }
+  fail(ExitCode::output, "{}: can't be written: {}", file.string(), std::strerror(reason));
 }
 
 /// The process that made a staging folder, by the folder's name; -1 for any other name.
@@ -157,13 +168,17 @@ void StagedFiles::remove_made_folders() {
 }
 
 void StagedFiles::write(const std::string& name, std::string_view content) {
-  write_to_disk(path(name), content, folder_ / name);
+  check_written(write_to_disk(path(name), content), folder_ / name, content.size());
   const std::lock_guard lock(mutex_);
   if (std::find(names_.begin(), names_.end(), name) == names_.end()) names_.push_back(name);
 }
 
 void StagedFiles::put(const std::string& name, std::string_view content) {
-  write_to_disk(path(name), content, folder_ / name);
+  int reason = write_to_disk(path(name), content);
+  std::error_code error;
+  // Where there is no room for both, the old file goes first.
+  if (is_full(reason) && std::filesystem::remove(folder_ / name, error)) reason = write_to_disk(path(name), content);
+  check_written(reason, folder_ / name, content.size());
   rename(name);
   const std::lock_guard lock(mutex_);
   made_folders_.clear();

@@ -114,7 +114,7 @@ void add_method_options(CLI::App& verb, Arguments& a) {
       ->type_name("SHARE")
       ->group("Method");
   verb.add_option("--scores", a.options.scores,
-                  "scores.npz of an earlier run on the same model and data, to score no more")
+                  "scores.npz of an earlier run on the same model and data (--keep-scores), to score no more")
       ->type_name("FILE.npz")
       ->group("Method");
   choice(verb, "--repair", a.repair, {"none", "mean", "least-squares"},
@@ -232,7 +232,9 @@ Decomposition run(const DecomposeOptions& options, const Progress& progress) {
     return decompose(options, progress);
   } catch (const Error& error) {
     if (error.code() != ExitCode::interrupted || !has_checkpoint(options.out)) throw;
-    fail(ExitCode::interrupted, "stopped; no module was written. What was done so far is kept: go on with --resume");
+    fail(ExitCode::interrupted,
+         "stopped; no module was written. What was done so far is kept, {} in checkpoint*: go on with --resume",
+         human_bytes(checkpoint_bytes(options.out)));
   }
 }
 
@@ -253,6 +255,8 @@ void add_decompose(CLI::App& app, CommonOptions& common) {
       ->group("Output");
   verb->add_flag("--resume", arguments->options.resume, "Go on from where a run with the same options was stopped")
       ->group("Output");
+  verb->add_flag("--keep-scores", arguments->options.keep_scores, "Keep the scores too, in scores.npz, for --scores")
+      ->group("Output");
   add_common_options(*verb, common);
   verb->add_option("--memory", arguments->memory, "Memory for activations, such as 2GB; default: half of what is free")
       ->transform(CLI::AsSizeValue(false).description(""))
@@ -272,6 +276,7 @@ void add_decompose(CLI::App& app, CommonOptions& common) {
     spdlog::info("scoring: {} mutants, chunks of {} samples, batches of at most {} mutants, {:.3g} multiply-adds",
                  result.scoring.mutants, result.scoring.chunk, result.scoring.batch, result.scoring.multiply_adds);
     spdlog::info("{}: {} modules written", options.out.string(), result.modules.size());
+    if (result.scores_bytes) spdlog::info("scores.npz: {}", human_bytes(*result.scores_bytes));
     print(common, to_json(result), to_table(result));
   });
 }

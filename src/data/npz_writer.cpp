@@ -12,6 +12,9 @@
 namespace incite {
 namespace {
 
+constexpr size_t most_deflated = 32 << 20;  // bytes: more takes longer than it is worth
+constexpr zip_uint32_t fastest = 1;
+
 static_assert(std::endian::native == std::endian::little, "arrays are written as they lie in memory");
 
 const char* type_code(at::ScalarType type) {
@@ -64,7 +67,9 @@ std::string to_npz(const std::vector<std::pair<std::string, at::Tensor>>& arrays
     zip_source_t* source = zip_source_buffer(archive, bytes.data(), bytes.size(), 0);
     const zip_int64_t index = zip_file_add(archive, (name + ".npy").c_str(), source, ZIP_FL_ENC_UTF_8);
     INCITE_ASSERT(index >= 0);
-    INCITE_ASSERT(zip_set_file_compression(archive, static_cast<zip_uint64_t>(index), ZIP_CM_STORE, 0) == 0);
+    const bool small = bytes.size() <= most_deflated;
+    INCITE_ASSERT(zip_set_file_compression(archive, static_cast<zip_uint64_t>(index),
+                                           small ? ZIP_CM_DEFLATE : ZIP_CM_STORE, small ? fastest : 0) == 0);
     INCITE_ASSERT(zip_file_set_dostime(archive, static_cast<zip_uint64_t>(index), 0, 0x21, 0) == 0);  // 1980-01-01
   }
   INCITE_ASSERT(zip_close(archive) == 0);

@@ -130,6 +130,9 @@ Decomposition parse(const nlohmann::json& json) {
     module.compression = get<double>(entry, "compression");
     decomposition.modules.push_back(std::move(module));
   }
+  const auto scores = json.find("scores");
+  if (scores == json.end()) decomposition.scores_bytes = 0;  // documents older than the option: they were always kept
+  if (scores != json.end() && scores->is_object()) decomposition.scores_bytes = get<int64_t>(*scores, "bytes");
   return decomposition;
 }
 
@@ -174,6 +177,8 @@ std::string to_json(const Decomposition& d) {
                      {"multiply_adds", d.scoring.multiply_adds},
                      {"chunk", d.scoring.chunk},
                      {"batch", d.scoring.batch}};
+  json["scores"] = nullptr;
+  if (d.scores_bytes) json["scores"] = {{"file", "scores.npz"}, {"bytes", *d.scores_bytes}};
   json["search"] = Json::array();
   for (const SearchStep& step : d.steps) {
     json["search"].push_back(

@@ -161,6 +161,7 @@ std::string to_table(const Decomposition& d) {
   text += fmt::format("Mean compression {}, mean overlap of modules {}\n", human_ratio(d.mean_compression),
                       human_percent(d.mean_overlap));
   if (!d.steps.empty()) text += search_line(d);
+  if (d.scores_bytes) text += fmt::format("Scores kept in scores.npz: {}\n", human_bytes(*d.scores_bytes));
   return text + seconds_line(d.seconds);
 }
 

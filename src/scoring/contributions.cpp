@@ -87,7 +87,7 @@ class Scorer {
       for (int64_t first = 0; first < round.size(0); first += part)
         run_chunk(data, round.narrow(0, first, std::min(part, round.size(0) - first)), progress);
       end_round(round);
-      if (params_.save) params_.save(copied(state_, at::kCPU));
+      if (params_.save) params_.save(state_to_go_on_from());
     }
     return result();
   }
@@ -166,6 +166,16 @@ class Scorer {
     copy.samples = state.samples.clone();
     copy.agreement = state.agreement.clone();
     return copy;
+  }
+
+  /// Blocks of groups that are settled, or of all at the end, are never read again: as zeros they take little space.
+  ScoringState state_to_go_on_from() const {
+    ScoringState state = copied(state_, at::kCPU);
+    const bool over = taken() >= most_;
+    for (const GroupPlan& group : groups_) {
+      if (over || settled(group.group)) state.blocks.index_fill_(2, group.clusters, 0);
+    }
+    return state;
   }
 
   // ---- Strata -------------------------------------------------------------------------------------------------------

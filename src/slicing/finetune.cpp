@@ -221,7 +221,7 @@ class Finetuner {
       const double done = static_cast<double>(before + step) / static_cast<double>(all);
       run_step(order.narrow(0, step * params_.batch, std::min(params_.batch, samples - step * params_.batch)),
                0.5 * learning_rate_ * (1 + std::cos(std::numbers::pi * done)));
-      if (progress_) progress_({"fine-tuning", before + step + 1, all, "batches"});
+      if (progress_) progress_({params_.stage, before + step + 1, all, "batches"});
     }
   }
 

@@ -57,6 +57,18 @@ TEST(Sha256, RefusesAFileThatIsNotThere) {
                file.string() + ": can't be read: No such file or directory");
 }
 
+TEST(StagedFiles, SaysWhatAFileTakesThatAFullDiskHasNoRoomFor) {
+  const TempDir folder;
+  StagedFiles files(folder / "");
+  fs::create_symlink("/dev/full", files.path("scores.npz"));
+  const std::string content(3 << 19, 'a');
+  expect_error([&] { files.put("scores.npz", content); }, ExitCode::output,
+               (folder / "scores.npz").string() +
+                   ": can't be written: No space left on device; it takes 1.5 MiB. Free "
+                   "some space, or write to another folder");
+  EXPECT_FALSE(fs::exists(folder / "scores.npz"));
+}
+
 TEST(ReadText, GivesTheWholeContent) {
   const TempDir folder;
   const std::string content("one\r\ntwo\0three\n\n", 16);

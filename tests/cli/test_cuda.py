@@ -60,7 +60,8 @@ NETWORKS = {
 
 
 def decompose(cli: Cli, device: str, *options: str) -> dict[str, Any]:
-    return json.loads(cli.done("decompose", "model.pt", "--data", "data.npz", "--device", device, "--out", device, "--json", *options))
+    where = ("--device", device, "--out", device)
+    return json.loads(cli.done("decompose", "model.pt", "--data", "data.npz", *where, "--json", "--keep-scores", *options))
 
 
 def scores(folder: Path) -> np.ndarray:

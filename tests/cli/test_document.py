@@ -34,7 +34,7 @@ def test_what_json_prints_is_the_file(decomposed: Decomposed) -> None:
 
 def test_the_fields_are_these(document: dict[str, Any]) -> None:
     assert list(document) == [
-        "schema", "model", "data", "test", "settings", "groups", "scoring", "search",
+        "schema", "model", "data", "test", "settings", "groups", "scoring", "scores", "search",
         "head_losses", "last_layer_losses", "finetuning_losses", "modules", "evaluation", "costs", "timing",
         "versions",
     ]  # fmt: skip

@@ -1,5 +1,6 @@
 """The output folder: all or nothing, never over a result that is there unless told to (exit code 7)."""
 
+import json
 import resource
 import signal
 from pathlib import Path
@@ -23,12 +24,23 @@ def names(folder: Path) -> list[str]:
 def test_only_modules_and_the_document_are_written(good: Cli) -> None:
     good.done(*DECOMPOSE)
     assert names(good.folder) == ["data.npz", "model.pt", "out"]
-    assert names(good.folder / "out") == ["decomposition.json", "module-0.pt", "module-1.pt", "module-2.pt", "scores.npz"]
+    assert names(good.folder / "out") == ["decomposition.json", "module-0.pt", "module-1.pt", "module-2.pt"]
+
+
+def test_scores_are_kept_where_they_are_asked_for_and_their_size_is_told(good: Cli) -> None:
+    said = good.done(*DECOMPOSE, "--outputs", "1")
+    assert "scores" not in said and json.loads((good.folder / "out/decomposition.json").read_text())["scores"] is None
+    said = good.done(*DECOMPOSE, "--outputs", "1", "--force", "--keep-scores")
+    assert names(good.folder / "out") == ["decomposition.json", "module-1.pt", "scores.npz"]
+    size = (good.folder / "out/scores.npz").stat().st_size
+    assert f"\nScores kept in scores.npz: {size / 1024:.1f} KiB\n" in said
+    document = json.loads((good.folder / "out/decomposition.json").read_text())
+    assert document["scores"] == {"file": "scores.npz", "bytes": size}
 
 
 def test_folders_above_are_made_too(good: Cli) -> None:
     good.done(*into("a/b/c"), "--outputs", "1")
-    assert names(good.folder / "a/b/c") == ["decomposition.json", "module-1.pt", "scores.npz"]
+    assert names(good.folder / "a/b/c") == ["decomposition.json", "module-1.pt"]
 
 
 def test_folders_above_are_removed_after_a_failure(good: Cli) -> None:
@@ -40,7 +52,7 @@ def test_a_folder_with_other_files_keeps_them(good: Cli) -> None:
     (good.folder / "out").mkdir()
     (good.folder / "out/notes.txt").write_text("mine")
     good.done(*DECOMPOSE, "--outputs", "1")
-    assert names(good.folder / "out") == ["decomposition.json", "module-1.pt", "notes.txt", "scores.npz"]
+    assert names(good.folder / "out") == ["decomposition.json", "module-1.pt", "notes.txt"]
     assert (good.folder / "out/notes.txt").read_text() == "mine"
 
 
@@ -106,7 +118,11 @@ def test_a_file_that_is_no_earlier_module_is_not_replaced(good: Cli) -> None:
 def test_a_file_of_scores_that_is_no_earlier_one_is_not_replaced(good: Cli) -> None:
     (good.folder / "out").mkdir()
     (good.folder / "out/scores.npz").write_text("mine")
-    good.refused(7, ("out/scores.npz",), *DECOMPOSE)
+    message = "out/scores.npz: is there already and is no earlier result's; pass --force to replace it, or another --out"
+    good.refused(7, message, *DECOMPOSE, "--keep-scores")
+    good.done(*DECOMPOSE)
+    good.done(*DECOMPOSE, "--force")
+    assert (good.folder / "out/scores.npz").read_text() == "mine"
 
 
 def test_the_model_itself_is_not_replaced_even_with_force(good: Cli) -> None:
@@ -115,13 +131,19 @@ def test_the_model_itself_is_not_replaced_even_with_force(good: Cli) -> None:
 
 
 def test_force_replaces_and_removes_modules_no_longer_made(good: Cli) -> None:
-    good.done(*DECOMPOSE)
+    good.done(*DECOMPOSE, "--keep-scores")
     (good.folder / "out/notes.txt").write_text("mine")
     before = snapshot(good.folder / "out")
     good.done(*DECOMPOSE, "--force", "--outputs", "0,2", "--keep", "0.3")
     after = snapshot(good.folder / "out")
-    assert sorted(after) == ["decomposition.json", "module-0.pt", "module-2.pt", "notes.txt", "scores.npz"]
+    assert sorted(after) == ["decomposition.json", "module-0.pt", "module-2.pt", "notes.txt"]
     assert {name for name in after if after[name] != before[name]} == set(after) - {"notes.txt"}
+
+
+def test_scores_that_a_run_has_used_are_not_removed(good: Cli) -> None:
+    good.done(*DECOMPOSE, "--keep-scores")
+    good.done(*DECOMPOSE, "--force", "--scores", "out/scores.npz", "--keep", "0.4")
+    assert names(good.folder / "out") == ["decomposition.json", "module-0.pt", "module-1.pt", "module-2.pt", "scores.npz"]
 
 
 def test_a_failure_under_force_leaves_the_earlier_result(good: Cli) -> None:
@@ -135,4 +157,4 @@ def test_force_replaces_a_document_that_is_damaged_and_nothing_outside(good: Cli
     (good.folder / "out/decomposition.json").write_text(content)
     good.done(*DECOMPOSE, "--force", "--outputs", "1")
     assert names(good.folder) == ["data.npz", "model.pt", "out"]
-    assert names(good.folder / "out") == ["decomposition.json", "module-1.pt", "scores.npz"]
+    assert names(good.folder / "out") == ["decomposition.json", "module-1.pt"]

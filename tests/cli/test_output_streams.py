@@ -37,6 +37,16 @@ def test_verbose_says_more_on_stderr_and_nothing_else_changes(good: Cli) -> None
     assert "error" not in result.err
 
 
+def test_progress_names_what_is_trained(good: Cli) -> None:
+    def stages(*options: str) -> list[str]:
+        said = good.run(*DECOMPOSE, "--verbose", "--force", *options).err
+        return [stage for stage in ("fitting last layers", "fine-tuning") if f"info: {stage}: " in said]
+
+    assert stages() == ["fitting last layers"]
+    assert stages("--finetune", "1") == ["fitting last layers", "fine-tuning"]
+    assert stages("--calibration", "none") == []
+
+
 def test_the_same_seed_gives_the_same_bytes(good: Cli) -> None:
     options = ("--memory", "256MB", "--seed", "7", "--cluster-size", "2")
     good.done(*into("one"), *options)

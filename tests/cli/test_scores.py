@@ -1,8 +1,10 @@
 """Scores are kept: a stopped run goes on from them and gives what it would have given, and another run uses them."""
 
+import hashlib
 import json
 import shutil
 import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import torch
 from torch import nn
 
 import networks
-from conftest import DECOMPOSE, Cli, into, snapshot
+from conftest import DECOMPOSE, Cli, Result, into, snapshot
 
 SCORING = ("--clustering", "none", "--agreement", "0.999", "--memory", "64MB")
 
@@ -49,11 +51,11 @@ def stop(cli: Cli, how: signal.Signals, delay: float, *arguments: str) -> str:
 
 
 def test_a_killed_run_goes_on_and_gives_the_same(rounds: Cli) -> None:
-    rounds.done(*into("whole"), *SCORING)
+    rounds.done(*into("whole"), *SCORING, "--keep-scores")
     stop(rounds, signal.SIGKILL, 0.05)
     assert (rounds.folder / "out/checkpoint.npz").exists() and not (rounds.folder / "out/decomposition.json").exists()
     stop(rounds, signal.SIGKILL, 0.2, "--resume")
-    rounds.done(*into("out"), *SCORING, "--resume")
+    rounds.done(*into("out"), *SCORING, "--resume", "--keep-scores")
     assert document(rounds.folder / "out") == document(rounds.folder / "whole")
     left = {name: content for name, content in snapshot(rounds.folder / "out").items() if name != "decomposition.json"}
     whole = {name: content for name, content in snapshot(rounds.folder / "whole").items() if name != "decomposition.json"}
@@ -62,8 +64,10 @@ def test_a_killed_run_goes_on_and_gives_the_same(rounds: Cli) -> None:
 
 def test_an_interrupted_run_says_how_to_go_on(rounds: Cli) -> None:
     said = stop(rounds, signal.SIGINT, 0)
-    assert said == "error: stopped; no module was written. What was done so far is kept: go on with --resume\n"
     assert list(snapshot(rounds.folder / "out")) == ["checkpoint.npz"]
+    size = f"{(rounds.folder / 'out/checkpoint.npz').stat().st_size / 1024:.1f} KiB"
+    stopped = f"error: stopped; no module was written. What was done so far is kept, {size} in checkpoint*: go on with --resume\n"
+    assert said == stopped
     rounds.refused(
         7,
         "out: holds what a run that was stopped has left; pass --resume to go on from it, or --force to start anew",
@@ -75,23 +79,83 @@ def test_an_interrupted_run_says_how_to_go_on(rounds: Cli) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--metric", "flips"), "made with metric probability, now it is flips"),
-        (("--seed", "1"), "made with seed 0, now it is 1"),
-        (("--keep", "0.5"), "made with keep 0.4472135954999579, now it is 0.5"),
+        (("--metric", "flips"), ("--metric probability", "--metric flips")),
+        (("--seed", "1"), ("--seed 0", "--seed 1")),
+        (("--keep", "0.5"), ("--target-compression 5", "--keep 0.5")),
+        (("--clustering", "kmeans"), ("--clustering none", "--clustering kmeans")),
+        (("--cluster-size", "3"), ("--cluster-size auto", "--cluster-size 3")),
+        (("--test", "data.npz"), ("no --test", "--test")),
+        (("--input-shape", "32"), ("no --input-shape", "--input-shape 32")),
+        (("--agreement", "0.9"), ("--agreement 0.999", "--agreement 0.9")),
+        (("--threads", "2"), ("--threads 1", "--threads 2")),
+        (("--memory", "32MB"), ("--memory 64MB", "--memory 32MB")),
     ],
 )
-def test_scores_of_another_run_are_not_gone_on_from(rounds: Cli, arguments: tuple[str, ...], said: str) -> None:
+def test_scores_of_another_run_are_not_gone_on_from(rounds: Cli, arguments: tuple[str, str], said: tuple[str, str]) -> None:
     stop(rounds, signal.SIGKILL, 0)
     shutil.rmtree(next((rounds.folder / "out").glob(".incite-*")))  # what the killed run has left
-    rounds.refused(2, ("out/checkpoint.npz: ", said), *into("out"), *SCORING, "--resume", *arguments)
+    usual = [*into("out"), *SCORING]
+    if arguments[0] in usual:
+        place = usual.index(arguments[0])
+        del usual[place : place + 2]
+    then, now = said
+    message = f"out/checkpoint.npz: made with {then}, now it is {now}; pass {then} to go on, or pass --force in place of --resume "
+    rounds.refused(2, message + "to start anew", *usual, "--resume", *arguments)
+
+
+def test_how_many_samples_were_to_be_scored_is_told_as_the_option(rounds: Cli) -> None:
+    stop(rounds, signal.SIGKILL, 0)
+    shutil.rmtree(next((rounds.folder / "out").glob(".incite-*")))
+    rounds.refused(
+        2,
+        "out/checkpoint.npz: made with --samples auto, now it is --samples 500; pass --samples auto to go on, or pass --force in place "
+        "of --resume to start anew",
+        *(*into("out"), "--clustering", "none", "--memory", "64MB", "--resume", "--samples", "500"),
+    )
 
 
 def test_scores_of_other_data_are_not_gone_on_from(rounds: Cli) -> None:
     stop(rounds, signal.SIGKILL, 0)
     shutil.rmtree(next((rounds.folder / "out").glob(".incite-*")))
+    then = hashlib.sha256((rounds.folder / "data.npz").read_bytes()).hexdigest()[:12]
     with np.load(rounds.folder / "data.npz") as data:
         np.savez(rounds.folder / "data.npz", x=data["x"] + 1, y=data["y"])
-    rounds.refused(2, ("out/checkpoint.npz: made with data ", ", now it is "), *into("out"), *SCORING, "--resume")
+    now = hashlib.sha256((rounds.folder / "data.npz").read_bytes()).hexdigest()[:12]
+    message = (
+        f"out/checkpoint.npz: made with another data file, or data.npz has changed since: its SHA-256 was {then}…, now it is {now}…; "
+        "pass the same file to go on, or pass --force in place of --resume to start anew"
+    )
+    rounds.refused(2, message, *into("out"), *SCORING, "--resume")
+
+
+SMALL_DISK = 'mount -t tmpfs -o size="$1" tmpfs disk && shift && { "$@"; code=$?; ls disk disk/out; exit $code; }'
+
+
+def on_small_disk(cli: Cli, size: str) -> Result:
+    """Decomposes into a disk of this size; then its files are listed on stdout."""
+    (cli.folder / "disk").mkdir(exist_ok=True)
+    space = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c")
+    if subprocess.run([*space, "mount -t tmpfs tmpfs disk"], cwd=cli.folder, capture_output=True).returncode != 0:
+        pytest.skip("no disk can be mounted here")
+    command = [*space, SMALL_DISK, "sh", size, *cli.command(*into("disk/out"), *SCORING, "--quiet")]
+    done = subprocess.run(command, cwd=cli.folder, env=cli.environment(), capture_output=True, text=True, timeout=60)
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+def test_a_disk_with_room_for_one_checkpoint_is_large_enough(rounds: Cli) -> None:
+    done = on_small_disk(rounds, "1600k")
+    assert (done.code, done.err) == (0, "")
+    modules = [f"module-{output}.pt" for output in range(5)]
+    assert done.out.split() == ["disk:", "out", "disk/out:", "decomposition.json", *modules]
+
+
+def test_a_disk_that_is_too_small_is_told_and_nothing_is_left(rounds: Cli) -> None:
+    done = on_small_disk(rounds, "600k")
+    assert (done.code, done.out.split()) == (7, ["disk:"])
+    assert done.err.splitlines()[0] == (
+        "error: disk/out/checkpoint.npz: can't be written: No space left on device; it takes 0.8 MiB. Free some space, or write to "
+        "another folder"
+    )
 
 
 def test_a_damaged_checkpoint_is_refused(rounds: Cli) -> None:
@@ -113,7 +177,7 @@ def test_resume_without_anything_to_go_on_from_starts(good: Cli) -> None:
 
 
 def test_scores_of_a_run_serve_another_one(good: Cli) -> None:
-    good.done(*into("first"), "--samples", "all")
+    good.done(*into("first"), "--samples", "all", "--keep-scores")
     good.done(*into("second"), "--samples", "all", "--scores", "first/scores.npz", "--keep", "0.4")
     good.done(*into("scored"), "--samples", "all", "--keep", "0.4")
     second, scored = document(good.folder / "second"), document(good.folder / "scored")
@@ -122,7 +186,8 @@ def test_scores_of_a_run_serve_another_one(good: Cli) -> None:
     assert document(good.folder / "first") != document(good.folder / "scored")
     good.refused(
         2,
-        ("first/scores.npz: made with factors 0, now it is 1.1; ",),
+        "first/scores.npz: made with --factors 0, now it is --factors 1.1; pass --factors 0 to use it, or leave out --scores to score "
+        "anew",
         *into("third"),
         "--scores",
         "first/scores.npz",
@@ -144,13 +209,14 @@ def test_scores_of_a_stopped_run_serve_no_other(rounds: Cli) -> None:
 
 
 def test_scores_are_arrays_that_numpy_reads(good: Cli) -> None:
-    good.done(*DECOMPOSE, "--samples", "all")
+    good.done(*DECOMPOSE, "--samples", "all", "--keep-scores")
     made = document(good.folder / "out")
     with np.load(good.folder / "out/scores.npz") as scores:
         clusters = sum(group["clusters"] for group in made["groups"])
         assert scores["sums"].shape == (1, clusters, made["model"]["outputs"])
         assert scores["sums"].min() >= 0 and scores["sums"].max() > 0
         assert scores["unit_clusters"].max() == clusters - 1
+        assert scores["blocks"].size == 0  # nothing goes on from a finished run
         assert scores["samples"].max() == made["data"]["scored_samples"]
         assert b"metric=probability" in scores["made_from"].tobytes()
 

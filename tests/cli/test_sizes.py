@@ -35,7 +35,7 @@ def trained(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Cli:
     networks.save(model, cli.folder / "model.pt")
     np.savez(cli.folder / "data.npz", x=x[:2_000], y=y[:2_000])
     np.savez(cli.folder / "test.npz", x=x[2_000:], y=y[2_000:])
-    cli.done(*into("scored"), "--test", "test.npz")
+    cli.done(*into("scored"), "--test", "test.npz", "--keep-scores")
     return cli
 
 

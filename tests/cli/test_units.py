@@ -37,7 +37,7 @@ NETWORKS = {  # input size, groups, units
 
 @pytest.fixture(scope="module")
 def models() -> Any:
-    """torchvision's models; scripts/zoo_models.py knows how to import a torchvision that was built for CUDA."""
+    """torchvision's models, as scripts/zoo_models.py makes them."""
     if importlib.util.find_spec("torchvision") is None:
         pytest.skip("torchvision is not installed: scripts/setup.sh does it")
     sys.path.append(str(ROOT / "scripts"))

@@ -14,7 +14,26 @@ SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "zoo.py"
 MODELS = ("squeezenet1_1", "shufflenet_v2_x0_5", "mobilenet_v3_small", "resnet18")
 
 
-@pytest.mark.skipif(importlib.util.find_spec("torchvision") is None, reason="torchvision is not installed: scripts/setup.sh does it")
+ABSENT = importlib.util.find_spec("torchvision") is None
+pytestmark = pytest.mark.skipif(ABSENT, reason="torchvision is not installed: scripts/setup.sh does it")
+
+# Of a CUDA build beside a PyTorch without CUDA the C++ operators are missing, which torchvision says itself.
+PLAIN_IMPORT = """
+import torch, torchvision
+assert torchvision.models.resnet18()(torch.zeros(2, 3, 32, 32)).shape == (2, 1000)
+try:
+    print(torchvision.ops.nms(torch.tensor([[0.0, 0.0, 1.0, 1.0]] * 2), torch.tensor([0.5, 0.9]), 0.5).tolist())
+except RuntimeError as error:
+    assert str(error).startswith("Couldn't load custom C++ ops."), error
+    print([1])
+"""
+
+
+def test_torchvision_is_imported_as_anywhere_else(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", PLAIN_IMPORT], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[1]\n", "")
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_a_zoo_model_decomposes_scripted_traced_and_frozen(binary: Path, tmp_path: Path, model: str) -> None:
     command = [sys.executable, str(SCRIPT), "--check", "--models", model, "--binary", str(binary), "--threads", "1"]

@@ -28,5 +28,10 @@ TEST(NpzWriter, WritesWhatNpzFileReads) {
   EXPECT_EQ(content, to_npz({{"d", doubles.t()}, {"i", integers}, {"b", bytes}, {"none", empty}}));
 }
 
+TEST(NpzWriter, DeflatesWhatIsNotLarge) {
+  const at::Tensor zeros = at::zeros({100'000}, at::kDouble);
+  EXPECT_LT(to_npz({{"zeros", zeros}}).size(), 10'000U);
+}
+
 }  // namespace
 }  // namespace incite

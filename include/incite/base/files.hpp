@@ -33,7 +33,8 @@ class StagedFiles {
 
   /// Writes one file, to the disk. Throws Error (output) if it does not fit.
   void write(const std::string& name, std::string_view content);
-  /// Puts one file in place at once, over any of the same name; it stays there whatever comes.
+  /// Puts one file in place at once, over any of the same name; it stays there whatever comes. Where there is no room
+  /// for both, the old one goes first.
   void put(const std::string& name, std::string_view content);
   /// Where a file lies until commit.
   std::filesystem::path path(const std::string& name) const { return staging_ / name; }

@@ -25,7 +25,8 @@ struct FinetuneParams {
   double teacher = 0.8;         ///< share of the original's outputs in the loss, the rest is the labels'
   bool calibrated = false;      ///< classification: losses on validation samples are those after calibrate
   uint64_t seed = 0;
-  int64_t workers = 1;  ///< modules that are run at a time
+  int64_t workers = 1;                ///< modules that are run at a time
+  std::string stage = "fine-tuning";  ///< what progress calls it
 };
 
 /// What modules are fine-tuned to.
