@@ -272,7 +272,7 @@ void add_decompose(CLI::App& app, CommonOptions& common) {
     spdlog::info("scoring: {} mutants, chunks of {} samples, batches of at most {} mutants, {:.3g} multiply-adds",
                  result.scoring.mutants, result.scoring.chunk, result.scoring.batch, result.scoring.multiply_adds);
     spdlog::info("{}: {} modules written", options.out.string(), result.modules.size());
-    print(common, to_json(result), to_table(result));
+    print(common, to_json(result), to_table(result), result.warnings);
   });
 }
 
