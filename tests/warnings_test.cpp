@@ -142,7 +142,7 @@ TEST(LossWarning, OfARegressionIsByItsError) {
 
 TEST(CompressionWarning, SaysWhatIsReachedAndWhyNoMore) {
   std::vector<ModuleResult> modules(3);
-  modules[0].compression = 902.625;
+  modules[0].compression = 902.63;
   modules[1].compression = 880;
   modules[2].compression = 5000;
   EXPECT_EQ(

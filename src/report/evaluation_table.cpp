@@ -24,15 +24,19 @@ struct CostLine {
   std::optional<Latency> latency;
 };
 
+std::string milliseconds(double value) {
+  return value < 1000 ? decimals(value, 3) : human_count(std::llround(value));
+}
+
 std::string cost_table(const std::vector<CostLine>& lines) {
   Cells header = {"cost", "parameters", "size", "multiply-adds"};
   const bool timed = lines[0].latency.has_value();
-  if (timed) append(header, {fmt::format("ms, batch {}", small_batch), fmt::format("ms, batch {}", large_batch)});
+  if (timed) append(header, {fmt::format("ms for {}", small_batch), fmt::format("ms for {}", large_batch)});
   Table table(header);
   for (const CostLine& line : lines) {
     Cells cells = {line.name, human_count(line.cost.parameters), human_bytes(line.cost.bytes),
                    human_count(std::llround(line.cost.multiply_adds))};
-    if (timed) append(cells, {decimals(line.latency->small, 3), decimals(line.latency->large, 3)});
+    if (timed) append(cells, {milliseconds(line.latency->small), milliseconds(line.latency->large)});
     table.add(cells);
   }
   return table.text();

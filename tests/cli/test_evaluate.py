@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import networks
-from conftest import DECOMPOSE, Cli, into
+from conftest import DECOMPOSE, Cli, into, without_warnings
 
 EVALUATE = ("evaluate", "out", "--data", "test.npz", "--threads", "1")
 
@@ -77,7 +77,7 @@ def test_its_document(made: Cli) -> None:
 
 
 def test_its_table(made: Cli) -> None:
-    lines = made.done(*EVALUATE).splitlines()
+    lines = without_warnings(made.done(*EVALUATE)).splitlines()
     # 15 samples a class are few: their shares have intervals below.
     rows = [line.split() for line in lines[2:] if not line.startswith(" " * 20)]
     assert [row[:2] for row in rows[:6:2]] == [["0", "original"], ["1", "original"], ["2", "original"]]
@@ -122,7 +122,7 @@ def test_latency_is_measured_when_asked_for(made: Cli) -> None:
     assert all(entry["latency_ms"]["batch_1"] > 0 and entry["latency_ms"]["batch_256"] > 0 for entry in entries)
     together = sum(module["latency_ms"]["batch_1"] for module in document["modules"])
     assert document["costs"]["modules"]["latency_ms"]["batch_1"] == pytest.approx(together)
-    assert "ms, batch 1  ms, batch 256" in made.done(*EVALUATE, "--latency")
+    assert "ms for 1  ms for 256" in made.done(*EVALUATE, "--latency")
 
 
 def test_quiet_prints_nothing(made: Cli) -> None:
@@ -304,7 +304,7 @@ def test_a_regression_by_itself(good: Cli) -> None:
 
 
 def test_the_table_of_a_model(made: Cli) -> None:
-    lines = made.done("evaluate", "model.pt", "--data", "test.npz", "--latency").splitlines()
+    lines = without_warnings(made.done("evaluate", "model.pt", "--data", "test.npz", "--latency")).splitlines()
     assert lines[0] == "model.pt: 3 outputs (logits)"
     rows = [line for line in lines[4:] if not line.startswith(" ")]
     assert [row.split()[0] for row in rows[:3]] == ["0", "1", "2"]

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 import networks
-from conftest import DECOMPOSE, Cli, into, snapshot
+from conftest import DECOMPOSE, Cli, into, snapshot, without_warnings
 
 SCORING = ("--clustering", "none", "--agreement", "0.999", "--memory", "64MB")
 
@@ -62,7 +62,7 @@ def test_a_killed_run_goes_on_and_gives_the_same(rounds: Cli) -> None:
 
 def test_an_interrupted_run_says_how_to_go_on(rounds: Cli) -> None:
     said = stop(rounds, signal.SIGINT, 0)
-    assert said == "error: stopped; no module was written. What was done so far is kept: go on with --resume\n"
+    assert without_warnings(said) == "error: stopped; no module was written. What was done so far is kept: go on with --resume\n"
     assert list(snapshot(rounds.folder / "out")) == ["checkpoint.npz"]
     rounds.refused(
         7,

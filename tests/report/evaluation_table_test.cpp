@@ -53,10 +53,10 @@ TEST(ModulesTable, HasTheLatencyThatWasMeasured) {
   ModulesEvaluation e = small_evaluation();
   e.latency = LatencyResult{{0.5, 8}, {{0.25, 4}, {0.125, 2}}, {0.375, 6.5}};
   const std::string text = to_table(e);
-  EXPECT_NE(text.find("cost         parameters       size  multiply-adds  ms, batch 1  ms, batch 256\n"
-                      "-----------  ----------  ---------  -------------  -----------  -------------\n"
-                      "original         44,426  176.0 KiB        416,520        0.500          8.000\n"
-                      "all modules      31,213   42.3 KiB        300,000        0.375          6.500\n"),
+  EXPECT_NE(text.find("cost         parameters       size  multiply-adds  ms for 1  ms for 256\n"
+                      "-----------  ----------  ---------  -------------  --------  ----------\n"
+                      "original         44,426  176.0 KiB        416,520     0.500       8.000\n"
+                      "all modules      31,213   42.3 KiB        300,000     0.375       6.500\n"),
             std::string::npos)
       << text;
 }
