@@ -94,6 +94,16 @@ std::optional<Interval> interval_of_few(double share, int64_t samples) {
   return wilson_interval(share, samples);
 }
 
+std::optional<Interval> balanced_interval(const ClassMeasures& measures) {
+  const int64_t own = measures.support, others = measures.samples - measures.support;
+  if (own <= 0 || others <= 0 || std::min(own, others) >= enough_samples) return std::nullopt;
+  const double recall = measures.recall, specificity = 2 * measures.balanced_accuracy - recall;
+  const Interval of_own = wilson_interval(recall, own), of_others = wilson_interval(specificity, others);
+  const double middle = measures.balanced_accuracy;
+  return Interval{middle - std::hypot(recall - of_own.low, specificity - of_others.low) / 2,
+                  middle + std::hypot(of_own.high - recall, of_others.high - specificity) / 2};
+}
+
 double roc_auc(const at::Tensor& scores, const at::Tensor& positive) {
   const int64_t n = scores.size(0);
   const auto positives = positive.sum().item<int64_t>();

@@ -10,15 +10,19 @@
 namespace incite {
 namespace {
 
+void add_interval(Json& json, const std::string& name, const std::optional<Interval>& interval) {
+  if (interval) json[name + "_interval"] = {interval->low, interval->high};
+}
+
 /// Adds a share of so many samples, with its interval where they are few.
 void add_share(Json& json, const std::string& name, double share, int64_t samples) {
   json[name] = number(share);
-  if (const std::optional<Interval> interval = interval_of_few(share, samples))
-    json[name + "_interval"] = {interval->low, interval->high};
+  add_interval(json, name, interval_of_few(share, samples));
 }
 
 void add(Json& json, const ClassMeasures& measures) {
   json["balanced_accuracy"] = number(measures.balanced_accuracy);
+  add_interval(json, "balanced_accuracy", balanced_interval(measures));
   add_share(json, "precision", measures.precision, measures.claims);
   add_share(json, "recall", measures.recall, measures.support);
   json["f1"] = number(measures.f1);

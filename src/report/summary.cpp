@@ -92,8 +92,9 @@ std::string comparison_table(const Evaluation& evaluation, const std::vector<Mod
   const auto add_class = [&](const std::string& output, const std::string& model, const ClassMeasures& measures) {
     table.add(append({output, model, human_percent(measures.accuracy), human_percent(measures.balanced_accuracy)},
                      class_cells(measures)));
-    const std::vector<std::string> intervals =
-        append({"", "", human_interval(measures.accuracy, measures.samples), ""}, class_intervals(measures));
+    const std::vector<std::string> intervals = append(
+        {"", "", human_interval(measures.accuracy, measures.samples), human_interval(balanced_interval(measures))},
+        class_intervals(measures));
     const bool some = std::any_of(intervals.begin(), intervals.end(), [](const auto& cell) { return !cell.empty(); });
     if (some) table.add(intervals);
   };

@@ -144,7 +144,10 @@ std::string shortened(const std::string& text, size_t width) {
 }
 
 std::string human_interval(double share, int64_t samples) {
-  const std::optional<Interval> interval = interval_of_few(share, samples);
+  return human_interval(interval_of_few(share, samples));
+}
+
+std::string human_interval(const std::optional<Interval>& interval) {
   return interval ? fmt::format("({:.0f}-{:.0f})", 100 * interval->low, 100 * interval->high) : "";
 }
 
@@ -162,6 +165,10 @@ std::string to_table(const Decomposition& d) {
     const ModuleResult& module = d.modules[i];
     table.add({module.file, human_count(module.parameters), human_bytes(module.bytes), human_ratio(module.compression),
                headline_text(scores[i], d.task), headline_text(d.evaluation.original_headline(i), d.task)});
+    if (d.task == Task::regression) return;
+    const std::string own = human_interval(balanced_interval(d.evaluation.modules[i]));
+    const std::string originals = human_interval(balanced_interval(d.evaluation.originals[i]));
+    if (!own.empty() || !originals.empty()) table.add({"", "", "", "", own, originals});
   });
   std::string text =
       fmt::format("{}: {} parameters, {}, scored on {} samples\n\n", d.model.file, human_count(d.parameters),

@@ -126,7 +126,7 @@ def test_the_modules_are_described(decomposed: Decomposed, document: dict[str, A
     for module in document["modules"]:
         assert list(module) == [
             "output", "file", "parameters", "bytes", "compression", "slice_difference", "multiply_adds", "calibration", "accuracy",
-            "balanced_accuracy", "precision", *(["precision_interval"] if "precision_interval" in module else []), "recall", "recall_interval", "f1", "auc", "original", "kept",
+            "balanced_accuracy", "balanced_accuracy_interval", "precision", *(["precision_interval"] if "precision_interval" in module else []), "recall", "recall_interval", "f1", "auc", "original", "kept",
         ]  # fmt: skip
         file = folder / module["file"]
         assert module["file"] == f"module-{module['output']}.pt"

@@ -62,7 +62,7 @@ def test_its_document(made: Cli) -> None:
     assert document["data"] == {"file": "test.npz", "sha256": sha256}
     for module, as_made in zip(document["modules"], decomposition["modules"], strict=True):
         assert list(module) == [
-            "output", "file", "parameters", "bytes", "compression", "multiply_adds", "accuracy", "balanced_accuracy",
+            "output", "file", "parameters", "bytes", "compression", "multiply_adds", "accuracy", "balanced_accuracy", "balanced_accuracy_interval",
             "precision", *(["precision_interval"] if "precision_interval" in module else []), "recall", "recall_interval", "f1", "auc",
             "original",
         ]  # fmt: skip

@@ -130,12 +130,14 @@ def test_measures_over_few_samples_have_an_interval(learnt: Cli) -> None:
     lines = learnt.done(*DECOMPOSE, "--target-compression", "1.5", "--test", "test.npz", "--outputs", "2").splitlines()
     place = next(i for i, line in enumerate(lines) if line.startswith("    2  original"))
     assert lines[place].split()[2:] == ["100.00", "%", "100.00", "%", "100.00", "%", "100.00", "%", "100.00", "%", "1.0000"]
-    assert lines[place + 1].split() == ["(34-100)", "(34-100)"]
+    assert lines[place + 1].split() == ["(67-100)", "(34-100)", "(34-100)"]
     assert lines[place + 2].split()[0] == "module-2.pt"
     module = document_of(learnt)["modules"][0]
     assert module["original"]["recall_interval"] == pytest.approx([2 / (2 + 1.96**2), 1])
     assert module["recall_interval"] == pytest.approx([2 / (2 + 1.96**2), 1])
     assert "accuracy_interval" not in module
+    table = next(i for i, line in enumerate(lines) if line.startswith("module-2.pt"))
+    assert lines[table + 1].split() == ["(67-100)", "(67-100)"]
 
 
 def test_a_large_loss_names_the_options_against_it(learnt: Cli) -> None:

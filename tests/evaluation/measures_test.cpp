@@ -226,6 +226,25 @@ TEST(WilsonInterval, IsGivenForFewSamplesAlone) {
   EXPECT_FALSE(interval_of_few(undefined, 10));
 }
 
+TEST(BalancedInterval, IsThatOfTwoShares) {
+  // 2 of 2, and 9 of 10: Newcombe's squares of the distances to the ends of both.
+  ClassMeasures measures;
+  measures.support = 2;
+  measures.samples = 12;
+  measures.recall = 1;
+  measures.balanced_accuracy = 0.95;
+  const std::optional<Interval> found = balanced_interval(measures);
+  ASSERT_TRUE(found);
+  const Interval own = wilson_interval(1, 2), others = wilson_interval(0.9, 10);
+  EXPECT_NEAR(found->low, 0.95 - std::sqrt(std::pow(1 - own.low, 2) + std::pow(0.9 - others.low, 2)) / 2, 1e-12);
+  EXPECT_NEAR(found->high, 0.95 + (others.high - 0.9) / 2, 1e-12);
+  measures.support = 30;
+  measures.samples = 60;
+  EXPECT_FALSE(balanced_interval(measures));
+  measures.samples = 30;  // no others
+  EXPECT_FALSE(balanced_interval(measures));
+}
+
 TEST(ClassMeasures, SayThatAlwaysNoIsRightByHalfWhenClassesAreBalanced) {
   const at::Tensor positive = yes_or_no({1, 0, 0, 0, 0, 0, 0, 0, 0, 0});
   const ClassMeasures found = class_measures(at::full({10}, -1.0, at::kDouble), positive);

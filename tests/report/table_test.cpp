@@ -149,6 +149,17 @@ TEST(DecompositionTable, SaysWhatWasMadeAndHowGoodItIs) {
             "Seconds: load 0.3, total 12.0\n");
 }
 
+TEST(DecompositionTable, GivesTheIntervalOfAClassWithFewSamples) {
+  Decomposition d = small_decomposition();
+  d.evaluation.modules[0] = {2, 1, 1, 1, 1, 1, 1, 2, 450};  // 1 - 0.658 / 2
+  d.evaluation.originals[0] = d.evaluation.modules[0];
+  EXPECT_NE(to_table(d).find("module-0.pt       9,000  41.3 KiB        4.94x           100.00 %  100.00 %\n"
+                             "                                                         (67-100)  (67-100)\n"
+                             "module-1.pt "),
+            std::string::npos)
+      << to_table(d);
+}
+
 TEST(DecompositionTable, GivesErrorsForRegressionAndSaysWhoseTruthItIs) {
   Decomposition d = small_decomposition();
   d.task = d.evaluation.task = Task::regression;

@@ -64,6 +64,11 @@ struct ModelMeasures {
   double ece = undefined;              ///< classification: see calibration_error; NaN for outputs of kind `other`
 };
 
+/// The interval of a class's balanced accuracy where its samples or the others are few: of two independent shares, from
+/// their score intervals (R. G. Newcombe, "Interval estimation for the difference between independent proportions:
+/// comparison of eleven methods", Statistics in Medicine 17, 1998, method 10). Unset as interval_of_few.
+std::optional<Interval> balanced_interval(const ClassMeasures& measures);
+
 /// The area under the ROC curve: the probability that a sample of the class scores higher than one of the others, a tie
 /// counting half (Fawcett 2006, section 7). By ranks, as the Wilcoxon statistic: time n log n. `scores` [n], `positive`
 /// [n] bool. NaN where all samples are of the class, or none, or a score is NaN.

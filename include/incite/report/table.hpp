@@ -39,6 +39,7 @@ std::string human_percent(double share);
 /// The interval of a share of too few samples, in per cent: "(34-100)"; empty where there are enough. See
 /// interval_of_few.
 std::string human_interval(double share, int64_t samples);
+std::string human_interval(const std::optional<Interval>& interval);
 /// A model's outputs: "10 outputs (logits)", "1 output (values)".
 std::string human_outputs(int64_t outputs, OutputKind kind, std::optional<Task> task);
 /// A factor, "2.69x", "1,234.50x".
