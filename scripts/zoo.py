@@ -158,7 +158,8 @@ def incite(binary: Path, *arguments: str) -> dict[str, Any]:
     # inspect describes the model also where decompose, with its defaults, would want samples of every class.
     if done.returncode == 0 or (arguments[0] == "inspect" and done.returncode == DATA_MISMATCH and done.stdout):
         return json.loads(done.stdout)
-    message = one_line(done.stderr or f"ended with {done.returncode} and no message")
+    errors = "".join(line for line in done.stderr.splitlines(keepends=True) if not line.startswith("warning: "))
+    message = one_line(errors or f"ended with {done.returncode} and no message")
     message = message.removeprefix("error: ").removeprefix("model.pt: ")
     if done.returncode == UNSUPPORTED:
         raise Refused(message)

@@ -9,6 +9,7 @@
 #include "incite/base/error.hpp"
 #include "incite/base/random.hpp"
 #include "samples.hpp"
+#include "warnings.hpp"
 
 namespace incite {
 
@@ -74,7 +75,8 @@ void check_classes(const TestSet& fit, const std::vector<int64_t>& modules, int6
   }
 }
 
-std::optional<Error> refusal(const DecomposeOptions& options, const Inspection& inspection, const Dataset& data) {
+std::optional<Error> refusal(const DecomposeOptions& options, const Inspection& inspection, const Dataset& data,
+                             std::vector<std::string>& warnings) {
   try {
     const Task task = choose_task(options.task, data, inspection.kind);
     check_model(options.model, inspection.map, task, inspection.outputs);
@@ -84,6 +86,7 @@ std::optional<Error> refusal(const DecomposeOptions& options, const Inspection& 
     std::vector<int64_t> modules(static_cast<size_t>(inspection.outputs));
     std::iota(modules.begin(), modules.end(), 0);
     if (task == Task::classification) check_classes(fit, modules, inspection.outputs);
+    warnings = warnings_before_scoring(inspection.program, inspection.kind, task, fit, modules);
     return std::nullopt;
   } catch (const Error& error) {
     return error;

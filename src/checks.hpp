@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "incite/data/dataset.hpp"
@@ -35,8 +36,9 @@ at::Tensor sample_order(const TestSet& set, uint64_t seed);
 /// Every module asked for needs samples of its class, and of others: throws Error (data_mismatch) where there are none.
 void check_classes(const TestSet& fit, const std::vector<int64_t>& modules, int64_t outputs);
 
-/// The error with which decompose refuses the model or the data; unset: it works. `options` are as decompose's,
-/// checked.
-std::optional<Error> refusal(const DecomposeOptions& options, const Inspection& inspection, const Dataset& data);
+/// The error with which decompose refuses the model or the data; unset: it works, and `warnings` is what it warns of
+/// before it scores. `options` are as decompose's, checked.
+std::optional<Error> refusal(const DecomposeOptions& options, const Inspection& inspection, const Dataset& data,
+                             std::vector<std::string>& warnings);
 
 }  // namespace incite

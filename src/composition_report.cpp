@@ -31,7 +31,7 @@ std::string to_json(const Composition& composition) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-std::string to_table(const Composition& composition) {
+std::string to_table(const Composition& composition, size_t width) {
   Table table({"column", "name", "key", "module", "parameters"}, {1, 2, 3});
   for (size_t i = 0; i < composition.modules.size(); ++i) {
     const ComposedModule& module = composition.modules[i];
@@ -41,7 +41,7 @@ std::string to_table(const Composition& composition) {
   std::string text =
       fmt::format("{}: {} module{} ({}), {} parameters, {}\n\n", composition.file, count, count == 1 ? "" : "s",
                   to_string(composition.task), human_count(composition.parameters), human_bytes(composition.bytes));
-  text += table.text() + "\n";
+  text += table.text(width, {1, 2, 3}) + "\n";
   text +=
       composition.checked_on.empty()
           ? "Not checked on samples: the data of the decomposition is not there; name some with --data.\n"

@@ -24,6 +24,7 @@
 #include "samples.hpp"
 #include "scores_file.hpp"
 #include "stopwatch.hpp"
+#include "warnings.hpp"
 
 namespace incite {
 namespace {
@@ -57,10 +58,13 @@ class Decomposer {
     if (!options_.resume) remove_checkpoints(options_.out);  // of a run that --force starts anew
     split();
     if (task_ == Task::classification) check_classes(fit_, outputs_, result_.outputs);
+    warn_before_scoring();
     score_clusters(files);
     make_modules(files);
     watch_.start("evaluation");
     measure();
+    for (std::string& warning : warnings_after(options_, result_))
+      result_.warnings.push_back(std::move(warning));
     result_.seconds = watch_.seconds();
     const double total = std::accumulate(result_.seconds.begin(), result_.seconds.end(), 0.0,
                                          [](double sum, const auto& entry) { return sum + entry.second; });
@@ -227,6 +231,17 @@ class Decomposer {
     train_ = fit_.samples.narrow(0, 0, samples - count);
     validation_ = fit_.samples.narrow(0, samples - count, count);
     result_.validation_samples = count;
+  }
+
+  /// The user may stop the run, and need not wait for its end to know.
+  void warn_before_scoring() {
+    result_.warnings = warnings_before_scoring(program_, kind_, task_, fit_, outputs_);
+    if (!progress_) return;
+    for (const std::string& warning : result_.warnings) {
+      ProgressEvent event;
+      event.warning = warning;
+      progress_(event);
+    }
   }
 
   /// Reads what an earlier run has left, if it has. Whether that is of use is known only when the model is.

@@ -7,6 +7,7 @@
 #include "incite/program/device.hpp"
 #include "incite/program/executor.hpp"
 #include "samples.hpp"
+#include "warnings.hpp"
 
 namespace incite {
 namespace {
@@ -38,6 +39,7 @@ ModelEvaluation evaluate_model(const EvaluateModelOptions& options, const Progre
   test.samples = at::arange(data.size(), at::kLong);
   result.samples = data.size();
   const at::Tensor outputs = outputs_for(program, data, test.samples, progress);
+  if (auto warning = guessing_warning(outputs, result.kind, result.task, test)) result.warnings.push_back(*warning);
   result.measures = measure(outputs, result.kind, result.task, test);
   result.cost = {program.parameter_count(), static_cast<int64_t>(std::filesystem::file_size(options.model)),
                  multiply_adds(program, batch)};

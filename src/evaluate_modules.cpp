@@ -9,6 +9,7 @@
 #include "incite/report/json.hpp"
 #include "result_folder.hpp"
 #include "samples.hpp"
+#include "warnings.hpp"
 
 namespace incite {
 namespace {
@@ -89,7 +90,10 @@ ModulesEvaluation evaluate_modules(const EvaluateOptions& options, const Progres
     result.latency->modules.push_back(measure_latency(program, data));
     result.latency->together += result.latency->modules.back();
   }
+  if (auto warning = guessing_warning(outputs, made.kind, made.task, test)) result.warnings.push_back(*warning);
   result.evaluation = evaluate(outputs, scores.t(), measured, made.kind, made.task, test);
+  const std::string remedy = "decompose again with --max-loss, --finetune or a smaller --target-compression";
+  if (auto warning = loss_warning(result.evaluation, remedy)) result.warnings.push_back(*warning);
   result.data = {options.data.string(), sha256_of_file(options.data)};
   return result;
 }

@@ -6,10 +6,34 @@
 #include "incite/decompose.hpp"
 #include "incite/program/device.hpp"
 #include "incite/program/executor.hpp"
+#include "incite/selection/select.hpp"
+#include "incite/slicing/head.hpp"
 #include "incite/slicing/slice.hpp"
 #include "samples.hpp"
 
 namespace incite {
+namespace {
+
+std::optional<Task> task_of(const Dataset& data, OutputKind kind) {
+  try {
+    return choose_task(std::nullopt, data, kind);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+/// Rows of the head that decompose gives a module by default; 0: it can't give it one, so the model's own must stay.
+int64_t rows_of_own_head(const Inspection& inspection) {
+  if (!inspection.task) return 0;
+  try {
+    fittable_head(inspection.program, inspection.map, *inspection.task);
+    return head_rows(HeadMethod::lbfgs, *inspection.task);
+  } catch (const Error&) {
+    return 0;
+  }
+}
+
+}  // namespace
 
 Inspection inspect(const ModelOptions& options) {
   const at::Device device = parse_device(options.device);
@@ -20,16 +44,16 @@ Inspection inspect(const ModelOptions& options) {
   inspection.map = analyse(inspection.program, sample_values(inspection.program, two));
   inspection.kind = output_kind(inspection.program, inspection.map);
   inspection.outputs = output_count(inspection.program, two);
-  Selection least;
-  for (const Unit& unit : inspection.map.units)
-    least.push_back(unit.pinned);
-  for (const size_t span : empty_spans(inspection.map, least))
-    least[static_cast<size_t>(inspection.map.spans[span][0])] = true;
+  const Selection least = smallest_selection(inspection.map);
   const int64_t all = inspection.program.parameter_count();
   inspection.removable_parameters = all - slice(inspection.program, inspection.map, least).parameter_count();
   DecomposeOptions defaults;
   static_cast<ModelOptions&>(defaults) = options;
-  inspection.refusal = refusal(defaults, inspection, data);
+  inspection.task = task_of(data, inspection.kind);
+  const int64_t rows = rows_of_own_head(inspection);
+  inspection.own_head = rows > 0;
+  inspection.smallest_module = ParameterCount(inspection.program, inspection.map, rows)(least);
+  inspection.refusal = refusal(defaults, inspection, data, inspection.warnings);
   return inspection;
 }
 

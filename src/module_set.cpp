@@ -23,11 +23,6 @@ constexpr int64_t last_epochs = 8;
 constexpr int64_t last_batch = 256;   // samples
 constexpr double last_teacher = 0.5;  // share; with more of it Fashion-MNIST's modules lost more on unseen samples
 
-int64_t head_rows(const DecomposeOptions& options, Task task) {
-  if (options.head == HeadMethod::original) return 0;
-  return task == Task::classification ? 2 : 1;
-}
-
 }  // namespace
 
 ModuleSet::ModuleSet(const DecomposeOptions& options, const ModuleSource& source, const std::vector<Cluster>& clusters,
@@ -42,7 +37,7 @@ ModuleSet::ModuleSet(const DecomposeOptions& options, const ModuleSource& source
       files_(files),
       progress_(progress),
       maker_(options, source),
-      count_(source.program, source.map, head_rows(options, source.task)),
+      count_(source.program, source.map, head_rows(options.head, source.task)),
       workers_(source.program.device.is_cpu() ? at::get_num_threads() : 1) {}
 
 void ModuleSet::choose() {

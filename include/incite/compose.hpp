@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -62,7 +63,8 @@ Composition compose(const ComposeOptions& options, const Progress& progress = {}
 /// The document of a composition: docs/decomposition-json.md.
 std::string to_json(const Composition& composition);
 
-/// What a person reads after compose.
-std::string to_table(const Composition& composition);
+/// What a person reads after compose. Where the table is wider than `width` columns (0: any width is fine), names are
+/// shortened.
+std::string to_table(const Composition& composition, size_t width = 0);
 
 }  // namespace incite

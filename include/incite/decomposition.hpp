@@ -111,6 +111,7 @@ struct Decomposition {
   std::vector<std::pair<std::string, double>> seconds;  ///< by stage, in order
   std::string device;
   int64_t threads = 1;
+  std::vector<std::string> warnings;  ///< sentences; those known before scoring first
 
   Cost cost() const { return {parameters, bytes, multiply_adds}; }
   /// Of all modules together.

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "incite/decomposition.hpp"
@@ -25,6 +26,7 @@ struct ModulesEvaluation {
   SourceFile data;
   Evaluation evaluation;
   std::optional<LatencyResult> latency;  ///< unset: not measured
+  std::vector<std::string> warnings;     ///< sentences
 };
 
 /// What evaluating a model by itself gave.
@@ -37,7 +39,8 @@ struct ModelEvaluation {
   int64_t samples = 0;
   ModelMeasures measures;
   Cost cost;
-  std::optional<Latency> latency;  ///< unset: not measured
+  std::optional<Latency> latency;     ///< unset: not measured
+  std::vector<std::string> warnings;  ///< sentences
 };
 
 }  // namespace incite

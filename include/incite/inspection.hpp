@@ -2,9 +2,11 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "incite/base/error.hpp"
+#include "incite/data/dataset.hpp"
 #include "incite/units/output_kind.hpp"
 #include "incite/units/unit_map.hpp"
 
@@ -16,9 +18,13 @@ struct Inspection {
   UnitMap map;
   OutputKind kind = OutputKind::other;
   int64_t outputs = 0;
+  std::optional<Task> task;          ///< as decompose tells it; unset: nothing tells
   int64_t removable_parameters = 0;  ///< parameters that go when each layer keeps one channel besides the pinned ones
+  int64_t smallest_module = 0;       ///< parameters of the smallest module that decompose can make by default
+  bool own_head = true;              ///< that module's head is its own; else it is the model's output layer
   std::optional<Error>
       refusal;  ///< with which decompose and its defaults refuse the model or the data; unset: it works
+  std::vector<std::string> warnings;  ///< sentences: what decompose warns of before it scores; none where it refuses
 };
 
 /// Layers that have one of the units, ascending.

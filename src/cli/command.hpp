@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "incite/base/progress.hpp"
 #include "incite/decompose.hpp"
@@ -16,7 +17,8 @@ struct CommonOptions {
   bool json = false;
   bool quiet = false;
   bool verbose = false;
-  int threads = 0;  // 0: as many as there are cores
+  int threads = 0;                               // 0: as many as there are cores
+  std::vector<std::string> shown_warnings = {};  // on stderr, while the verb ran
 };
 
 /// Data options as they stand on the command line.
@@ -38,10 +40,16 @@ void finish_data_options(const DataArguments& arguments, DatasetOptions& options
 
 /// Sets logging and threads as the common options say.
 void apply(const CommonOptions& common);
-/// A progress callback for the terminal, which also stops the run when the user does.
-Progress make_progress(const CommonOptions& common);
-/// Writes a result to stdout: the document, or the table unless all is to be quiet.
-void print(const CommonOptions& common, const std::string& json, const std::string& table);
+/// A progress callback for the terminal, which also shows warnings and stops the run when the user does.
+Progress make_progress(CommonOptions& common);
+/// Shows a warning on stderr, unless all is to be quiet, and notes it in `common`.
+void show_warning(CommonOptions& common, const std::string& warning);
+/// Writes text to stdout. Throws Error (output) where it can't.
+void print_to_stdout(const std::string& text);
+/// Writes a result to stdout: the document, or the table unless all is to be quiet. Under the table stand the warnings
+/// that were not shown before; the document has them all.
+void print(const CommonOptions& common, const std::string& json, const std::string& table,
+           const std::vector<std::string>& warnings = {});
 
 /// Adds an option that takes one of some names.
 CLI::Option* choice(CLI::App& verb, const std::string& flag, std::string& value, const std::vector<std::string>& names,

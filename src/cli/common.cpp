@@ -1,6 +1,7 @@
 #include <ATen/Parallel.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -11,6 +12,7 @@
 #include "command.hpp"
 #include "incite/base/error.hpp"
 #include "progress_bar.hpp"
+#include "text.hpp"
 
 namespace incite::cli {
 
@@ -82,24 +84,46 @@ void apply(const CommonOptions& common) {
   }
 }
 
-Progress make_progress(const CommonOptions& common) {
-  return
-      [bar = std::make_shared<ProgressBar>(!common.quiet), stage = std::string()](const ProgressEvent& event) mutable {
-        if (event.stage != stage) {
-          stage = event.stage;
-          spdlog::info("{}: {} {}", stage, event.total, event.unit);
-        }
-        bar->show(event);
-        if (interrupted()) fail(ExitCode::interrupted, "stopped; nothing was written");
-      };
+void show_warning(CommonOptions& common, const std::string& warning) {
+  common.shown_warnings.push_back(warning);
+  if (common.quiet) return;
+  std::cerr << wrapped("warning: " + warning, columns_of(STDERR_FILENO)) << std::endl;
 }
 
-void print(const CommonOptions& common, const std::string& json, const std::string& table) {
+Progress make_progress(CommonOptions& common) {
+  return [bar = std::make_shared<ProgressBar>(!common.quiet), stage = std::string(),
+          &common](const ProgressEvent& event) mutable {
+    if (!event.warning.empty()) {
+      bar->clear();
+      return show_warning(common, event.warning);
+    }
+    if (event.stage != stage) {
+      stage = event.stage;
+      spdlog::info("{}: {} {}", stage, event.total, event.unit);
+    }
+    bar->show(event);
+    if (interrupted()) fail(ExitCode::interrupted, "stopped; nothing was written");
+  };
+}
+
+void print(const CommonOptions& common, const std::string& json, const std::string& table,
+           const std::vector<std::string>& warnings) {
+  std::string text;
   if (common.json) {
-    std::cout << json;
+    text = json;
   } else if (!common.quiet) {
-    std::cout << table;
+    text = table;
+    const std::vector<std::string>& shown = common.shown_warnings;
+    for (const std::string& warning : warnings) {
+      if (std::find(shown.begin(), shown.end(), warning) == shown.end()) text += "warning: " + warning + "\n";
+    }
+    text = wrapped(text, columns_of(STDOUT_FILENO));
   }
+  print_to_stdout(text);
+}
+
+void print_to_stdout(const std::string& text) {
+  std::cout << text;
   std::cout.flush();
   if (!std::cout) fail(ExitCode::output, "stdout: the result can't be written");
 }

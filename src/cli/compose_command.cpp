@@ -1,6 +1,9 @@
+#include <unistd.h>
+
 #include "command.hpp"
 #include "incite/base/error.hpp"
 #include "incite/compose.hpp"
+#include "text.hpp"
 
 namespace incite::cli {
 namespace {
@@ -19,14 +22,14 @@ std::pair<std::string, std::filesystem::path> parse_replacement(const std::strin
   return {text.substr(0, equals), text.substr(equals + 1)};
 }
 
-void run(Arguments& arguments, const CommonOptions& common) {
+void run(Arguments& arguments, CommonOptions& common) {
   for (const std::string& text : arguments.replace)
     arguments.options.replace.push_back(parse_replacement(text));
   if (arguments.options.input_key && arguments.options.data.empty()) {
     fail(ExitCode::usage, "--input-key: names arrays of --data; expected --data as well");
   }
   const Composition composition = compose(arguments.options, make_progress(common));
-  print(common, to_json(composition), to_table(composition));
+  print(common, to_json(composition), to_table(composition, columns_of(STDOUT_FILENO)));
 }
 
 }  // namespace

@@ -277,7 +277,7 @@ void add_decompose(CLI::App& app, CommonOptions& common) {
                  result.scoring.mutants, result.scoring.chunk, result.scoring.batch, result.scoring.multiply_adds);
     spdlog::info("{}: {} modules written", options.out.string(), result.modules.size());
     if (result.scores_bytes) spdlog::info("scores.npz: {}", human_bytes(*result.scores_bytes));
-    print(common, to_json(result), to_table(result));
+    print(common, to_json(result), to_table(result), result.warnings);
   });
 }
 

@@ -76,17 +76,17 @@ EvaluateModelOptions model_options(const Arguments& a) {
   return options;
 }
 
-void run(const CLI::App& verb, Arguments& a, const CommonOptions& common) {
+void run(const CLI::App& verb, Arguments& a, CommonOptions& common) {
   if (!a.input_scale.empty()) a.options.input_scale = parse_scale(a.input_scale);
   if (is_model(a.path)) {
     refuse(verb, {"--model"}, "what is evaluated is a model already");
     const ModelEvaluation result = evaluate_model(model_options(a), make_progress(common));
-    return print(common, to_json(result), to_table(result));
+    return print(common, to_json(result), to_table(result), result.warnings);
   }
   refuse(verb, {"--task", "--output"}, "a folder's modules are evaluated as they were made");
   a.options.folder = a.path;
   const ModulesEvaluation result = evaluate_modules(a.options, make_progress(common));
-  print(common, to_json(result), to_table(result));
+  print(common, to_json(result), to_table(result), result.warnings);
 }
 
 }  // namespace

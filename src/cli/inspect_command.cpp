@@ -5,7 +5,7 @@
 #include "incite/report/dot.hpp"
 #include "incite/report/inspection_table.hpp"
 #include "incite/report/json.hpp"
-#include "progress_bar.hpp"
+#include "text.hpp"
 
 namespace incite::cli {
 namespace {
@@ -42,13 +42,22 @@ void write_dot(const std::filesystem::path& file, const Inspection& inspection) 
   files.commit();
 }
 
-void run(Arguments& arguments, const CommonOptions& common) {
+void run(Arguments& arguments, CommonOptions& common) {
   finish_data_options(arguments.data, arguments.options.data);
-  const std::filesystem::path dot = arguments.dot.empty() ? arguments.dot : dot_file(arguments);
+  const bool to_stdout = arguments.dot == "-";
+  if (to_stdout && common.json)
+    fail(ExitCode::usage, "--dot - and --json both write to stdout; expected one of them, or --dot FILE");
+  const std::filesystem::path dot = arguments.dot.empty() || to_stdout ? std::filesystem::path() : dot_file(arguments);
   const Inspection inspection = inspect(arguments.options);
   if (!dot.empty()) write_dot(dot, inspection);
-  arguments.table.width = static_cast<size_t>(terminal_width(STDOUT_FILENO));
-  print(common, to_json(inspection), to_table(inspection, arguments.table));
+  if (to_stdout) {
+    for (const std::string& warning : inspection.warnings)
+      show_warning(common, warning);
+    print_to_stdout(to_dot(inspection));
+  } else {
+    arguments.table.width = columns_of(STDOUT_FILENO);
+    print(common, to_json(inspection), to_table(inspection, arguments.table), inspection.warnings);
+  }
   if (inspection.refusal) throw Error(*inspection.refusal);
 }
 
@@ -60,7 +69,9 @@ void add_inspect(CLI::App& app, CommonOptions& common) {
       "inspect",
       "Show a model's layers, units and groups, what can't be removed and why, and whether decompose will work");
   add_model_options(*verb, arguments->options, arguments->data);
-  verb->add_option("--dot", arguments->dot, "Write the layer graph for Graphviz")->type_name("FILE")->group("Output");
+  verb->add_option("--dot", arguments->dot, "Write the layer graph for Graphviz; -: to stdout, in place of the table")
+      ->type_name("FILE")
+      ->group("Output");
   verb->add_flag("--full", arguments->table.full, "All layers of every group, and every pin, in the table")
       ->group("Output");
   add_common_options(*verb, common);

@@ -1,4 +1,5 @@
 #include <c10/util/Exception.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -6,9 +7,11 @@
 #include <string>
 
 #include "command.hpp"
+#include "help.hpp"
 #include "incite/base/error.hpp"
 #include "incite/version.hpp"
 #include "progress_bar.hpp"
+#include "text.hpp"
 
 namespace {
 
@@ -17,7 +20,8 @@ int report(incite::ExitCode code, std::string message) {
   for (char& c : message) {
     if (c == '\n' || c == '\r') c = ' ';
   }
-  std::fprintf(stderr, "error: %s\n", message.c_str());
+  message = incite::cli::wrapped("error: " + message, incite::cli::columns_of(STDERR_FILENO));
+  std::fprintf(stderr, "%s\n", message.c_str());
   return static_cast<int>(code);
 }
 
@@ -67,7 +71,7 @@ int main(int argc, char** argv) {
   CLI::App app("Takes a trained neural network apart into one small module for each of its outputs.", "incite");
   app.set_version_flag("--version", std::string("incite ") + incite::version);
   app.require_subcommand(1);
-  app.get_formatter()->column_width(36);
+  app.formatter(std::make_shared<incite::cli::HelpFormatter>());
   incite::cli::CommonOptions common;
   incite::cli::add_inspect(app, common);
   incite::cli::add_decompose(app, common);

@@ -16,10 +16,10 @@ class ProgressBar {
   ProgressBar& operator=(const ProgressBar&) = delete;
 
   void show(const ProgressEvent& event);
-
- private:
+  /// Takes the line away; the next event draws it again.
   void clear();
 
+ private:
   bool visible_;
   bool drawn_ = false;
   std::string stage_;

@@ -49,8 +49,10 @@ at::Tensor places(const at::Tensor& classes, const std::vector<int64_t>& outputs
 
 Evaluation classify(const at::Tensor& original, const at::Tensor& modules, const std::vector<int64_t>& outputs,
                     OutputKind kind, const TestSet& test) {
-  const at::Tensor truth = places(test.classes.index_select(0, test.samples), outputs);
+  const at::Tensor classes = test.classes.index_select(0, test.samples);
+  const at::Tensor truth = places(classes, outputs);
   Evaluation evaluation;
+  evaluation.test_samples = classes.size(0);
   evaluation.task = Task::classification;
   for (size_t m = 0; m < outputs.size(); ++m) {
     const auto place = static_cast<int64_t>(m);
@@ -67,6 +69,9 @@ Evaluation classify(const at::Tensor& original, const at::Tensor& modules, const
   };
   const at::Tensor own = rows(columns(original, outputs));
   evaluation.original = measure_classifier(own, kind, rows(truth));
+  // Where every output has a module and every sample counts, that is the same question.
+  const bool all = own.is_same(original);
+  evaluation.originals = all ? evaluation.original.classes : measure_classes(original, kind, classes, outputs);
   if (outputs.size() == 1) return evaluation;
   const at::Tensor together = rows(modules);
   evaluation.combined = measure_classifier(together, OutputKind::logits, rows(truth));
@@ -100,7 +105,7 @@ Evaluation evaluate(const at::Tensor& original, const at::Tensor& modules, const
   const at::Tensor truth = columns(test.values.index_select(0, test.samples), outputs);
   Evaluation evaluation;
   evaluation.task = Task::regression;
-  evaluation.samples = n;
+  evaluation.samples = evaluation.test_samples = n;
   evaluation.original = measure_regression(columns(original, outputs), truth);
   evaluation.combined = measure_regression(modules, truth);
   return evaluation;

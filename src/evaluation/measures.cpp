@@ -23,6 +23,9 @@ ClassMeasures from_counts(double true_positives, double said, double positives, 
   measures.precision = ratio(true_positives, said);
   measures.recall = ratio(true_positives, positives);
   measures.f1 = ratio(2 * true_positives, said + positives);
+  measures.balanced_accuracy = (measures.recall + ratio(all - positives - said + true_positives, all - positives)) / 2;
+  measures.claims = static_cast<int64_t>(said);
+  measures.samples = static_cast<int64_t>(all);
   return measures;
 }
 
@@ -77,6 +80,29 @@ at::Tensor confidence_of(const Rows& rows, OutputKind kind) {
 }
 
 }  // namespace
+
+Interval wilson_interval(double share, int64_t samples, double z) {
+  const auto n = static_cast<double>(samples);
+  const double scale = 1 + z * z / n;
+  const double middle = (share + z * z / (2 * n)) / scale;
+  const double half = z / scale * std::sqrt(share * (1 - share) / n + z * z / (4 * n * n));
+  return {std::max(middle - half, 0.0), std::min(middle + half, 1.0)};
+}
+
+std::optional<Interval> interval_of_few(double share, int64_t samples) {
+  if (samples <= 0 || samples >= enough_samples || !std::isfinite(share)) return std::nullopt;
+  return wilson_interval(share, samples);
+}
+
+std::optional<Interval> balanced_interval(const ClassMeasures& measures) {
+  const int64_t own = measures.support, others = measures.samples - measures.support;
+  if (own <= 0 || others <= 0 || std::min(own, others) >= enough_samples) return std::nullopt;
+  const double recall = measures.recall, specificity = 2 * measures.balanced_accuracy - recall;
+  const Interval of_own = wilson_interval(recall, own), of_others = wilson_interval(specificity, others);
+  const double middle = measures.balanced_accuracy;
+  return Interval{middle - std::hypot(recall - of_own.low, specificity - of_others.low) / 2,
+                  middle + std::hypot(of_own.high - recall, of_others.high - specificity) / 2};
+}
 
 double roc_auc(const at::Tensor& scores, const at::Tensor& positive) {
   const int64_t n = scores.size(0);
@@ -142,6 +168,26 @@ ModelMeasures measure_classifier(const at::Tensor& outputs, OutputKind kind, con
     measures.classes.back().auc = roc_auc(log_odds_of(outputs, kind, rows, k), truth == k);
   }
   return measures;
+}
+
+std::vector<ClassMeasures> measure_classes(const at::Tensor& outputs, OutputKind kind, const at::Tensor& truth,
+                                           const std::vector<int64_t>& classes) {
+  INCITE_ASSERT(outputs.size(0) == truth.size(0) && outputs.size(0) > 0);
+  const Rows rows = rows_of(outputs, kind);
+  std::vector<ClassMeasures> measures;
+  for (const int64_t k : classes) {
+    const at::Tensor yes = rows.top == k;
+    const at::Tensor positive = truth == k;
+    measures.push_back(from_counts(yes.logical_and(positive).sum().item<double>(), yes.sum().item<double>(),
+                                   positive.sum().item<double>(), static_cast<double>(truth.size(0))));
+    measures.back().auc = roc_auc(log_odds_of(outputs, kind, rows, k), positive);
+  }
+  return measures;
+}
+
+double mean_confidence(const at::Tensor& outputs, OutputKind kind) {
+  if (kind == OutputKind::other) return undefined;
+  return confidence_of(rows_of(outputs, kind), kind).mean().item<double>();
 }
 
 ModelMeasures measure_regression(const at::Tensor& found, const at::Tensor& truth) {

@@ -10,11 +10,28 @@
 namespace incite {
 namespace {
 
+void add_interval(Json& json, const std::string& name, const std::optional<Interval>& interval) {
+  if (interval) json[name + "_interval"] = {interval->low, interval->high};
+}
+
+/// Adds a share of so many samples, with its interval where they are few.
+void add_share(Json& json, const std::string& name, double share, int64_t samples) {
+  json[name] = number(share);
+  add_interval(json, name, interval_of_few(share, samples));
+}
+
 void add(Json& json, const ClassMeasures& measures) {
-  json["precision"] = number(measures.precision);
-  json["recall"] = number(measures.recall);
+  json["balanced_accuracy"] = number(measures.balanced_accuracy);
+  add_interval(json, "balanced_accuracy", balanced_interval(measures));
+  add_share(json, "precision", measures.precision, measures.claims);
+  add_share(json, "recall", measures.recall, measures.support);
   json["f1"] = number(measures.f1);
   json["auc"] = number(measures.auc);
+}
+
+void add_with_accuracy(Json& json, const ClassMeasures& measures) {
+  add_share(json, "accuracy", measures.accuracy, measures.samples);
+  add(json, measures);
 }
 
 void add(Json& json, const ErrorMeasures& measures) {
@@ -43,7 +60,7 @@ void add_classification(Json& json, const Evaluation& evaluation, const std::vec
   const ModelMeasures& original = evaluation.original;
   const ModelMeasures& combined = evaluation.combined;
   json["accuracy_loss"] = number(original.score - combined.score);
-  json["agreement_with_original"] = number(evaluation.agreement);
+  add_share(json, "agreement_with_original", evaluation.agreement, evaluation.samples);
   json["original_ece"] = number(original.ece);
   json["combined_ece"] = number(combined.ece);
   json["original_classes"] = outputs_json(original, outputs);
@@ -75,9 +92,15 @@ const char* score_name(Task task) {
 }
 
 void add_measures(Json& json, const Evaluation& evaluation, size_t module) {
-  if (evaluation.task == Task::regression) return add(json, evaluation.combined.errors.at(module));
-  json["accuracy"] = number(evaluation.modules.at(module).accuracy);
-  add(json, evaluation.modules.at(module));
+  Json original = Json::object();
+  if (evaluation.task == Task::regression) {
+    add(json, evaluation.combined.errors.at(module));
+    add(original, evaluation.original.errors.at(module));
+  } else {
+    add_with_accuracy(json, evaluation.modules.at(module));
+    add_with_accuracy(original, evaluation.originals.at(module));
+  }
+  json["original"] = std::move(original);
 }
 
 void add_matrix(Json& json, const std::string& name, const at::Tensor& matrix) {
@@ -87,9 +110,11 @@ void add_matrix(Json& json, const std::string& name, const at::Tensor& matrix) {
 
 Json evaluation_json(const Evaluation& evaluation, const std::vector<int64_t>& outputs) {
   const std::string name = score_name(evaluation.task);
-  Json json = {{"samples", evaluation.samples}};
-  json["original_" + name] = number(evaluation.original.score);
-  json["combined_" + name] = number(evaluation.combined.score);
+  Json json = {{"samples", evaluation.samples}, {"test_samples", evaluation.test_samples}};
+  // A mean error is no share.
+  const int64_t shares = evaluation.task == Task::classification ? evaluation.samples : 0;
+  add_share(json, "original_" + name, evaluation.original.score, shares);
+  add_share(json, "combined_" + name, evaluation.combined.score, shares);
   if (evaluation.task == Task::classification) {
     add_classification(json, evaluation, outputs);
   } else {
@@ -147,6 +172,7 @@ std::string to_json(const ModulesEvaluation& e) {
     json["costs"]["original"]["latency_ms"] = latency_json(e.latency->original);
     json["costs"]["modules"]["latency_ms"] = latency_json(e.latency->together);
   }
+  json["warnings"] = e.warnings;
   json["versions"] = versions();
   return text(json);
 }
@@ -159,13 +185,15 @@ std::string to_json(const ModelEvaluation& e) {
   json["model"] = source(e.model);
   json["model"].update({{"outputs", e.outputs}, {"output_kind", to_string(e.kind)}, {"task", to_string(e.task)}});
   json["data"] = source(e.data);
-  Json measured = {{"samples", e.samples}, {score_name(e.task), number(e.measures.score)}};
+  Json measured = {{"samples", e.samples}};
+  add_share(measured, score_name(e.task), e.measures.score, e.task == Task::classification ? e.samples : 0);
   if (e.task == Task::classification) measured["ece"] = number(e.measures.ece);
   measured[e.task == Task::classification ? "classes" : "outputs"] = outputs_json(e.measures, outputs);
   add_matrix(measured, "confusion", e.measures.confusion);
   json["evaluation"] = std::move(measured);
   json["costs"] = {{"model", cost_json(e.cost)}};
   if (e.latency) json["costs"]["model"]["latency_ms"] = latency_json(*e.latency);
+  json["warnings"] = e.warnings;
   json["versions"] = versions();
   return text(json);
 }

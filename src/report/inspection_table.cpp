@@ -137,16 +137,18 @@ std::string parameters_lines(const Inspection& inspection) {
   const auto all = static_cast<double>(std::max<int64_t>(parameters, 1));
   std::string line = fmt::format("Parameters: {}, of which {} ({}) can be removed\n", human_count(parameters),
                                  human_count(removable), human_percent(static_cast<double>(removable) / all));
-  if (removable == 0 || removable == parameters) return line;
-  const double most = all / static_cast<double>(parameters - removable);
-  return line + fmt::format("Compression: at most {}, before a new head\n", human_ratio(most));
+  if (removable == 0 || inspection.smallest_module == 0) return line;
+  return line + fmt::format("Compression: at most {}, with {}\n",
+                            human_ratio(all / static_cast<double>(inspection.smallest_module)),
+                            inspection.own_head ? "a head for one output" : "the model's own output layer");
 }
 
 std::string outputs_line(const Inspection& inspection) {
   const UnitMap& map = inspection.map;
   const std::string head =
       map.head < 0 ? "no one layer" : "layer '" + map.layers[static_cast<size_t>(map.head)].name + "'";
-  return fmt::format("Outputs: {} ({}), from {}\n", human_count(inspection.outputs), to_string(inspection.kind), head);
+  return fmt::format("Outputs: {} ({}), from {}\n", human_count(inspection.outputs),
+                     inspection.task == Task::regression ? "values" : to_string(inspection.kind), head);
 }
 
 std::string verdict_line(const Inspection& inspection) {

@@ -197,6 +197,7 @@ std::string to_json(const Decomposition& d) {
   json["evaluation"].update({{"mean_overlap", d.mean_overlap}, {"mean_compression", d.mean_compression}});
   add_matrix(json["evaluation"], "overlap", d.overlap);
   json["costs"] = {{"original", cost_json(d.cost())}, {"modules", cost_json(d.cost_of_modules())}};
+  json["warnings"] = d.warnings;
   json["timing"] = Json::object();
   for (const auto& [stage, seconds] : d.seconds)
     json["timing"][stage] = seconds;
@@ -213,8 +214,9 @@ std::string to_json(const Inspection& inspection) {
   json["removable_parameters"] = inspection.removable_parameters;
   json["removable_share"] =
       number(static_cast<double>(inspection.removable_parameters) / static_cast<double>(parameters));
+  json["smallest_module"] = inspection.smallest_module;
   json["compression_at_most"] =
-      number(static_cast<double>(parameters) / static_cast<double>(parameters - inspection.removable_parameters));
+      number(static_cast<double>(parameters) / static_cast<double>(inspection.smallest_module));
   json["outputs"] = {{"count", inspection.outputs}, {"kind", to_string(inspection.kind)}};
   json["outputs"]["head"] = map.head < 0 ? Json(nullptr) : Json(map.layers[static_cast<size_t>(map.head)].name);
   json["refusal"] = nullptr;
@@ -222,6 +224,7 @@ std::string to_json(const Inspection& inspection) {
     json["refusal"] = {{"exit_code", static_cast<int>(inspection.refusal->code())},
                        {"message", inspection.refusal->what()}};
   }
+  json["warnings"] = inspection.warnings;
   json["groups"] = groups_json(inspection);
   json["layers"] = layers_json(inspection);
   json["pins"] = pins_json(map);

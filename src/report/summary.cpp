@@ -26,45 +26,114 @@ std::vector<size_t> ranked(const std::vector<double>& scores, bool largest_is_be
 }  // namespace
 
 Ranking ranking_of(Task task) {
-  return task == Task::classification ? Ranking{"accuracy", true} : Ranking{"mean absolute error", false};
+  return task == Task::classification ? Ranking{"balanced accuracy", true} : Ranking{"mean absolute error", false};
 }
 
 std::string add_rows(Table& table, const std::vector<double>& scores, const Ranking& ranking,
-                     const std::function<std::vector<std::string>(size_t)>& row) {
+                     const std::function<void(size_t)>& add) {
   if (scores.size() <= most_rows) {
     for (size_t i = 0; i < scores.size(); ++i)
-      table.add(row(i));
+      add(i);
     return "";
   }
   const std::vector<size_t> order = ranked(scores, ranking.largest_is_best);
   for (size_t i = 0; i < shown_at_each_end; ++i)
-    table.add(row(order[i]));
-  table.add(std::vector<std::string>(row(order[0]).size(), "..."));
+    add(order[i]);
+  table.add(std::vector<std::string>(table.columns(), "..."));
   for (size_t i = order.size() - shown_at_each_end; i < order.size(); ++i)
-    table.add(row(order[i]));
+    add(order[i]);
   return fmt::format("The best {0} and the worst {0} of {1} by {2}; --json has all.\n", shown_at_each_end,
                      human_count(static_cast<int64_t>(scores.size())), ranking.measure);
 }
 
-std::string score_text(double value, Task task) {
+std::string headline_text(double value, Task task) {
   return task == Task::classification ? human_percent(value) : fmt::format("{:.6f}", value);
 }
 
-std::string score_header(Task task) {
-  return task == Task::classification ? "accuracy (own vs others)" : "mean absolute error";
+std::string headline_header(Task task) {
+  return task == Task::classification ? "balanced accuracy" : "mean absolute error";
+}
+
+std::string decimals(double value, int digits) {
+  return std::isfinite(value) ? fmt::format("{:.{}f}", value, digits) : "-";
+}
+
+std::vector<std::string> class_header() {
+  return {"precision", "recall", "F1", "AUC"};
+}
+
+std::vector<std::string> class_cells(const ClassMeasures& measures) {
+  return {human_percent(measures.precision), human_percent(measures.recall), human_percent(measures.f1),
+          decimals(measures.auc, 4)};
+}
+
+std::vector<std::string> class_intervals(const ClassMeasures& measures) {
+  return {human_interval(measures.precision, measures.claims), human_interval(measures.recall, measures.support), "",
+          ""};
+}
+
+std::vector<std::string> error_header() {
+  return {"MAE", "RMSE", "R2"};
+}
+
+std::vector<std::string> error_cells(const ErrorMeasures& measures) {
+  return {decimals(measures.mae, 6), decimals(measures.rmse, 6), decimals(measures.r2, 4)};
+}
+
+std::string comparison_table(const Evaluation& evaluation, const std::vector<ModuleResult>& modules) {
+  const bool classes = evaluation.task == Task::classification;
+  std::vector<std::string> header = {classes ? "class" : "output", "model"};
+  const auto append = [](std::vector<std::string> cells, const std::vector<std::string>& more) {
+    cells.insert(cells.end(), more.begin(), more.end());
+    return cells;
+  };
+  if (classes) header = append(header, {"accuracy", "balanced"});
+  Table table(append(header, classes ? class_header() : error_header()), {1});
+  const auto add_class = [&](const std::string& output, const std::string& model, const ClassMeasures& measures) {
+    table.add(append({output, model, human_percent(measures.accuracy), human_percent(measures.balanced_accuracy)},
+                     class_cells(measures)));
+    const std::vector<std::string> intervals = append(
+        {"", "", human_interval(measures.accuracy, measures.samples), human_interval(balanced_interval(measures))},
+        class_intervals(measures));
+    const bool some = std::any_of(intervals.begin(), intervals.end(), [](const auto& cell) { return !cell.empty(); });
+    if (some) table.add(intervals);
+  };
+  std::vector<double> scores;
+  for (size_t i = 0; i < modules.size(); ++i)
+    scores.push_back(evaluation.headline(i));
+  const std::string note = add_rows(table, scores, ranking_of(evaluation.task), [&](size_t i) {
+    const std::string output = std::to_string(modules[i].output);
+    if (classes) {
+      add_class(output, "original", evaluation.originals[i]);
+      add_class("", modules[i].file, evaluation.modules[i]);
+    } else {
+      table.add(append({output, "original"}, error_cells(evaluation.original.errors[i])));
+      table.add(append({"", modules[i].file}, error_cells(evaluation.combined.errors[i])));
+    }
+  });
+  return table.text() + note;
+}
+
+std::string samples_text(const Evaluation& evaluation) {
+  if (evaluation.samples >= evaluation.test_samples) return human_count(evaluation.samples) + " samples";
+  return fmt::format("{} of {} samples, those of classes with modules", human_count(evaluation.samples),
+                     human_count(evaluation.test_samples));
 }
 
 std::string verdict(const Evaluation& evaluation) {
   const double original = evaluation.original.score;
   const double combined = evaluation.combined.score;
   if (evaluation.task == Task::regression) {
-    return fmt::format("Mean absolute error on {} samples: original {:.6f}, modules together {:.6f} ({:+.2f} %)\n",
-                       human_count(evaluation.samples), original, combined, 100 * (combined / original - 1));
+    return fmt::format("Mean absolute error on {}: original {:.6f}, modules together {:.6f} ({:+.2f} %)\n",
+                       samples_text(evaluation), original, combined, 100 * (combined / original - 1));
   }
-  if (!std::isfinite(combined)) return "";
-  return fmt::format("Accuracy on {} samples: original {}, modules together {} ({:+.2f} points)\n",
-                     human_count(evaluation.samples), human_percent(original), human_percent(combined),
-                     100 * (combined - original));
+  if (!std::isfinite(combined)) return fmt::format("Measured on {} samples\n", human_count(evaluation.test_samples));
+  const auto percent = [&](double share) {
+    const std::string interval = human_interval(share, evaluation.samples);
+    return human_percent(share) + (interval.empty() ? "" : " " + interval);
+  };
+  return fmt::format("Accuracy on {}: original {}, modules together {} ({:+.2f} points)\n", samples_text(evaluation),
+                     percent(original), percent(combined), 100 * (combined - original));
 }
 
 }  // namespace incite

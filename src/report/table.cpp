@@ -143,23 +143,45 @@ std::string shortened(const std::string& text, size_t width) {
   return text.substr(0, front) + "..." + text.substr(back);
 }
 
+std::string human_interval(double share, int64_t samples) {
+  return human_interval(interval_of_few(share, samples));
+}
+
+std::string human_interval(const std::optional<Interval>& interval) {
+  return interval ? fmt::format("({:.0f}-{:.0f})", 100 * interval->low, 100 * interval->high) : "";
+}
+
+std::string human_outputs(int64_t outputs, OutputKind kind, std::optional<Task> task) {
+  return fmt::format("{} output{} ({})", human_count(outputs), outputs == 1 ? "" : "s",
+                     task == Task::regression ? "values" : to_string(kind));
+}
+
 std::string to_table(const Decomposition& d) {
-  Table table({"module", "parameters", "size", "compression", score_header(d.task)});
+  Table table({"module", "parameters", "size", "compression", headline_header(d.task), "original"});
   std::vector<double> scores;
   for (size_t i = 0; i < d.modules.size(); ++i)
-    scores.push_back(d.evaluation.score(i));
-  const std::string note = add_rows(table, scores, ranking_of(d.task), [&](size_t i) -> std::vector<std::string> {
+    scores.push_back(d.evaluation.headline(i));
+  const std::string note = add_rows(table, scores, ranking_of(d.task), [&](size_t i) {
     const ModuleResult& module = d.modules[i];
-    return {module.file, human_count(module.parameters), human_bytes(module.bytes), human_ratio(module.compression),
-            score_text(scores[i], d.task)};
+    table.add({module.file, human_count(module.parameters), human_bytes(module.bytes), human_ratio(module.compression),
+               headline_text(scores[i], d.task), headline_text(d.evaluation.original_headline(i), d.task)});
+    if (d.task == Task::regression) return;
+    const std::string own = human_interval(balanced_interval(d.evaluation.modules[i]));
+    const std::string originals = human_interval(balanced_interval(d.evaluation.originals[i]));
+    if (!own.empty() || !originals.empty()) table.add({"", "", "", "", own, originals});
   });
   std::string text =
-      fmt::format("{}: {} parameters, {} outputs ({}), scored on {} samples\n\n", d.model.file,
-                  human_count(d.parameters), d.outputs, to_string(d.kind), human_count(d.scored_samples));
-  text += table.text() + note + "\n" + verdict(d.evaluation);
+      fmt::format("{}: {} parameters, {}, scored on {} samples\n\n", d.model.file, human_count(d.parameters),
+                  human_outputs(d.outputs, d.kind, d.task), human_count(d.scored_samples));
+  text += table.text() + note + "\n";
+  const bool one = d.modules.size() == 1;
+  // Of one classifier nothing can be said together, so all of its measures are.
+  if (one && d.task == Task::classification) text += comparison_table(d.evaluation, d.modules) + "\n";
+  text += verdict(d.evaluation);
   if (d.own_targets) text += "No target was given: the model's own outputs stand for the truth.\n";
-  text += fmt::format("Mean compression {}, mean overlap of modules {}\n", human_ratio(d.mean_compression),
-                      human_percent(d.mean_overlap));
+  text += one ? fmt::format("Compression {}\n", human_ratio(d.mean_compression))
+              : fmt::format("Mean compression {}, mean overlap of modules {}\n", human_ratio(d.mean_compression),
+                            human_percent(d.mean_overlap));
   if (!d.steps.empty()) text += search_line(d);
   if (d.scores_bytes) text += fmt::format("Scores kept in scores.npz: {}\n", human_bytes(*d.scores_bytes));
   return text + seconds_line(d.seconds);

@@ -179,6 +179,24 @@ class Compressor {
   std::vector<std::vector<ParameterCount::Share>> shares_;  // by cluster
 };
 
+/// Goes on from `kept`, of which no cluster can go any more, unit by unit. A unit has its part of its cluster's
+/// contribution.
+Selection compress_units(const ParameterCount& count, const UnitMap& map, const std::vector<Cluster>& clusters,
+                         const double* contributions, const CompressParams& params, const Selection& kept) {
+  std::vector<Cluster> units;
+  std::vector<double> parts;
+  CompressParams rest = params;
+  rest.dead.clear();
+  for (size_t c = 0; c < clusters.size(); ++c) {
+    for (const int32_t unit : clusters[c].units) {
+      units.push_back({clusters[c].group, {unit}});
+      parts.push_back(contributions[c] / static_cast<double>(clusters[c].units.size()));
+      rest.dead.push_back(!kept[static_cast<size_t>(unit)]);
+    }
+  }
+  return Compressor(count, map, units, parts.data(), rest).run();
+}
+
 /// The largest share of each group's clusters with which a module is small enough.
 Selection compress_uniformly(const ParameterCount& count, const UnitMap& map, const std::vector<Cluster>& clusters,
                              const at::Tensor& scores, int64_t output, int64_t parameters) {
@@ -281,12 +299,34 @@ std::vector<ParameterCount::Share> ParameterCount::shares(const std::vector<int3
   return shares;
 }
 
+Selection smallest_selection(const UnitMap& map) {
+  Selection kept;
+  for (const Unit& unit : map.units)
+    kept.push_back(unit.pinned);
+  const auto is_kept = [&](int32_t unit) { return kept[static_cast<size_t>(unit)]; };
+  const auto channels = [&](int32_t unit) { return map.units[static_cast<size_t>(unit)].members.size(); };
+  // A unit of a part of a layer fills the layer's span too, so parts come first.
+  std::vector<size_t> order = empty_spans(map, kept);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return map.spans[a].size() < map.spans[b].size(); });
+  for (const size_t s : order) {
+    const std::vector<int32_t>& span = map.spans[s];
+    if (std::any_of(span.begin(), span.end(), is_kept)) continue;
+    const int32_t least =
+        *std::min_element(span.begin(), span.end(), [&](int32_t a, int32_t b) { return channels(a) < channels(b); });
+    kept[static_cast<size_t>(least)] = true;
+  }
+  return kept;
+}
+
 Selection compress(const ParameterCount& count, const UnitMap& map, const std::vector<Cluster>& clusters,
                    const at::Tensor& scores, int64_t output, const CompressParams& params) {
   if (params.allocation == Allocation::uniform)
     return compress_uniformly(count, map, clusters, scores, output, params.parameters);
   const at::Tensor column = own_contributions(scores, output, params.own);
-  return Compressor(count, map, clusters, column.data_ptr<double>(), params).run();
+  Selection kept = Compressor(count, map, clusters, column.data_ptr<double>(), params).run();
+  if (count(kept) <= params.parameters) return kept;
+  return compress_units(count, map, clusters, column.data_ptr<double>(), params, kept);
 }
 
 }  // namespace incite

@@ -238,6 +238,11 @@ const char* to_string(HeadMethod method) {
   throw std::logic_error("a head method without a name");
 }
 
+int64_t head_rows(HeadMethod method, Task task) {
+  if (method == HeadMethod::original) return 0;
+  return task == Task::classification ? 2 : 1;
+}
+
 at::Tensor FittableHead::features(const at::Tensor& read) const {
   if (read.dim() == 2) return read;
   return read.movedim(layer.output_axis, 1).flatten(2).mean(2);

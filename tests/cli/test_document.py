@@ -35,7 +35,7 @@ def test_what_json_prints_is_the_file(decomposed: Decomposed) -> None:
 def test_the_fields_are_these(document: dict[str, Any]) -> None:
     assert list(document) == [
         "schema", "model", "data", "test", "settings", "groups", "scoring", "scores", "search",
-        "head_losses", "last_layer_losses", "finetuning_losses", "modules", "evaluation", "costs", "timing",
+        "head_losses", "last_layer_losses", "finetuning_losses", "modules", "evaluation", "costs", "warnings", "timing",
         "versions",
     ]  # fmt: skip
     assert document["schema"] == 1
@@ -126,7 +126,7 @@ def test_the_modules_are_described(decomposed: Decomposed, document: dict[str, A
     for module in document["modules"]:
         assert list(module) == [
             "output", "file", "parameters", "bytes", "compression", "slice_difference", "multiply_adds", "calibration", "accuracy",
-            "precision", "recall", "f1", "auc", "kept",
+            "balanced_accuracy", "balanced_accuracy_interval", "precision", *(["precision_interval"] if "precision_interval" in module else []), "recall", "recall_interval", "f1", "auc", "original", "kept",
         ]  # fmt: skip
         file = folder / module["file"]
         assert module["file"] == f"module-{module['output']}.pt"
@@ -148,7 +148,7 @@ def test_a_module_keeps_the_share_asked_for(document: dict[str, Any]) -> None:
 def test_the_evaluation_is_in_the_document(document: dict[str, Any]) -> None:
     evaluation = document["evaluation"]
     assert list(evaluation) == [
-        "samples", "original_accuracy", "combined_accuracy", "accuracy_loss", "agreement_with_original",
+        "samples", "test_samples", "original_accuracy", "combined_accuracy", "accuracy_loss", "agreement_with_original",
         "original_ece", "combined_ece", "original_classes", "combined_classes", "original_confusion",
         "combined_confusion", "mean_overlap", "mean_compression", "overlap",
     ]  # fmt: skip

@@ -24,7 +24,7 @@ def test_the_table_has_a_line_a_module(good: Cli) -> None:
     rows = [line for line in lines if line.startswith("module-")]
     assert [row.split()[0] for row in rows] == ["module-0.pt", "module-1.pt", "module-2.pt"]
     for row in rows:
-        assert re.fullmatch(r"module-\d.pt +\d+ +\d+\.\d KiB +\d\.\d\dx +\d+\.\d\d %", row)
+        assert re.fullmatch(r"module-\d.pt +\d+ +\d+\.\d KiB +\d\.\d\dx +\d+\.\d\d % +\d+\.\d\d %", row)
     assert lines[-3].startswith("Accuracy on 18 samples: original ")
     assert lines[-2].startswith("Mean compression ")
     assert lines[-1].startswith("Seconds: load ")

@@ -63,7 +63,7 @@ def test_real_values_are_regression(with_data: WithData) -> None:
     assert document["settings"]["metric"] == "absolute"
     assert all("mae" in module and "accuracy" not in module for module in document["modules"])
     evaluation = document["evaluation"]
-    assert list(evaluation)[:4] == ["samples", "original_mae", "combined_mae", "mae_gain"]
+    assert list(evaluation)[:5] == ["samples", "test_samples", "original_mae", "combined_mae", "mae_gain"]
     assert evaluation["mae_gain"] == pytest.approx(evaluation["combined_mae"] / evaluation["original_mae"] - 1)
     assert evaluation["combined_mae"] == pytest.approx(sum(module["mae"] for module in document["modules"]) / 3)
     assert module_outputs(cli, 1, x).shape == (90, 1)

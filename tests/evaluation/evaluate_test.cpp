@@ -77,6 +77,22 @@ TEST_F(EvaluateClasses, MeasuresEachModuleInTellingItsClassFromTheOthers) {
   EXPECT_DOUBLE_EQ(found.score(2), 1.0);
 }
 
+TEST_F(EvaluateClasses, AsksTheOriginalWhatItAsksEachModule) {
+  for (const std::vector<int64_t>& outputs : {std::vector<int64_t>{0, 1, 2}, {2}}) {
+    const Evaluation found = run(outputs);
+    ASSERT_EQ(found.originals.size(), outputs.size());
+    EXPECT_EQ(found.test_samples, 5);
+    // It says 0, 1, 2, 1, 1, so yes to one of two samples of class 2, and to no other.
+    const ClassMeasures& of_two = found.originals.back();
+    EXPECT_DOUBLE_EQ(of_two.accuracy, 0.8);
+    EXPECT_DOUBLE_EQ(of_two.balanced_accuracy, 0.75);
+    EXPECT_DOUBLE_EQ(of_two.precision, 1);
+    EXPECT_DOUBLE_EQ(of_two.recall, 0.5);
+    // Log-odds of class 2: -3.13, -2.31, 1.69, -2.31, -2.05: all in order.
+    EXPECT_DOUBLE_EQ(of_two.auc, 1);
+  }
+}
+
 TEST_F(EvaluateClasses, ChoosesAmongTheClassesThatHaveModules) {
   // Samples 1, 2 and 4 are left. Among classes 1 and 2 the original says 1, 2, 1, and the modules 1, 2, 2.
   for (const std::vector<int64_t>& outputs : {std::vector<int64_t>{1, 2}, {2, 1}}) {

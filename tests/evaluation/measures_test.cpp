@@ -207,5 +207,81 @@ TEST(MeasureClassifier, RanksWhatASoftmaxRoundsToOne) {
   EXPECT_EQ(found.classes[1].auc, 1);
 }
 
+TEST(WilsonInterval, IsThatOfHisEquation) {
+  // All of n: n / (n + z²) to 1.
+  const Interval all = wilson_interval(1, 2);
+  EXPECT_NEAR(all.low, 2 / (2 + 1.96 * 1.96), 1e-12);
+  EXPECT_DOUBLE_EQ(all.high, 1);
+  // Its ends are the shares p for which (share - p)² = z² p (1 - p) / n.
+  for (const double end : {wilson_interval(0.3, 10).low, wilson_interval(0.3, 10).high})
+    EXPECT_NEAR((0.3 - end) * (0.3 - end), 1.96 * 1.96 * end * (1 - end) / 10, 1e-12);
+  EXPECT_LT(wilson_interval(0.3, 10).low, 0.3);
+  EXPECT_GT(wilson_interval(0.3, 10).high, 0.3);
+}
+
+TEST(WilsonInterval, IsGivenForFewSamplesAlone) {
+  EXPECT_TRUE(interval_of_few(0.5, 29));
+  EXPECT_FALSE(interval_of_few(0.5, 30));
+  EXPECT_FALSE(interval_of_few(undefined, 0));
+  EXPECT_FALSE(interval_of_few(undefined, 10));
+}
+
+TEST(BalancedInterval, IsThatOfTwoShares) {
+  // 2 of 2, and 9 of 10: Newcombe's squares of the distances to the ends of both.
+  ClassMeasures measures;
+  measures.support = 2;
+  measures.samples = 12;
+  measures.recall = 1;
+  measures.balanced_accuracy = 0.95;
+  const std::optional<Interval> found = balanced_interval(measures);
+  ASSERT_TRUE(found);
+  const Interval own = wilson_interval(1, 2), others = wilson_interval(0.9, 10);
+  EXPECT_NEAR(found->low, 0.95 - std::sqrt(std::pow(1 - own.low, 2) + std::pow(0.9 - others.low, 2)) / 2, 1e-12);
+  EXPECT_NEAR(found->high, 0.95 + (others.high - 0.9) / 2, 1e-12);
+  measures.support = 30;
+  measures.samples = 60;
+  EXPECT_FALSE(balanced_interval(measures));
+  measures.samples = 30;  // no others
+  EXPECT_FALSE(balanced_interval(measures));
+}
+
+TEST(ClassMeasures, SayThatAlwaysNoIsRightByHalfWhenClassesAreBalanced) {
+  const at::Tensor positive = yes_or_no({1, 0, 0, 0, 0, 0, 0, 0, 0, 0});
+  const ClassMeasures found = class_measures(at::full({10}, -1.0, at::kDouble), positive);
+  EXPECT_DOUBLE_EQ(found.accuracy, 0.9);
+  EXPECT_DOUBLE_EQ(found.balanced_accuracy, 0.5);
+  EXPECT_EQ(found.claims, 0);
+  EXPECT_EQ(found.samples, 10);
+}
+
+TEST(ClassMeasures, HaveNoBalancedAccuracyWithoutBothSides) {
+  const at::Tensor scores = at::tensor({1.0, -1.0}, at::kDouble);
+  EXPECT_TRUE(std::isnan(class_measures(scores, yes_or_no({1, 1})).balanced_accuracy));
+  EXPECT_TRUE(std::isnan(class_measures(scores, yes_or_no({0, 0})).balanced_accuracy));
+}
+
+TEST(MeasureClasses, AreThoseOfAClassifierOfWhichSomeClassesAreAskedFor) {
+  for (const OutputKind kind : {OutputKind::logits, OutputKind::sigmoid}) {
+    const RandomClassifier random(kind, 4);
+    const ModelMeasures whole = measure_classifier(random.outputs, kind, random.truth);
+    const std::vector<ClassMeasures> some = measure_classes(random.outputs, kind, random.truth, {2, 0});
+    ASSERT_EQ(some.size(), 2U);
+    for (const auto& [found, expected] : {std::pair(some[0], whole.classes[2]), {some[1], whole.classes[0]}}) {
+      EXPECT_EQ(found.support, expected.support);
+      EXPECT_EQ(found.claims, expected.claims);
+      EXPECT_EQ(found.accuracy, expected.accuracy);
+      EXPECT_EQ(found.balanced_accuracy, expected.balanced_accuracy);
+      EXPECT_EQ(found.f1, expected.f1);
+      EXPECT_EQ(found.auc, expected.auc);
+    }
+  }
+}
+
+TEST(MeanConfidence, IsThatOfTheClassesDecidedFor) {
+  const at::Tensor outputs = at::tensor({0.75, 0.25, 0.5, 0.5}, at::kFloat).view({2, 2});
+  EXPECT_DOUBLE_EQ(mean_confidence(outputs, OutputKind::probabilities), 0.625);
+  EXPECT_TRUE(std::isnan(mean_confidence(outputs, OutputKind::other)));
+}
+
 }  // namespace
 }  // namespace incite

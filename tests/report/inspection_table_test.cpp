@@ -40,6 +40,7 @@ Inspection small_inspection() {
   inspection.kind = OutputKind::logits;
   inspection.outputs = 2;
   inspection.removable_parameters = 300;
+  inspection.smallest_module = 800;
   // The second layer shares the first one's weight; a buffer does not count.
   inspection.program.nodes.resize(4);
   add_parameter(inspection.program, 1190, {0, 1});
@@ -49,7 +50,7 @@ Inspection small_inspection() {
 }
 
 TEST(InspectionTable, SaysWhichUnitsCanBeRemovedAndWhatPinsTheOthers) {
-  // 1200 / (1200 - 300) = 1.33.
+  // 1200 / 800 = 1.5.
   EXPECT_EQ(to_table(small_inspection()),
             "group  layers   units  removable  parameters  pinned by\n"
             "-----  -------  -----  ---------  ----------  ---------\n"
@@ -67,9 +68,20 @@ TEST(InspectionTable, SaysWhichUnitsCanBeRemovedAndWhatPinsTheOthers) {
             "  reduced  a softmax, or a mean, sum or pooling over channels, mixes them\n"
             "\n"
             "Parameters: 1,200, of which 300 (25.00 %) can be removed\n"
-            "Compression: at most 1.33x, before a new head\n"
+            "Compression: at most 1.50x, with a head for one output\n"
             "Outputs: 2 (logits), from layer 'fc'\n"
             "Decompose: will work\n");
+}
+
+TEST(InspectionTable, SaysWhatTheOutputsOfARegressionAreAndWhoseHeadAModuleHas) {
+  Inspection inspection = small_inspection();
+  inspection.task = Task::regression;
+  inspection.own_head = false;
+  const std::string text = to_table(inspection);
+  EXPECT_NE(text.find("Compression: at most 1.50x, with the model's own output layer\n"
+                      "Outputs: 2 (values), from layer 'fc'\n"),
+            std::string::npos)
+      << text;
 }
 
 TEST(InspectionTable, NamesAllLayersAndPinsWhereItIsAskedTo) {

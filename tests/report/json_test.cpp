@@ -27,16 +27,18 @@ at::Tensor square(const std::vector<int64_t>& values) {
 /// Of modules for outputs 0 and 2. Every field differs from its default.
 Evaluation full_evaluation() {
   Evaluation e;
-  e.samples = 8;
+  e.samples = 80;
+  e.test_samples = 90;
   e.original.score = 0.875;
-  e.original.classes = {{5, 0.875, 0.5, 0.25, 0.75, 0.625}, {3, 0.875, 1, 0, 0.5, NAN}};
+  e.original.classes = {{50, 0.875, 0.5, 0.25, 0.75, 0.625}, {30, 0.875, 1, 0, 0.5, NAN}};
   e.original.confusion = square({4, 1, 0, 3});
   e.original.ece = 0.125;
   e.combined.score = 0.625;
-  e.combined.classes = {{5, 0.625, 0.125, 0.25, 0.375, 0.5}, {3, 0.625, 1, 0.5, 0.25, 0.75}};
+  e.combined.classes = {{50, 0.625, 0.125, 0.25, 0.375, 0.5, 0.75}, {30, 0.625, 1, 0.5, 0.25, 0.75, 0.125}};
   e.combined.confusion = square({3, 2, 1, 2});
   e.combined.ece = 0.25;
-  e.modules = {{5, 0.75, 0.5, 0.25, 0.125, 0.875}, {3, 0.5, NAN, 0, 0, NAN}};
+  e.modules = {{50, 0.75, 0.5, 0.25, 0.125, 0.875, 0.625, 50, 90}, {30, 0.5, NAN, 0, 0, NAN, 0.5, 0, 90}};
+  e.originals = {{50, 0.25, 1, 0.5, 0.75, 0.5, 0.375, 50, 90}, {30, 0.75, 0.25, 1, 0.5, NAN, 0.875, 50, 90}};
   e.agreement = 0.375;
   return e;
 }
@@ -44,7 +46,7 @@ Evaluation full_evaluation() {
 Evaluation full_regression() {
   Evaluation e;
   e.task = Task::regression;
-  e.samples = 8;
+  e.samples = e.test_samples = 8;
   e.original.score = 0.5;
   e.original.errors = {{0.25, 0.375, 0.75}, {0.75, 1.5, NAN}};
   e.combined.score = 0.625;
@@ -94,6 +96,7 @@ Decomposition full_decomposition() {
   d.mean_overlap = 0.25;
   d.mean_compression = 2.25;
   d.seconds = {{"load", 0.5}, {"total", 1.5}};
+  d.warnings = {"few samples"};
   return d;
 }
 
@@ -108,7 +111,8 @@ json versions() {
 /// The entry of full_evaluation.
 json evaluation_entry() {
   return {
-      {"samples", 8},
+      {"samples", 80},
+      {"test_samples", 90},
       {"original_accuracy", 0.875},
       {"combined_accuracy", 0.625},
       {"accuracy_loss", 0.25},
@@ -116,11 +120,35 @@ json evaluation_entry() {
       {"original_ece", 0.125},
       {"combined_ece", 0.25},
       {"original_classes",
-       {{{"output", 0}, {"samples", 5}, {"precision", 0.5}, {"recall", 0.25}, {"f1", 0.75}, {"auc", 0.625}},
-        {{"output", 2}, {"samples", 3}, {"precision", 1.0}, {"recall", 0.0}, {"f1", 0.5}, {"auc", nullptr}}}},
+       {{{"output", 0},
+         {"samples", 50},
+         {"balanced_accuracy", nullptr},
+         {"precision", 0.5},
+         {"recall", 0.25},
+         {"f1", 0.75},
+         {"auc", 0.625}},
+        {{"output", 2},
+         {"samples", 30},
+         {"balanced_accuracy", nullptr},
+         {"precision", 1.0},
+         {"recall", 0.0},
+         {"f1", 0.5},
+         {"auc", nullptr}}}},
       {"combined_classes",
-       {{{"output", 0}, {"samples", 5}, {"precision", 0.125}, {"recall", 0.25}, {"f1", 0.375}, {"auc", 0.5}},
-        {{"output", 2}, {"samples", 3}, {"precision", 1.0}, {"recall", 0.5}, {"f1", 0.25}, {"auc", 0.75}}}},
+       {{{"output", 0},
+         {"samples", 50},
+         {"balanced_accuracy", 0.75},
+         {"precision", 0.125},
+         {"recall", 0.25},
+         {"f1", 0.375},
+         {"auc", 0.5}},
+        {{"output", 2},
+         {"samples", 30},
+         {"balanced_accuracy", 0.125},
+         {"precision", 1.0},
+         {"recall", 0.5},
+         {"f1", 0.25},
+         {"auc", 0.75}}}},
       {"original_confusion", {{4, 1}, {0, 3}}},
       {"combined_confusion", {{3, 2}, {1, 2}}},
   };
@@ -181,10 +209,18 @@ TEST(DecompositionDocument, HasEveryFieldThatIsDocumented) {
          {"multiply_adds", 3e5},
          {"calibration", {{"scale", 1.0}, {"offset", 0.0}}},
          {"accuracy", 0.75},
+         {"balanced_accuracy", 0.625},
          {"precision", 0.5},
          {"recall", 0.25},
          {"f1", 0.125},
          {"auc", 0.875},
+         {"original",
+          {{"accuracy", 0.25},
+           {"balanced_accuracy", 0.375},
+           {"precision", 1.0},
+           {"recall", 0.5},
+           {"f1", 0.75},
+           {"auc", 0.5}}},
          {"kept", {{"conv1", {0, 3}}, {"fc", {0}}}}},
         {{"output", 2},
          {"file", "module-2.pt"},
@@ -195,15 +231,24 @@ TEST(DecompositionDocument, HasEveryFieldThatIsDocumented) {
          {"multiply_adds", 4e5},
          {"calibration", {{"scale", 1.0}, {"offset", 0.0}}},
          {"accuracy", 0.5},
+         {"balanced_accuracy", 0.5},
          {"precision", nullptr},
          {"recall", 0.0},
          {"f1", 0.0},
          {"auc", nullptr},
+         {"original",
+          {{"accuracy", 0.75},
+           {"balanced_accuracy", 0.875},
+           {"precision", 0.25},
+           {"recall", 1.0},
+           {"f1", 0.5},
+           {"auc", nullptr}}},
          {"kept", {{"conv1", json::array()}}}}}},
       {"evaluation", expected_evaluation},
       {"costs",
        {{"original", {{"parameters", 1000}, {"bytes", 5000}, {"multiply_adds", 1e6}}},
         {"modules", {{"parameters", 900}, {"bytes", 4500}, {"multiply_adds", 7e5}}}}},
+      {"warnings", {"few samples"}},
       {"timing", {{"load", 0.5}, {"total", 1.5}}},
       {"versions", versions()},
   };
@@ -236,6 +281,7 @@ TEST(DecompositionDocument, HasTheErrorsOfARegression) {
   EXPECT_EQ(document["modules"][0]["r2"], 0.875);
   EXPECT_FALSE(document["modules"][0].contains("accuracy"));
   const json expected = {{"samples", 8},
+                         {"test_samples", 8},
                          {"original_mae", 0.5},
                          {"combined_mae", 0.625},
                          {"mae_gain", 0.25},  // 0.625 / 0.5 - 1
@@ -279,6 +325,23 @@ TEST(DecompositionDocument, LeavesOutMatricesOfMoreThanAHundredModules) {
   }
 }
 
+TEST(DecompositionDocument, HasTheIntervalsOfSharesOfFewSamples) {
+  Decomposition d = full_decomposition();
+  d.evaluation.samples = 2;
+  d.evaluation.combined.score = 1;
+  d.evaluation.modules[0].support = 2;
+  d.evaluation.modules[0].recall = 1;
+  const json document = document_of(d);
+  // 2 of 2, by E. B. Wilson's equation: 1 / (1 + 1.96^2 / 2) = 0.3424.
+  for (const json& interval :
+       {document["modules"][0]["recall_interval"], document["evaluation"]["combined_accuracy_interval"]}) {
+    EXPECT_NEAR(interval.at(0).get<double>(), 0.3424, 1e-4);
+    EXPECT_DOUBLE_EQ(interval.at(1).get<double>(), 1);
+  }
+  EXPECT_FALSE(document["modules"][0].contains("precision_interval"));
+  EXPECT_FALSE(document["modules"][1].contains("recall_interval"));
+}
+
 TEST(DecompositionDocument, NamesTheDataWhereAPartOfItIsTheTest) {
   Decomposition d = full_decomposition();
   d.test.reset();
@@ -315,6 +378,7 @@ TEST(EvaluationDocument, HasEveryFieldThatIsDocumented) {
   e.decomposition = full_decomposition();
   e.data = {"other.npz", "dd"};
   e.evaluation = full_evaluation();
+  e.warnings = {"much lost"};
   e.latency = LatencyResult{{0.5, 8}, {{0.25, 4}, {0.125, 2}}, {0.375, 6}};
   const json found = json::parse(to_json(e));
   const json expected = {
@@ -329,10 +393,18 @@ TEST(EvaluationDocument, HasEveryFieldThatIsDocumented) {
          {"compression", 2.5},
          {"multiply_adds", 3e5},
          {"accuracy", 0.75},
+         {"balanced_accuracy", 0.625},
          {"precision", 0.5},
          {"recall", 0.25},
          {"f1", 0.125},
          {"auc", 0.875},
+         {"original",
+          {{"accuracy", 0.25},
+           {"balanced_accuracy", 0.375},
+           {"precision", 1.0},
+           {"recall", 0.5},
+           {"f1", 0.75},
+           {"auc", 0.5}}},
          {"latency_ms", {{"batch_1", 0.25}, {"batch_256", 4.0}}}},
         {{"output", 2},
          {"file", "module-2.pt"},
@@ -341,10 +413,18 @@ TEST(EvaluationDocument, HasEveryFieldThatIsDocumented) {
          {"compression", 2.0},
          {"multiply_adds", 4e5},
          {"accuracy", 0.5},
+         {"balanced_accuracy", 0.5},
          {"precision", nullptr},
          {"recall", 0.0},
          {"f1", 0.0},
          {"auc", nullptr},
+         {"original",
+          {{"accuracy", 0.75},
+           {"balanced_accuracy", 0.875},
+           {"precision", 0.25},
+           {"recall", 1.0},
+           {"f1", 0.5},
+           {"auc", nullptr}}},
          {"latency_ms", {{"batch_1", 0.125}, {"batch_256", 2.0}}}}}},
       {"evaluation", evaluation_entry()},
       {"costs",
@@ -358,6 +438,7 @@ TEST(EvaluationDocument, HasEveryFieldThatIsDocumented) {
           {"bytes", 4500},
           {"multiply_adds", 7e5},
           {"latency_ms", {{"batch_1", 0.375}, {"batch_256", 6.0}}}}}}},
+      {"warnings", {"much lost"}},
       {"versions", versions()},
   };
   EXPECT_EQ(found, expected) << found.dump(2);
@@ -376,10 +457,11 @@ ModelEvaluation full_model_evaluation() {
   e.model = {"composed.pt", "aa"};
   e.data = {"other.npz", "dd"};
   e.outputs = 2;
-  e.samples = 8;
+  e.samples = 80;
   e.measures = full_evaluation().combined;
   e.cost = {900, 4500, 7e5};
   e.latency = Latency{0.375, 6};
+  e.warnings = {"much lost"};
   return e;
 }
 
@@ -395,12 +477,24 @@ TEST(ModelEvaluationDocument, HasEveryFieldThatIsDocumented) {
         {"task", "classification"}}},
       {"data", {{"file", "other.npz"}, {"sha256", "dd"}}},
       {"evaluation",
-       {{"samples", 8},
+       {{"samples", 80},
         {"accuracy", 0.625},
         {"ece", 0.25},
         {"classes",
-         {{{"output", 0}, {"samples", 5}, {"precision", 0.125}, {"recall", 0.25}, {"f1", 0.375}, {"auc", 0.5}},
-          {{"output", 1}, {"samples", 3}, {"precision", 1.0}, {"recall", 0.5}, {"f1", 0.25}, {"auc", 0.75}}}},
+         {{{"output", 0},
+           {"samples", 50},
+           {"balanced_accuracy", 0.75},
+           {"precision", 0.125},
+           {"recall", 0.25},
+           {"f1", 0.375},
+           {"auc", 0.5}},
+          {{"output", 1},
+           {"samples", 30},
+           {"balanced_accuracy", 0.125},
+           {"precision", 1.0},
+           {"recall", 0.5},
+           {"f1", 0.25},
+           {"auc", 0.75}}}},
         {"confusion", {{3, 2}, {1, 2}}}}},
       {"costs",
        {{"model",
@@ -408,6 +502,7 @@ TEST(ModelEvaluationDocument, HasEveryFieldThatIsDocumented) {
           {"bytes", 4500},
           {"multiply_adds", 7e5},
           {"latency_ms", {{"batch_1", 0.375}, {"batch_256", 6.0}}}}}}},
+      {"warnings", {"much lost"}},
       {"versions", versions()},
   };
   EXPECT_EQ(found, expected) << found.dump(2);
@@ -417,7 +512,7 @@ TEST(ModelEvaluationDocument, HasTheErrorsOfARegression) {
   ModelEvaluation e = full_model_evaluation();
   e.task = Task::regression;
   e.measures = full_regression().combined;
-  const json expected = {{"samples", 8},
+  const json expected = {{"samples", 80},
                          {"mae", 0.625},
                          {"outputs",
                           {{{"output", 0}, {"mae", 0.5}, {"rmse", 0.75}, {"r2", 0.875}},
@@ -445,6 +540,8 @@ Inspection small_inspection() {
   inspection.kind = OutputKind::sigmoid;
   inspection.outputs = 2;
   inspection.removable_parameters = 30;
+  inspection.smallest_module = 80;
+  inspection.warnings = {"few samples"};
   inspection.program.values.resize(1);
   inspection.program.values[0].kind = Value::Kind::parameter;
   inspection.program.values[0].content = at::zeros({4, 30});
@@ -463,9 +560,11 @@ TEST(InspectionDocument, HasEveryFieldThatIsDocumented) {
       {"parameters", 120},
       {"removable_parameters", 30},
       {"removable_share", 0.25},
-      {"compression_at_most", 120.0 / 90},
+      {"smallest_module", 80},
+      {"compression_at_most", 1.5},
       {"outputs", {{"count", 2}, {"kind", "sigmoid"}, {"head", "fc"}}},
       {"refusal", nullptr},
+      {"warnings", {"few samples"}},
       {"groups",
        {{{"layers", json::array({"conv"})}, {"units", 3}, {"removable", 2}, {"pinned", 1}, {"parameters", 120}},
         {{"layers", json::array({"fc"})}, {"units", 2}, {"removable", 0}, {"pinned", 2}, {"parameters", 0}}}},

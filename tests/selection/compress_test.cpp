@@ -249,5 +249,33 @@ TEST(Compress, PrefersWhatIsAnOutputsOwn) {
   EXPECT_EQ(compressed(scores), compressed(mlp.scores(values)));
 }
 
+TEST(SmallestSelection, KeepsOneUnitOfEachLayerAndWhatIsPinned) {
+  const Mlp mlp;
+  const Selection least = smallest_selection(mlp.map);
+  EXPECT_EQ(mlp.kept(least), (std::pair<int64_t, int64_t>{1, 1}));
+  // a: 4 + 1; b: 1 + 1; a head of two rows of one weight and a bias.
+  EXPECT_EQ(ParameterCount(mlp.program, mlp.map, 2)(least), 5 + 2 + 4);
+}
+
+TEST(Compress, MakesModulesAsSmallAsOneUnitALayerThoughClustersAreLarger) {
+  Mlp mlp;
+  mlp.clusters = cluster_units(mlp.program, mlp.map, {.cluster_size = 4});
+  const Selection smallest = mlp.compressed(equal_worth(mlp.clusters.size()), 1);
+  EXPECT_EQ(mlp.kept(smallest), (std::pair<int64_t, int64_t>{1, 1}));
+}
+
+TEST(Compress, LeavesClustersWholeWhereThatIsSmallEnough) {
+  Mlp mlp;
+  mlp.clusters = cluster_units(mlp.program, mlp.map, {.cluster_size = 4});
+  const ParameterCount count(mlp.program, mlp.map, 0);
+  const std::vector<double> worth = equal_worth(mlp.clusters.size());
+  const Selection kept = mlp.compressed(worth, 70);
+  ASSERT_LE(count(kept), 70);
+  for (const Cluster& cluster : mlp.clusters) {
+    for (const int32_t unit : cluster.units)
+      EXPECT_EQ(kept[static_cast<size_t>(unit)], kept[static_cast<size_t>(cluster.units[0])]);
+  }
+}
+
 }  // namespace
 }  // namespace incite

@@ -50,10 +50,21 @@ struct Evaluation {
   std::vector<ClassMeasures> modules;  ///< classification: each module alone, at its own threshold, log-odds of 0, on
                                        ///< all samples of the test set
   double agreement = undefined;  ///< classification: share of the samples that original and modules put in one class
+  /// Classification: the original at each module's question, yes where the class's output is the largest of all its
+  /// outputs; on all samples of the test set.
+  std::vector<ClassMeasures> originals;
+  int64_t test_samples = 0;  ///< of the test set; more than `samples` where some classes have no module
 
   /// A module's accuracy, or mean absolute error.
   double score(size_t module) const {
     return task == Task::classification ? modules[module].accuracy : combined.errors[module].mae;
+  }
+  /// What tables show of a module first, and of the original beside it: balanced accuracy, or mean absolute error.
+  double headline(size_t module) const {
+    return task == Task::classification ? modules[module].balanced_accuracy : combined.errors[module].mae;
+  }
+  double original_headline(size_t module) const {
+    return task == Task::classification ? originals[module].balanced_accuracy : original.errors[module].mae;
   }
 };
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <vector>
 
 #include "incite/units/output_kind.hpp"
@@ -24,7 +25,28 @@ struct ClassMeasures {
   double recall = undefined;     ///< TP / (TP + FN); NaN where the class has no sample
   double f1 = undefined;         ///< 2 TP / (2 TP + FP + FN), the harmonic mean of the two
   double auc = undefined;        ///< see roc_auc
+  /// Mean of the recall and the specificity, TN / (TN + FP): 0.5 for "always no", however rare the class is. NaN where
+  /// all samples are of the class, or none.
+  double balanced_accuracy = undefined;
+  int64_t claims = 0;   ///< samples that it says yes of, TP + FP: what precision is over
+  int64_t samples = 0;  ///< all samples: what accuracy is over
 };
+
+/// Where a share probably lies.
+struct Interval {
+  double low = 0, high = 1;
+};
+
+/// The score interval of a share that was found in so many samples, at least 1 (E. B. Wilson, "Probable Inference, the
+/// Law of Succession, and Statistical Inference", Journal of the American Statistical Association 22, 1927). `z`: 1.96
+/// for 95 % confidence; 1.645 for that on one side alone.
+Interval wilson_interval(double share, int64_t samples, double z = 1.96);
+
+/// Shares of fewer samples than this are told with their interval.
+inline constexpr int64_t enough_samples = 30;
+
+/// The interval of a share of too few samples; unset where there are enough, or none, or the share is undefined.
+std::optional<Interval> interval_of_few(double share, int64_t samples);
 
 /// Of a regression's one output, in the unit of the target.
 struct ErrorMeasures {
@@ -41,6 +63,11 @@ struct ModelMeasures {
   at::Tensor confusion;                ///< classification: see confusion_matrix
   double ece = undefined;              ///< classification: see calibration_error; NaN for outputs of kind `other`
 };
+
+/// The interval of a class's balanced accuracy where its samples or the others are few: of two independent shares, from
+/// their score intervals (R. G. Newcombe, "Interval estimation for the difference between independent proportions:
+/// comparison of eleven methods", Statistics in Medicine 17, 1998, method 10). Unset as interval_of_few.
+std::optional<Interval> balanced_interval(const ClassMeasures& measures);
 
 /// The area under the ROC curve: the probability that a sample of the class scores higher than one of the others, a tie
 /// counting half (Fawcett 2006, section 7). By ranks, as the Wilcoxon statistic: time n log n. `scores` [n], `positive`
@@ -68,6 +95,14 @@ ErrorMeasures error_measures(const at::Tensor& found, const at::Tensor& truth);
 /// its log-odds. `truth` [n] int64, 0 to classes - 1. Takes time and memory linear in n · classes, but for the sorting
 /// of n scores a class.
 ModelMeasures measure_classifier(const at::Tensor& outputs, OutputKind kind, const at::Tensor& truth);
+
+/// Of such a classifier in telling each of `classes` from all others: it says yes where the class's output is the
+/// largest of all. `truth` [n] int64: the class of each sample, of all outputs.
+std::vector<ClassMeasures> measure_classes(const at::Tensor& outputs, OutputKind kind, const at::Tensor& truth,
+                                           const std::vector<int64_t>& classes);
+
+/// The mean of a classifier's confidences, as measure_classifier takes them; NaN for outputs of kind `other`.
+double mean_confidence(const at::Tensor& outputs, OutputKind kind);
 
 /// Of a regression: `found` and `truth` [n, outputs].
 ModelMeasures measure_regression(const at::Tensor& found, const at::Tensor& truth);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@ class Table {
  public:
   explicit Table(std::vector<std::string> header, std::vector<size_t> left = {0});
   void add(std::vector<std::string> row);
+  size_t columns() const { return header_.size(); }
   /// The table with a line under its header; each line ends in a newline. If it is wider than `width` columns (0: any
   /// width is fine), the middles of the longest cells in the columns `elastic` give way to "...".
   std::string text(size_t width = 0, const std::vector<size_t>& elastic = {}) const;
@@ -24,7 +26,8 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-/// What a person reads after decompose. For the other verbs see evaluation_table.hpp and inspection_table.hpp.
+/// What a person reads after decompose: at most 80 columns wide, but for the sentences around the table. For the other
+/// verbs see evaluation_table.hpp and inspection_table.hpp.
 std::string to_table(const Decomposition& decomposition);
 
 /// A number of bytes, "41.3 KiB".
@@ -33,6 +36,12 @@ std::string human_bytes(int64_t bytes);
 std::string human_count(int64_t count);
 /// A share, "12.34 %"; "-" if it is not defined.
 std::string human_percent(double share);
+/// The interval of a share of too few samples, in per cent: "(34-100)"; empty where there are enough. See
+/// interval_of_few.
+std::string human_interval(double share, int64_t samples);
+std::string human_interval(const std::optional<Interval>& interval);
+/// A model's outputs: "10 outputs (logits)", "1 output (values)".
+std::string human_outputs(int64_t outputs, OutputKind kind, std::optional<Task> task);
 /// A factor, "2.69x", "1,234.50x".
 std::string human_ratio(double value);
 /// A text of at most `width` columns: the middle of a longer one gives way to "...".

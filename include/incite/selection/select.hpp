@@ -59,6 +59,10 @@ class ParameterCount {
 void remove_dead(const UnitMap& map, const std::vector<Cluster>& clusters, const std::vector<bool>& dead,
                  Selection& keep);
 
+/// A selection of as few units as can be: the pinned ones, and of each span that has none the unit that is the least of
+/// it.
+Selection smallest_selection(const UnitMap& map);
+
 /// What compress may remove, and what it must.
 struct CompressParams {
   int64_t parameters = 0;  ///< most that a module may have
@@ -74,7 +78,8 @@ struct CompressParams {
 /// counts for more where other outputs have less of it: of units that can stand in for each other, after repair, each
 /// module keeps those that are its own. A group that has lost a share L has the damage artanh(L²) / 2, which grows with
 /// the square of small shares, since errors that meet in one layer add up, and without end towards 1; it has it in each
-/// layer that makes its units, of which a residual group has several. Pinned units stay, and one cluster of each layer.
+/// layer that makes its units, of which a residual group has several. Pinned units stay, and one cluster of each layer;
+/// where the module is still too large then, that cluster's units compete too, and one of them stays.
 Selection compress(const ParameterCount& count, const UnitMap& map, const std::vector<Cluster>& clusters,
                    const at::Tensor& scores, int64_t output, const CompressParams& params);
 

@@ -19,6 +19,9 @@ enum class HeadMethod {
 };
 const char* to_string(HeadMethod method);
 
+/// Rows of a module's head: two for a class, [others, the class], one for a value; 0: as many as the original's.
+int64_t head_rows(HeadMethod method, Task task);
+
 struct HeadParams {
   HeadMethod method = HeadMethod::lbfgs;
   int64_t epochs = 128;      ///< adam: most passes over the samples
