@@ -15,11 +15,11 @@ Inspection inspect(const ModelOptions& options) {
   const at::Device device = parse_device(options.device);
   Dataset data = read_dataset(options.data);
   Inspection inspection;
-  inspection.program = load_model(options.model, data, options.output, device);
-  const Batch two = data.batch(at::arange(2, at::kLong).remainder(data.size()), device);
-  inspection.map = analyse(inspection.program, sample_values(inspection.program, two));
-  inspection.kind = output_kind(inspection.program, inspection.map);
-  inspection.outputs = output_count(inspection.program, two);
+  Understood model = understand(load_model(options.model, data, options.output, device), data);
+  inspection.program = std::move(model.program);
+  inspection.map = std::move(model.map);
+  inspection.kind = model.kind;
+  inspection.outputs = model.outputs;
   Selection least;
   for (const Unit& unit : inspection.map.units)
     least.push_back(unit.pinned);
@@ -30,6 +30,8 @@ Inspection inspect(const ModelOptions& options) {
   DecomposeOptions defaults;
   static_cast<ModelOptions&>(defaults) = options;
   inspection.refusal = refusal(defaults, inspection, data);
+  inspection.one_column = !inspection.refusal && inspection.outputs == 1 &&
+                          is_one_column(choose_task(std::nullopt, data, inspection.kind, 1), 1);
   return inspection;
 }
 

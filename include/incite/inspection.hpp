@@ -16,6 +16,7 @@ struct Inspection {
   UnitMap map;
   OutputKind kind = OutputKind::other;
   int64_t outputs = 0;
+  bool one_column = false;           ///< its one output is taken as those of two classes
   int64_t removable_parameters = 0;  ///< parameters that go when each layer keeps one channel besides the pinned ones
   std::optional<Error>
       refusal;  ///< with which decompose and its defaults refuse the model or the data; unset: it works

@@ -23,6 +23,7 @@ struct CommonOptions {
 struct DataArguments {
   std::string input_scale = "auto";
   std::vector<int64_t> input_shape;
+  std::string input_layout = to_string(InputLayout::as_stored);
 };
 
 // A verb's set-up: adds it to the application, and a callback that runs it.
@@ -42,6 +43,11 @@ void apply(const CommonOptions& common);
 Progress make_progress(const CommonOptions& common);
 /// Writes a result to stdout: the document, or the table unless all is to be quiet.
 void print(const CommonOptions& common, const std::string& json, const std::string& table);
+
+/// Adds the option --input-layout; `otherwise` is added to its help.
+void add_layout_option(CLI::App& verb, std::string& value, const std::string& otherwise = {});
+/// The layout of such a name; none for no name.
+std::optional<InputLayout> parse_layout(const std::string& name);
 
 /// Adds an option that takes one of some names.
 CLI::Option* choice(CLI::App& verb, const std::string& flag, std::string& value, const std::vector<std::string>& names,

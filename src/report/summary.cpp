@@ -46,6 +46,10 @@ std::string add_rows(Table& table, const std::vector<double>& scores, const Rank
                      human_count(static_cast<int64_t>(scores.size())), ranking.measure);
 }
 
+std::string outputs_text(int64_t outputs, bool one_column) {
+  return one_column ? fmt::format("1 output for {} classes", outputs) : fmt::format("{} outputs", human_count(outputs));
+}
+
 std::string score_text(double value, Task task) {
   return task == Task::classification ? human_percent(value) : fmt::format("{:.6f}", value);
 }

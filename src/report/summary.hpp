@@ -24,6 +24,9 @@ Ranking ranking_of(Task task);
 std::string add_rows(Table& table, const std::vector<double>& scores, const Ranking& ranking,
                      const std::function<std::vector<std::string>(size_t)>& row);
 
+/// "10 outputs"; "1 output for 2 classes" where it is taken as two.
+std::string outputs_text(int64_t outputs, bool one_column);
+
 /// A module's score in a table, and the column's header.
 std::string score_text(double value, Task task);
 std::string score_header(Task task);

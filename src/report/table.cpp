@@ -154,8 +154,8 @@ std::string to_table(const Decomposition& d) {
             score_text(scores[i], d.task)};
   });
   std::string text =
-      fmt::format("{}: {} parameters, {} outputs ({}), scored on {} samples\n\n", d.model.file,
-                  human_count(d.parameters), d.outputs, to_string(d.kind), human_count(d.scored_samples));
+      fmt::format("{}: {} parameters, {} ({}), scored on {} samples\n\n", d.model.file, human_count(d.parameters),
+                  outputs_text(d.outputs, d.one_column), to_string(d.kind), human_count(d.scored_samples));
   text += table.text() + note + "\n" + verdict(d.evaluation);
   if (d.own_targets) text += "No target was given: the model's own outputs stand for the truth.\n";
   text += fmt::format("Mean compression {}, mean overlap of modules {}\n", human_ratio(d.mean_compression),
