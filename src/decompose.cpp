@@ -299,13 +299,14 @@ class Decomposer {
   /// What scores depend on, whatever is done with them.
   ScoresKey made_from() const {
     const DatasetOptions& data = options_.data;
-    ScoresKey key = {
+    return {
         {"model", result_.model.sha256},
         {"data", result_.data.sha256},
         {"input-key", data.input_key},
         {"target-key", data.target_key},
         {"input-scale", data_.input_scale ? fmt::format("{}", *data_.input_scale) : "auto"},
         {"input-shape", fmt::format("{}", fmt::join(data.input_shape, ","))},
+        {layout_key, to_string(data.input_layout)},
         {"output", options_.output},
         {"task", to_string(task_)},
         {"held-out", options_.test ? "0" : fmt::format("{}", options_.held_out)},
@@ -315,9 +316,6 @@ class Decomposer {
         {"cluster-size", fmt::format("{}", options_.cluster_size)},
         {"seed", fmt::format("{}", options_.seed)},
     };
-    // Only where it is not the default: scores from before there was the option go on being of use.
-    if (data.input_layout != InputLayout::as_stored) key.emplace_back("input-layout", to_string(data.input_layout));
-    return key;
   }
 
   /// What else a run must have in common with one that goes on from its state.

@@ -2,7 +2,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <limits>
 #include <numeric>
 #include <set>
 
@@ -67,7 +66,8 @@ std::vector<int64_t> labels_of(const FileAttributes& attributes, int64_t columns
 at::Tensor original_classes(const Dataset& data, int64_t outputs) {
   if (outputs > 0) return classes_of(data, outputs);
   const bool rows = data.target.dim() == 2 && data.target.size(1) > 1;
-  return classes_of(data, rows ? data.target.size(1) : std::numeric_limits<int64_t>::max());
+  const double largest = rows ? 0 : data.target.max().item<double>();
+  return classes_of(data, rows ? data.target.size(1) : std::max<int64_t>(static_cast<int64_t>(largest) + 1, 1));
 }
 
 /// The place of each class among `labels`, -1 where it has none.

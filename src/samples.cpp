@@ -27,8 +27,8 @@ void check_layout(const std::filesystem::path& file, const Dataset& data, at::De
   const Batch stored =
       moved.each([](const at::Tensor& input) { return input.dim() < 4 ? input : input.movedim(1, -1).contiguous(); });
   if (refusal_of(file, stored)) return;
-  fail(ExitCode::data_mismatch, "{}: the model takes {} as they are stored; leave out --input-layout {}", data.file,
-       fmt::join(data.input_keys, " and "), to_string(data.input_layout));
+  fail(ExitCode::data_mismatch, "{}: the model takes the images as they are stored; leave out --input-layout {}",
+       data.file, to_string(data.input_layout));
 }
 
 }  // namespace

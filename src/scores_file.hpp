@@ -14,6 +14,9 @@ inline constexpr const char* scores_name = "scores.npz";
 /// An unfinished run's.
 inline constexpr const char* checkpoint_name = "checkpoint.npz";
 
+/// The name under which keys say the layout of inputs; files of before there was the option are of as-stored.
+inline constexpr const char* layout_key = "input-layout";
+
 /// What scores depend on, by name: "model", a file's SHA-256; "metric"; …
 using ScoresKey = std::vector<std::pair<std::string, std::string>>;
 

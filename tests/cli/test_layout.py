@@ -145,14 +145,17 @@ def test_scores_are_of_one_layout(rgb: Cli) -> None:
     torch.manual_seed(0)
     networks.save(nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Flatten(), nn.Linear(6, 3)), rgb.folder / "square.pt")
     square = ("decompose", "square.pt", "--data", "square.npz", "--threads", "1", "--quiet")
-    rgb.done(*square, "--out", "square")
-    message = "square/scores.npz: made with input-layout unknown, now it is nhwc; score again, or pass the same options and files"
-    rgb.refused(2, message, *square, *NHWC, "--out", "other", "--scores", "square/scores.npz")
+    rgb.done(*square, "--out", "stored")
+    rgb.done(*square, "--out", "moved", *NHWC)
+    message = "{}/scores.npz: made with input-layout {}, now it is {}; score again, or pass the same options and files"
+    other = ("--out", "other", "--scores")
+    rgb.refused(2, message.format("stored", "as-stored", "nhwc"), *square, *NHWC, *other, "stored/scores.npz")
+    rgb.refused(2, message.format("moved", "nhwc", "as-stored"), *square, *other, "moved/scores.npz")
 
 
 def test_a_layout_that_the_data_does_not_have(rgb: Cli) -> None:
     (rgb.folder / "moved.npz").rename(rgb.folder / "data.npz")
-    message = "data.npz: the model takes x as they are stored; leave out --input-layout nhwc"
+    message = "data.npz: the model takes the images as they are stored; leave out --input-layout nhwc"
     rgb.refused(5, message, *INSPECT, *NHWC)
 
 
