@@ -8,14 +8,49 @@
 
 #include "incite/base/error.hpp"
 #include "incite/base/random.hpp"
+#include "incite/program/executor.hpp"
+#include "incite/units/two_columns.hpp"
 #include "samples.hpp"
 #include "warnings.hpp"
 
 namespace incite {
 
-Task choose_task(const std::optional<Task>& asked, const Dataset& data, OutputKind kind) {
+namespace {
+
+/// Labels [N] that are neither of so many classes nor the values of so many outputs.
+void check_labels(const Dataset& data, Task task, int64_t outputs) {
+  const at::Tensor& target = data.target;
+  if (target.dim() == 2 && target.size(1) > 1) return;
+  const at::Tensor labels = target.reshape(-1);
+  const auto sample = [](const at::Tensor& wrong) { return wrong.nonzero()[0].item<int64_t>(); };
+  if (task == Task::regression && outputs > 1) {
+    const at::Tensor wrong = labels.ne(labels.round());
+    fail(ExitCode::data_mismatch,
+         "{}: array '{}': sample {} has {}. For a model of {} outputs, targets [N] are labels of classes, whole "
+         "numbers; "
+         "values of a regression are [N, {}]",
+         data.file, data.target_key, sample(wrong), labels[sample(wrong)].item<double>(), outputs, outputs);
+  }
+  if (task == Task::classification && outputs == 1) {
+    const at::Tensor wrong = labels.ne(0).logical_and(labels.ne(1));
+    if (!wrong.any().item<bool>()) return;
+    fail(
+        ExitCode::data_mismatch,
+        "{}: array '{}': sample {} has {}. A model of one output tells class 1 from class 0: label samples 0 and 1, or "
+        "pass --task regression if these are values",
+        data.file, data.target_key, sample(wrong), labels[sample(wrong)].item<int64_t>());
+  }
+}
+
+}  // namespace
+
+Task choose_task(const std::optional<Task>& asked, const Dataset& data, OutputKind kind, int64_t outputs) {
   if (asked) return *asked;
-  if (data.target.defined()) return guess_task(data.target);
+  if (data.target.defined()) {
+    const Task task = guess_task(data.target, outputs);
+    check_labels(data, task, outputs);
+    return task;
+  }
   if (kind == OutputKind::probabilities || kind == OutputKind::log_probabilities || kind == OutputKind::sigmoid) {
     return Task::classification;
   }
@@ -25,16 +60,26 @@ Task choose_task(const std::optional<Task>& asked, const Dataset& data, OutputKi
        data.file, data.target_key);
 }
 
-void check_outputs(const std::filesystem::path& model, Task task, int64_t outputs) {
-  if (task == Task::classification && outputs < 2) {
-    fail(ExitCode::data_mismatch,
-         "{}: it has one output; classification needs one for each class, regression is --task regression",
-         model.string());
-  }
+Understood understand(Program program, const Dataset& data) {
+  const Batch two = data.batch(at::arange(2, at::kLong).remainder(data.size()), program.device);
+  Understood model;
+  model.map = analyse(program, sample_values(program, two));
+  model.kind = output_kind(program, model.map);
+  model.outputs = output_count(program, two);
+  model.program = std::move(program);
+  return model;
 }
 
-void check_model(const std::filesystem::path& model, const UnitMap& map, Task task, int64_t outputs) {
-  check_outputs(model, task, outputs);
+bool is_one_column(Task task, int64_t outputs) {
+  return task == Task::classification && outputs == 1;
+}
+
+Understood as_two_columns(const std::filesystem::path& model, const Program& program, const Dataset& data) {
+  const Batch two = data.batch(at::arange(2, at::kLong).remainder(data.size()), program.device);
+  return understand(with_two_columns(program, two, model.string()), data);
+}
+
+void check_model(const std::filesystem::path& model, const UnitMap& map) {
   if (map.removable_units() == 0) {
     fail(ExitCode::unsupported,
          "{}: no unit can be removed, since every layer is pinned; 'incite inspect' says by what", model.string());
@@ -78,15 +123,17 @@ void check_classes(const TestSet& fit, const std::vector<int64_t>& modules, int6
 std::optional<Error> refusal(const DecomposeOptions& options, const Inspection& inspection, const Dataset& data,
                              std::vector<std::string>& warnings) {
   try {
-    const Task task = choose_task(options.task, data, inspection.kind);
-    check_model(options.model, inspection.map, task, inspection.outputs);
-    if (options.head != HeadMethod::original) fittable_head(inspection.program, inspection.map, task);
-    TestSet fit = truth(inspection.program, data, task, inspection.outputs);
+    Understood model{inspection.program, inspection.map, inspection.kind, inspection.outputs};
+    const Task task = choose_task(options.task, data, model.kind, model.outputs);
+    if (is_one_column(task, model.outputs)) model = as_two_columns(options.model, model.program, data);
+    check_model(options.model, model.map);
+    if (options.head != HeadMethod::original) fittable_head(model.program, model.map, task);
+    TestSet fit = truth(model.program, data, task, model.outputs);
     hold_out(fit, options.held_out, options.seed);
-    std::vector<int64_t> modules(static_cast<size_t>(inspection.outputs));
+    std::vector<int64_t> modules(static_cast<size_t>(model.outputs));
     std::iota(modules.begin(), modules.end(), 0);
-    if (task == Task::classification) check_classes(fit, modules, inspection.outputs);
-    warnings = warnings_before_scoring(inspection.program, inspection.kind, task, fit, modules);
+    if (task == Task::classification) check_classes(fit, modules, model.outputs);
+    warnings = warnings_before_scoring(model.program, model.kind, task, fit, modules);
     return std::nullopt;
   } catch (const Error& error) {
     return error;

@@ -16,15 +16,28 @@ namespace incite {
 
 // What decompose refuses, and inspect says that it would; some of it evaluate refuses too.
 
-/// What the model does: as asked, or told from the target or the kind of outputs. Throws Error (data_mismatch) if
-/// nothing tells.
-Task choose_task(const std::optional<Task>& asked, const Dataset& data, OutputKind kind);
+/// What a model of so many outputs does: as asked, or told from the target or the kind of outputs. Throws Error
+/// (data_mismatch) if nothing tells, or the target is of neither task.
+Task choose_task(const std::optional<Task>& asked, const Dataset& data, OutputKind kind, int64_t outputs);
 
-/// Throws Error (data_mismatch) for a model with one output where there must be classes.
-void check_outputs(const std::filesystem::path& model, Task task, int64_t outputs);
+/// A model's program, with its units and outputs.
+struct Understood {
+  Program program;
+  UnitMap map;
+  OutputKind kind = OutputKind::other;
+  int64_t outputs = 0;
+};
+/// Analyses a program by running it on two samples of the data.
+Understood understand(Program program, const Dataset& data);
 
-/// Throws Error for what check_outputs refuses, and (unsupported) for a model without a unit that can be removed.
-void check_model(const std::filesystem::path& model, const UnitMap& map, Task task, int64_t outputs);
+/// Whether a model is a classifier of two classes with one output, which is then taken as two.
+bool is_one_column(Task task, int64_t outputs);
+
+/// The same function with two outputs, see with_two_columns. Throws Error (unsupported) where that can't be done.
+Understood as_two_columns(const std::filesystem::path& model, const Program& program, const Dataset& data);
+
+/// Throws Error (unsupported) for a model without a unit that can be removed.
+void check_model(const std::filesystem::path& model, const UnitMap& map);
 
 /// Sets the samples of `fit`, which has the truth about all of its data, and returns the same truth with the samples
 /// held out. Throws Error (data_mismatch) if there are too few.

@@ -10,6 +10,7 @@
 #include "incite/base/error.hpp"
 #include "incite/base/files.hpp"
 #include "incite/program/load.hpp"
+#include "result_folder.hpp"
 #include "samples.hpp"
 
 namespace incite {
@@ -22,24 +23,28 @@ struct Source {
   const Part* part;
   std::optional<Dataset> samples;
 
-  const Decomposition& decomposition() const { return part->folder->decomposition; }
+  const ModuleIdentity& identity() const { return part->identity(); }
   std::string name() const { return part->file.string(); }
 };
 
 /// The data that a decomposition was made from, if it is where it was, and unchanged.
 bool still_there(const SourceFile& data) {
   std::error_code error;
-  return std::filesystem::is_regular_file(data.file, error) && sha256_of_file(data.file) == data.sha256;
+  return !data.file.empty() && std::filesystem::is_regular_file(data.file, error) &&
+         sha256_of_file(data.file) == data.sha256;
 }
 
-std::optional<Dataset> first_samples_of(const Decomposition& made, const ComposeOptions& options) {
+std::optional<Dataset> first_samples_of(const Part& part, const ComposeOptions& options) {
+  const ModuleIdentity& identity = part.identity();
+  const bool given = !options.data.empty();
+  if (!given && !still_there(part.known.data)) return std::nullopt;
   DatasetOptions asked;
-  asked.file = options.data.empty() ? std::filesystem::path(made.data.file) : options.data;
-  asked.input_key = options.data.empty() ? made.input_key : options.input_key.value_or(made.input_key);
-  asked.target_key = made.target_key;
-  asked.input_scale = made.input_scale;
-  asked.input_shape = made.input_shape;
-  if (options.data.empty() && !still_there(made.data)) return std::nullopt;
+  asked.file = given ? options.data : std::filesystem::path(part.known.data.file);
+  asked.input_key = given ? options.input_key.value_or(identity.input_key) : identity.input_key;
+  asked.target_key = identity.target_key;
+  asked.input_scale = identity.scale;
+  asked.input_shape = identity.input_shape;
+  asked.input_layout = given ? options.input_layout.value_or(identity.input_layout) : identity.input_layout;
   Dataset data = read_dataset(asked);
   const int64_t count = std::min<int64_t>(data.size(), 8);
   data.input = data.input.narrow(0, count).each([](const at::Tensor& input) { return input.clone(); });
@@ -47,13 +52,19 @@ std::optional<Dataset> first_samples_of(const Decomposition& made, const Compose
   return data;
 }
 
-/// A source for each model, in the order of their first modules.
+/// A source for each model and way to read samples, in the order of their first modules.
 std::vector<Source> sources_of(const std::vector<Part>& parts, const ComposeOptions& options) {
   std::vector<Source> sources;
   for (const Part& part : parts) {
-    const bool known = std::any_of(sources.begin(), sources.end(),
-                                   [&](const Source& source) { return source.part->folder == part.folder; });
-    if (!known) sources.push_back({&part, first_samples_of(part.folder->decomposition, options)});
+    const auto same = std::find_if(sources.begin(), sources.end(), [&](const Source& source) {
+      return source.identity().model == part.identity().model && source.identity().reads_like(part.identity());
+    });
+    if (same == sources.end()) {
+      sources.push_back({&part, first_samples_of(part, options)});
+    } else if (!same->samples) {
+      same->samples = first_samples_of(part, options);
+      if (same->samples || same->part->known.data.file.empty()) same->part = &part;
+    }
   }
   return sources;
 }
@@ -69,15 +80,15 @@ double scale_of(const std::optional<double>& scale, at::ScalarType stored) {
 
 void check_shapes(const Source& source, const Source& reference) {
   const Dataset& expected = *reference.samples;
-  const std::vector<int64_t>& said = source.decomposition().input_shape;
-  if (!source.samples && said.empty()) return;  // whether its modules run on the samples is seen later
-  const size_t inputs = source.samples ? source.samples->input.inputs.size() : 1;
+  const std::vector<std::vector<int64_t>>& known = source.identity().shapes;
+  if (!source.samples && known.empty()) return;  // whether its modules run on the samples is seen later
+  const size_t inputs = source.samples ? source.samples->input.inputs.size() : known.size();
   if (inputs != expected.input.inputs.size()) {
     fail(ExitCode::data_mismatch, "{}: its model takes {} inputs; expected {}, as that of {}. {}", source.name(),
          inputs, expected.input.inputs.size(), reference.name(), advice);
   }
   for (size_t i = 0; i < inputs; ++i) {
-    const std::vector<int64_t> found = source.samples ? shape_of(*source.samples, i) : said;
+    const std::vector<int64_t> found = source.samples ? shape_of(*source.samples, i) : known[i];
     if (found == shape_of(expected, i)) continue;
     fail(ExitCode::data_mismatch, "{}: its model takes samples of shape [{}]; expected [{}], as that of {}. {}",
          source.name(), fmt::join(found, ", "), fmt::join(shape_of(expected, i), ", "), reference.name(), advice);
@@ -95,7 +106,7 @@ void check_scales(const Source& source, const Source& reference) {
     if (!expected.as_integers.empty() && expected.as_integers[i]) continue;  // these are not scaled
     const at::ScalarType type = expected.input[i].scalar_type();
     const at::ScalarType own = source.samples ? source.samples->input[i].scalar_type() : type;
-    const double found = scale_of(source.decomposition().input_scale, own);
+    const double found = scale_of(source.identity().scale, own);
     const double wanted = scale_of(expected.input_scale, type);
     if (found == wanted) continue;
     fail(ExitCode::data_mismatch,
@@ -151,10 +162,13 @@ void check_runs(const std::vector<Part>& parts, const Source& reference) {
 }
 
 [[noreturn]] void refuse_unknown(const Source& first) {
-  fail(ExitCode::data_file,
-       "{}: not there any more, or changed: the data that the model of {} was decomposed with; it takes samples to see "
-       "that models take the same inputs. Name some with --data",
-       first.decomposition().data.file, first.name());
+  constexpr const char* why = "it takes samples to see that models take the same inputs. Name some with --data";
+  if (first.part->known.data.file.empty()) {
+    fail(ExitCode::data_file, "{}: no {} beside it, which names the data that its model was decomposed with; {}",
+         first.name(), document_name, why);
+  }
+  fail(ExitCode::data_file, "{}: not there any more, or changed: the data that the model of {} was decomposed with; {}",
+       first.part->known.data.file, first.name(), why);
 }
 
 }  // namespace

@@ -20,9 +20,9 @@ namespace {
 constexpr double largest_log_odds = 80;
 constexpr double tolerance = 1e-4;
 
-Column column_of(const Decomposition& decomposition) {
-  if (decomposition.task == Task::regression) return Column::value;
-  switch (decomposition.kind) {
+Column column_of(const ModuleIdentity& identity) {
+  if (identity.task == Task::regression) return Column::value;
+  switch (identity.kind) {
     case OutputKind::probabilities:
       return Column::of_probabilities;
     case OutputKind::sigmoid:
@@ -34,15 +34,32 @@ Column column_of(const Decomposition& decomposition) {
 
 /// Which of a module's outputs its column is; none where its head is its own.
 std::optional<int64_t> output_of(const Part& part) {
-  if (part.folder->decomposition.own_heads) return std::nullopt;
-  return part.module.output;
+  if (part.identity().own_head) return std::nullopt;
+  return part.identity().output;
 }
 
 std::vector<JoinedModule> to_join(const std::vector<Part>& parts) {
   std::vector<JoinedModule> modules;
   for (const Part& part : parts)
-    modules.push_back({part.file, part.key, part.name, column_of(part.folder->decomposition), output_of(part)});
+    modules.push_back({part.file, part.key, part.name, column_of(part.identity()), output_of(part), part.label});
   return modules;
+}
+
+/// What the joined file says of itself: what its modules have in common. Nothing where samples are read differently for
+/// them.
+std::string identity_of_all(const std::vector<Part>& parts) {
+  ModuleIdentity whole = parts[0].identity();
+  for (const Part& part : parts) {
+    const ModuleIdentity& own = part.identity();
+    if (!own.reads_like(whole)) return "";
+    if (own.model == whole.model) continue;
+    whole.model.clear();
+    whole.outputs = 0;
+  }
+  whole.output = -1;
+  whole.kind = whole.task == Task::classification ? OutputKind::logits : whole.kind;
+  whole.own_head = true;
+  return to_text(whole);
 }
 
 /// The file to write; a link is followed, since a file is put in place by renaming. Refuses one that is in the way.
@@ -71,17 +88,17 @@ void check_not_read(const std::filesystem::path& out, const std::vector<Part>& p
 
 /// What a module says of the samples by itself: [samples] float64.
 at::Tensor said_by(const Part& part, const Batch& batch) {
-  const Decomposition& made = part.folder->decomposition;
+  const ModuleIdentity& identity = part.identity();
   const Program program = load_program(part.file, batch);
   const at::Tensor outputs = Executor(program)(batch);
-  const int64_t expected = !made.own_heads ? made.outputs : made.task == Task::classification ? 2 : 1;
+  const int64_t expected = !identity.own_head ? identity.outputs : identity.task == Task::classification ? 2 : 1;
   if (outputs.size(1) != expected) {
-    fail(ExitCode::model_file,
-         "{}: gives {} outputs; expected {}, by the decomposition.json beside it. Decompose again", part.file.string(),
-         outputs.size(1), expected);
+    fail(ExitCode::model_file, "{}: gives {} outputs; expected {}, by {}. Decompose again", part.file.string(),
+         outputs.size(1), expected,
+         part.known.by_document ? "the decomposition.json beside it" : "what the file says of itself");
   }
-  if (made.task == Task::regression) return outputs.select(1, output_of(part).value_or(0)).to(at::kDouble);
-  return log_odds(outputs, made.kind, output_of(part));
+  if (identity.task == Task::regression) return outputs.select(1, output_of(part).value_or(0)).to(at::kDouble);
+  return log_odds(outputs, identity.kind, output_of(part));
 }
 
 /// Compares the columns of the file with what the modules say. Throws std::logic_error where they differ.
@@ -120,7 +137,7 @@ Composition compose(const ComposeOptions& options, const Progress& progress) {
   const std::vector<Part> parts = parts_of(options);
   check_not_read(out, parts);
   const std::optional<Dataset> samples = common_samples(parts, options);
-  const std::string bytes = join(to_join(parts));
+  const std::string bytes = join(to_join(parts), identity_of_all(parts));
   StagedFiles files(out.has_parent_path() ? out.parent_path() : ".");
   const std::string name = out.filename().string();
   files.write(name, bytes);
@@ -129,11 +146,11 @@ Composition compose(const ComposeOptions& options, const Progress& progress) {
 
   Composition result;
   result.file = options.out.string();
-  result.task = parts[0].folder->decomposition.task;
+  result.task = parts[0].identity().task;
   result.bytes = static_cast<int64_t>(bytes.size());
   for (const Part& part : parts) {
-    result.modules.push_back({part.name, part.key, part.file.string(), part.module.output, part.module.parameters});
-    result.parameters += part.module.parameters;
+    result.modules.push_back({part.name, part.key, part.file.string(), part.identity().output, part.parameters});
+    result.parameters += part.parameters;
   }
   if (samples) result.checked_on = samples->file;
   return result;

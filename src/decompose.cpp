@@ -19,6 +19,7 @@
 #include "incite/program/load.hpp"
 #include "incite/program/save.hpp"
 #include "incite/report/json.hpp"
+#include "incite/report/module_identity.hpp"
 #include "module_set.hpp"
 #include "result_folder.hpp"
 #include "samples.hpp"
@@ -148,14 +149,14 @@ class Decomposer {
 
   void analyse_model() {
     watch_.start("analysis");
-    map_ = analyse(program_, sample_values(program_, samples_of_size(2)));
-    kind_ = output_kind(program_, map_);
-    result_.outputs = output_count(program_, first_samples(data_, device_));
+    use(understand(std::move(program_), data_));
     result_.parameters = program_.parameter_count();
-    result_.kind = kind_;
-    task_ = result_.task = choose_task(options_.task, data_, kind_);
+    result_.multiply_adds = multiply_adds(program_, samples_of_size(2));
+    task_ = result_.task = choose_task(options_.task, data_, kind_, result_.outputs);
+    result_.one_column = is_one_column(task_, result_.outputs);
+    if (result_.one_column) use(as_two_columns(options_.model, program_, data_));
     metric_ = choose_metric(options_, task_);
-    check_model(options_.model, map_, task_, result_.outputs);
+    check_model(options_.model, map_);
     outputs_ = options_.outputs;
     if (outputs_.empty()) {
       outputs_.resize(static_cast<size_t>(result_.outputs));
@@ -178,6 +179,13 @@ class Decomposer {
       names.push_back(module_file(output));
     if (options_.keep_scores) names.emplace_back(scores_name);
     return names;
+  }
+
+  void use(Understood model) {
+    program_ = std::move(model.program);
+    map_ = std::move(model.map);
+    kind_ = result_.kind = model.kind;
+    result_.outputs = model.outputs;
   }
 
   Batch samples_of_size(int64_t count) const {
@@ -204,6 +212,7 @@ class Decomposer {
     result_.target_key = options_.data.target_key;
     result_.input_scale = data_.input_scale;
     result_.input_shape = options_.data.input_shape;
+    result_.input_layout = options_.data.input_layout;
     result_.output = options_.output;
   }
 
@@ -343,6 +352,7 @@ class Decomposer {
         {"target-key", data.target_key},
         {"input-scale", data_.input_scale ? fmt::format("{}", *data_.input_scale) : "auto"},
         {"input-shape", fmt::format("{}", fmt::join(data.input_shape, ","))},
+        {layout_key, to_string(data.input_layout)},
         {"output", options_.output},
         {"task", to_string(task_)},
         {"held-out", options_.test ? "0" : fmt::format("{}", options_.held_out)},
@@ -421,7 +431,8 @@ class Decomposer {
     const int64_t workers =
         device_.is_cpu() ? std::min<int64_t>(at::get_num_threads(), static_cast<int64_t>(outputs_.size())) : 1;
     const ModuleSource source{
-        program_, map_, kind_, task_, fit_, train_, validation_, original_probabilities(), memory() / workers};
+        program_,          map_, kind_, task_, fit_, train_, validation_, original_probabilities(), memory() / workers,
+        result_.parameters};
     ModuleSet set(options_, source, clusters_, contributions_.scores, outputs_, modules_key(), files, progress_);
     set.choose();
     set.make();
@@ -446,10 +457,10 @@ class Decomposer {
   /// Writes one module and measures it. Runs on several threads.
   void finish_module(size_t m, const Program& module, const ModuleSet& set, StagedFiles& files) {
     const ModuleMaker& maker = set.maker();
-    const std::string bytes = serialise(module);
     ModuleResult& noted = result_.modules[m];
     noted.output = outputs_[m];
     noted.file = module_file(outputs_[m]);
+    const std::string bytes = serialise(module, to_text(identity(noted)));
     files.write(noted.file, bytes);
     maker.check_file(files.path(noted.file), module);
     noted.slice_difference = set.slice_differences()[m];
@@ -460,6 +471,16 @@ class Decomposer {
     noted.multiply_adds = multiply_adds(module, samples_of_size(2));
     noted.kept = kept_channels(set.selections()[m], outputs_[m]);
     columns_[m] = module_scores({outputs_[m], &module, result_.own_heads}, kind_, task_, held_out_);
+  }
+
+  /// What a module's file is to say of itself.
+  ModuleIdentity identity(const ModuleResult& module) const {
+    ModuleIdentity identity = identity_of(result_, module);
+    identity.input_scale = options_.data.input_scale;
+    identity.shapes.clear();
+    for (const at::Tensor& input : data_.input.inputs)
+      identity.shapes.push_back(input.sizes().slice(1).vec());
+    return identity;
   }
 
   std::map<std::string, std::vector<int64_t>> kept_channels(const Selection& keep, int64_t output) const {
@@ -482,7 +503,6 @@ class Decomposer {
     const at::Tensor original = outputs_for(program_, *held_out_.data, held_out_.samples, progress_);
     result_.evaluation = evaluate(original, at::stack(columns_, 1), outputs_, kind_, task_, held_out_);
     result_.bytes = static_cast<int64_t>(std::filesystem::file_size(options_.model));
-    result_.multiply_adds = multiply_adds(program_, samples_of_size(2));
     double compression = 0;
     for (const ModuleResult& module : result_.modules)
       compression += module.compression;
@@ -503,6 +523,7 @@ class Decomposer {
         {"target_key", options_.data.target_key},
         {"input_scale", data_.input_scale.value_or(std::numeric_limits<double>::quiet_NaN())},
         {"input_shape", options_.data.input_shape},
+        {"input_layout", name(options_.data.input_layout)},
         {"output", options_.output},
         {"metric", name(metric_)},
         {"factors", options_.factors},

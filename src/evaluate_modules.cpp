@@ -1,5 +1,6 @@
 #include <ATen/ATen.h>
 
+#include "checks.hpp"
 #include "incite/base/error.hpp"
 #include "incite/base/files.hpp"
 #include "incite/decompose.hpp"
@@ -26,6 +27,7 @@ Dataset read_data(const EvaluateOptions& options, const Decomposition& made) {
   data.target_required = true;
   data.input_scale = options.input_scale ? options.input_scale : made.input_scale;
   data.input_shape = options.input_shape.empty() ? made.input_shape : options.input_shape;
+  data.input_layout = options.input_layout.value_or(made.input_layout);
   return read_dataset(data);
 }
 
@@ -63,16 +65,18 @@ ModulesEvaluation evaluate_modules(const EvaluateOptions& options, const Progres
   Decomposition& made = result.decomposition;
   Dataset data = read_data(options, made);
   const std::filesystem::path file = original_file(options, made);
-  const Program original = load_model(file, data, made.output, device);
+  Program original = load_model(file, data, made.output, device);
   const Batch batch = first_samples(data, device);
+  made.bytes = bytes_of(file);
+  made.multiply_adds = multiply_adds(original, batch);
+  if (options.latency) result.latency = LatencyResult{measure_latency(original, data), {}, {0, 0}};
+  made.one_column = is_one_column(made.task, output_count(original, batch));
+  if (made.one_column) original = as_two_columns(file, original, data).program;
   TestSet test = truth(original, data, made.task, made.outputs);
   test.samples = at::arange(data.size(), at::kLong);
 
   const size_t runs = made.modules.size() + 1;
   const at::Tensor outputs = outputs_for(original, data, test.samples, part_of(progress, 0, runs));
-  made.bytes = bytes_of(file);
-  made.multiply_adds = multiply_adds(original, batch);
-  if (options.latency) result.latency = LatencyResult{measure_latency(original, data), {}, {0, 0}};
 
   // A row for each module, so that its scores lie side by side.
   const at::Tensor scores = at::empty({static_cast<int64_t>(made.modules.size()), data.size()}, at::kDouble);

@@ -14,23 +14,35 @@
 namespace incite {
 namespace {
 
-std::optional<Task> task_of(const Dataset& data, OutputKind kind) {
+std::optional<Task> task_of(const Dataset& data, OutputKind kind, int64_t outputs) {
   try {
-    return choose_task(std::nullopt, data, kind);
+    return choose_task(std::nullopt, data, kind, outputs);
   } catch (const Error&) {
     return std::nullopt;
   }
 }
 
 /// Rows of the head that decompose gives a module by default; 0: it can't give it one, so the model's own must stay.
-int64_t rows_of_own_head(const Inspection& inspection) {
-  if (!inspection.task) return 0;
+int64_t rows_of_own_head(const Program& program, const UnitMap& map, std::optional<Task> task) {
+  if (!task) return 0;
   try {
-    fittable_head(inspection.program, inspection.map, *inspection.task);
-    return head_rows(HeadMethod::lbfgs, *inspection.task);
+    fittable_head(program, map, *task);
+    return head_rows(HeadMethod::lbfgs, *task);
   } catch (const Error&) {
     return 0;
   }
+}
+
+/// The smallest module, of the program that decompose works on.
+void count_smallest(const ModelOptions& options, const Dataset& data, Inspection& inspection) {
+  const auto count = [&](const Program& program, const UnitMap& map) {
+    const int64_t rows = rows_of_own_head(program, map, inspection.task);
+    inspection.own_head = rows > 0;
+    inspection.smallest_module = ParameterCount(program, map, rows)(smallest_selection(map));
+  };
+  if (!inspection.one_column) return count(inspection.program, inspection.map);
+  const Understood two = as_two_columns(options.model, inspection.program, data);
+  count(two.program, two.map);
 }
 
 }  // namespace
@@ -39,21 +51,20 @@ Inspection inspect(const ModelOptions& options) {
   const at::Device device = parse_device(options.device);
   Dataset data = read_dataset(options.data);
   Inspection inspection;
-  inspection.program = load_model(options.model, data, options.output, device);
-  const Batch two = data.batch(at::arange(2, at::kLong).remainder(data.size()), device);
-  inspection.map = analyse(inspection.program, sample_values(inspection.program, two));
-  inspection.kind = output_kind(inspection.program, inspection.map);
-  inspection.outputs = output_count(inspection.program, two);
+  Understood model = understand(load_model(options.model, data, options.output, device), data);
+  inspection.program = std::move(model.program);
+  inspection.map = std::move(model.map);
+  inspection.kind = model.kind;
+  inspection.outputs = model.outputs;
   const Selection least = smallest_selection(inspection.map);
   const int64_t all = inspection.program.parameter_count();
   inspection.removable_parameters = all - slice(inspection.program, inspection.map, least).parameter_count();
   DecomposeOptions defaults;
   static_cast<ModelOptions&>(defaults) = options;
-  inspection.task = task_of(data, inspection.kind);
-  const int64_t rows = rows_of_own_head(inspection);
-  inspection.own_head = rows > 0;
-  inspection.smallest_module = ParameterCount(inspection.program, inspection.map, rows)(least);
+  inspection.task = task_of(data, inspection.kind, inspection.outputs);
   inspection.refusal = refusal(defaults, inspection, data, inspection.warnings);
+  inspection.one_column = !inspection.refusal && inspection.task && is_one_column(*inspection.task, inspection.outputs);
+  count_smallest(options, data, inspection);
   return inspection;
 }
 

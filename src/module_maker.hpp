@@ -27,6 +27,7 @@ struct ModuleSource {
   at::Tensor validation;  ///< and the ones that choices are made by; there may be none
   at::Tensor original;  ///< classification: the original's probabilities for the first of `train`, [n, outputs] float32
   int64_t memory;       ///< bytes that making one module may take
+  int64_t parameters;   ///< of the original's file; `program` may have more, see with_two_columns
 };
 
 /// Makes one module after another, or several at a time: it has no state of its own.

@@ -62,7 +62,7 @@ std::vector<bool> ModuleSet::dead(int64_t output) const {
 std::vector<Selection> ModuleSet::selections_for(double compression) const {
   CompressParams params;
   params.allocation = options_.allocation;
-  params.parameters = static_cast<int64_t>(static_cast<double>(source_.program.parameter_count()) / compression);
+  params.parameters = static_cast<int64_t>(static_cast<double>(source_.parameters) / compression);
   std::vector<Selection> selections(outputs_.size());
   run_on_workers(static_cast<int64_t>(outputs_.size()), workers_, [&](int64_t number) {
     const auto m = static_cast<size_t>(number);

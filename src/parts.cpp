@@ -7,31 +7,22 @@
 #include <map>
 #include <set>
 
-#include "data_source.hpp"
 #include "incite/base/error.hpp"
-#include "incite/report/json.hpp"
 #include "result_folder.hpp"
 
 namespace incite {
 namespace {
 
-/// One name for a file, however it is written.
-std::filesystem::path unique_path(const std::filesystem::path& file) {
-  std::error_code error;
-  const std::filesystem::path made = std::filesystem::weakly_canonical(file, error);
-  return error ? file : made;
-}
-
-/// Finds modules and the documents that say what they are.
+/// Finds modules and what they are.
 class Collector {
  public:
   /// The modules that a file or folder stands for.
   std::vector<Part> parts(const std::filesystem::path& operand) {
     if (!std::filesystem::is_directory(operand)) return {part(operand)};
-    const auto folder = read(operand);
+    const auto folder = identifier_.read(operand);
     std::vector<Part> all;
     for (const ModuleResult& module : folder->decomposition.modules)
-      all.push_back({folder, folder->path / module.file, module, {}, {}});
+      all.push_back(of_file(folder->path / module.file));
     return all;
   }
 
@@ -40,32 +31,36 @@ class Collector {
     if (!std::filesystem::is_regular_file(file)) {
       fail(ExitCode::model_file, "{}: no such file; expected a module that 'incite decompose' wrote", file.string());
     }
-    const std::filesystem::path parent = file.has_parent_path() ? file.parent_path() : ".";
-    if (!std::filesystem::exists(parent / document_name)) {
-      fail(ExitCode::data_file,
-           "{}: no {} beside it, which says what its outputs mean; expected a module where 'incite decompose' wrote it",
-           file.string(), document_name);
-    }
-    const auto folder = read(parent);
-    std::vector<std::string> names;
-    for (const ModuleResult& module : folder->decomposition.modules) {
-      if (module.file == file.filename()) return {folder, file, module, {}, {}};
-      names.push_back(module.file);
-    }
-    fail(ExitCode::data_file, "{}: not a module of {}; expected one of {}", file.string(),
-         (parent / document_name).string(), fmt::join(names, ", "));
+    return of_file(file);
   }
 
  private:
-  std::shared_ptr<const ModuleFolder> read(const std::filesystem::path& path) {
-    std::shared_ptr<const ModuleFolder>& known = folders_[unique_path(path)];
-    if (known) return known;
-    ModuleFolder folder{path, read_decomposition(path / document_name)};
-    folder.decomposition.data = data_source(path / document_name);
-    return known = std::make_shared<ModuleFolder>(std::move(folder));
+  Part of_file(const std::filesystem::path& file) {
+    const FileAttributes attributes = read_attributes(file);
+    const auto known = identifier_.identify(file, attributes);
+    if (!known) refuse(file);
+    return {file, *known, attributes.parameters, known->identity.output, {}, {}};
   }
 
-  std::map<std::filesystem::path, std::shared_ptr<const ModuleFolder>> folders_;
+  [[noreturn]] void refuse(const std::filesystem::path& file) {
+    const auto folder = identifier_.beside(file);
+    if (!folder) {
+      fail(ExitCode::data_file,
+           "{}: neither the file nor a {} beside it says which output it is for; expected a module that 'incite "
+           "decompose' wrote, or one that was loaded from it and saved again",
+           file.string(), document_name);
+    }
+    std::vector<std::string> names;
+    for (const ModuleResult& module : folder->decomposition.modules)
+      names.push_back(module.file);
+    fail(
+        ExitCode::data_file,
+        "{}: neither the file nor {} says which output it is for; expected one of {}, or a module that was loaded from "
+        "one of them and saved again",
+        file.string(), (folder_of(file) / document_name).string(), fmt::join(names, ", "));
+  }
+
+  Identifier identifier_;
 };
 
 /// The last `count` parts of a path, "lenet" or "mnist/lenet".
@@ -77,17 +72,17 @@ std::string ending(const std::filesystem::path& path, size_t count) {
   return fmt::format("{}", fmt::join(steps.begin() + static_cast<std::ptrdiff_t>(first), steps.end(), "/"));
 }
 
-/// A name for each folder: the last part of its path, or as many as tell it from the others.
-std::map<const ModuleFolder*, std::string> folder_names(const std::vector<Part>& parts) {
-  std::map<const ModuleFolder*, std::filesystem::path> paths;
+/// A name for each folder that modules lie in: the last part of its path, or as many as tell it from the others.
+std::map<std::filesystem::path, std::string> folder_names(const std::vector<Part>& parts) {
+  std::set<std::filesystem::path> paths;
   for (const Part& part : parts)
-    paths[part.folder.get()] = unique_path(part.folder->path);
+    paths.insert(unique_path(folder_of(part.file)));
   for (size_t count = 1;; ++count) {
-    std::map<const ModuleFolder*, std::string> names;
+    std::map<std::filesystem::path, std::string> names;
     std::set<std::string> different;
-    for (const auto& [folder, path] : paths) {
-      names[folder] = ending(path, count);
-      different.insert(names[folder]);
+    for (const std::filesystem::path& path : paths) {
+      names[path] = ending(path, count);
+      different.insert(names[path]);
     }
     if (different.size() == paths.size()) return names;
   }
@@ -97,13 +92,17 @@ std::map<const ModuleFolder*, std::string> folder_names(const std::vector<Part>&
 void name_columns(std::vector<Part>& parts) {
   std::set<int64_t> numbers;
   for (const Part& part : parts)
-    numbers.insert(part.module.output);
+    numbers.insert(part.identity().output);
   const bool by_number = numbers.size() == parts.size();
   const auto folders = folder_names(parts);
-  std::set<std::string> keys;
+  std::set<std::string> taken, keys;
   for (Part& part : parts) {
-    part.name = std::to_string(part.module.output);
-    if (!by_number) part.name = folders.at(part.folder.get()) + "-" + part.name;
+    part.name = std::to_string(part.identity().output);
+    if (!by_number) part.name = folders.at(unique_path(folder_of(part.file))) + "-" + part.name;
+    if (!taken.insert(part.name).second) {  // two files of one folder: a module, and the same trained further
+      part.name += "-" + part.file.stem().string();
+      taken.insert(part.name);
+    }
     std::string key = "module_" + part.name;
     std::replace_if(
         key.begin(), key.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; }, '_');
@@ -139,6 +138,7 @@ void change(std::vector<Part>& parts, const ComposeOptions& options, Collector& 
     Part part = collector.part(file);
     part.name = place->name;
     part.key = place->key;
+    part.label = place->label;
     *place = std::move(part);
   }
   std::set<std::string> removed;
@@ -180,10 +180,9 @@ void rename(std::vector<Part>& parts, const std::vector<std::string>& names) {
 void check_one_task(const std::vector<Part>& parts) {
   const Part& first = parts[0];
   for (const Part& part : parts) {
-    if (part.folder->decomposition.task == first.folder->decomposition.task) continue;
+    if (part.identity().task == first.identity().task) continue;
     fail(ExitCode::data_mismatch, "{}: its task is {}; expected {}, as of {}. Join modules of one task",
-         part.file.string(), to_string(part.folder->decomposition.task), to_string(first.folder->decomposition.task),
-         first.file.string());
+         part.file.string(), to_string(part.identity().task), to_string(first.identity().task), first.file.string());
   }
 }
 

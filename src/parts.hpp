@@ -1,28 +1,24 @@
 #pragma once
 
 #include <filesystem>
-#include <memory>
 #include <string>
 #include <vector>
 
+#include "identify.hpp"
 #include "incite/compose.hpp"
-#include "incite/decomposition.hpp"
 
 namespace incite {
 
-/// A folder that decompose wrote.
-struct ModuleFolder {
-  std::filesystem::path path;
-  Decomposition decomposition;  ///< as read_decomposition gives it, and its data
-};
-
 /// A module that is to be a column.
 struct Part {
-  std::shared_ptr<const ModuleFolder> folder;  ///< one object for each folder
   std::filesystem::path file;
-  ModuleResult module;  ///< as read_decomposition gives it
-  std::string name;     ///< of the column
-  std::string key;      ///< of its submodule
+  KnownModule known;
+  int64_t parameters = 0;
+  int64_t label = 0;  ///< which of its model's outputs the column is for; of a replacement, that of what it replaces
+  std::string name;   ///< of the column
+  std::string key;    ///< of its submodule
+
+  const ModuleIdentity& identity() const { return known.identity; }
 };
 
 /// The columns of a composition, in order. Throws Error as `compose` does for names, columns and decompositions, and

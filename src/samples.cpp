@@ -17,6 +17,22 @@ Batch first_samples(const Dataset& data, at::Device device) {
   return data.batch(0, std::min(check_samples, data.size()), device);
 }
 
+namespace {
+
+/// Refuses a layout that the data does not have: a model that takes the images as they are stored, and not moved.
+void check_layout(const std::filesystem::path& file, const Dataset& data, at::Device device) {
+  if (data.input_layout == InputLayout::as_stored) return;
+  const Batch moved = first_samples(data, device);
+  if (!refusal_of(file, moved)) return;
+  const Batch stored =
+      moved.each([](const at::Tensor& input) { return input.dim() < 4 ? input : input.movedim(1, -1).contiguous(); });
+  if (refusal_of(file, stored)) return;
+  fail(ExitCode::data_mismatch, "{}: the model takes the images as they are stored; leave out --input-layout {}",
+       data.file, to_string(data.input_layout));
+}
+
+}  // namespace
+
 Program load_model(const std::filesystem::path& file, Dataset& data, const std::string& output, at::Device device) {
   const std::vector<std::vector<bool>> readings = readings_of(data);
   if (readings.size() > 1) {
@@ -27,6 +43,7 @@ Program load_model(const std::filesystem::path& file, Dataset& data, const std::
     }
     data.as_integers = readings[first_accepted(file, batches)];
   }
+  check_layout(file, data, device);
   Program program = load_program(file, first_samples(data, device), output);
   check_integers(program, data);
   return program;

@@ -6,6 +6,7 @@
 
 #include "incite/base/error.hpp"
 #include "incite/base/files.hpp"
+#include "incite/data/dataset.hpp"
 #include "incite/data/npz.hpp"
 #include "incite/data/npz_writer.hpp"
 
@@ -104,6 +105,9 @@ SavedScores read_scores(const std::filesystem::path& file, ScoresUse use) {
   }
   SavedScores scores;
   scores.made_from = from_lines(to_text(array(1)));
+  const auto is_layout = [](const auto& entry) { return entry.first == layout_key; };
+  if (std::none_of(scores.made_from.begin(), scores.made_from.end(), is_layout))
+    scores.made_from.emplace_back(layout_key, to_string(InputLayout::as_stored));
   scores.run_with = from_lines(to_text(array(2)));
   scores.state = {array(3), array(4), array(5), array(6), array(7), array(8), array(9)};
   const at::Tensor clusters = array(10);

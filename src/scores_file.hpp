@@ -14,6 +14,9 @@ inline constexpr const char* scores_name = "scores.npz";
 /// An unfinished run's.
 inline constexpr const char* checkpoint_name = "checkpoint.npz";
 
+/// The name under which keys say the layout of inputs; files of before there was the option are of as-stored.
+inline constexpr const char* layout_key = "input-layout";
+
 /// Scores as they are kept in a file: an .npz that numpy reads too, with the state's arrays, the cluster of each unit
 /// and a SHA-256 of all of it.
 struct SavedScores {

@@ -24,7 +24,8 @@ struct ComposeOptions {
   std::vector<std::string> names;   ///< of the columns that stay; empty: their default names
   /// Samples that all modules take, to check them with; empty: the data that their models were decomposed with.
   std::filesystem::path data;
-  std::optional<std::string> input_key;  ///< arrays of samples in `data`; unset: as decomposed
+  std::optional<std::string> input_key;     ///< arrays of samples in `data`; unset: as decomposed
+  std::optional<InputLayout> input_layout;  ///< of images in `data`; unset: as decomposed
   std::filesystem::path out;
   bool force = false;
 };
@@ -54,10 +55,10 @@ struct Composition {
 /// Where there are samples, each module must run on the first of them, and each column of the file, read back, must be
 /// what its module says.
 ///
-/// Throws Error: usage for names and columns that make no sense; data_file for a module without a decomposition.json
-/// beside it that lists it, or samples that can't be found; model_file for a file that is no TorchScript; data_mismatch
-/// for modules of both tasks, or whose models take other inputs; output where the file can't be written, or is there
-/// already and `force` is not set.
+/// Throws Error: usage for names and columns that make no sense; data_file for a file that neither says itself which
+/// module it is nor has a decomposition.json beside it that lists it, or samples that can't be found; model_file for a
+/// file that is no TorchScript; data_mismatch for modules of both tasks, or whose models take other inputs; output
+/// where the file can't be written, or is there already and `force` is not set.
 Composition compose(const ComposeOptions& options, const Progress& progress = {});
 
 /// The document of a composition: docs/decomposition-json.md.

@@ -87,14 +87,27 @@ struct EvaluateOptions {
   std::optional<std::string> input_key, target_key;
   std::optional<double> input_scale;
   std::vector<int64_t> input_shape;
+  std::optional<InputLayout> input_layout;
   std::string device = "cpu";
   bool latency = false;  ///< measure it
 };
 ModulesEvaluation evaluate_modules(const EvaluateOptions& options, const Progress& progress = {});
 
-/// Evaluates a model by itself, such as one that modules were composed to. Outputs that nothing tells the kind of are
-/// taken for logits. Throws Error.
-struct EvaluateModelOptions : ModelOptions {
+/// Evaluates a file by itself: a model, a composition of modules, or one module. Outputs that nothing tells the kind of
+/// are taken for logits. What is not set is as decomposed, where the file says that, else as in DatasetOptions.
+///
+/// A composition is measured on samples of the classes that it has columns for, each column by itself on all samples. A
+/// module is measured as the question that it answers: its class or any other; in a regression, by its one value.
+/// Throws Error.
+struct EvaluateModelOptions {
+  std::filesystem::path model;
+  std::filesystem::path data;
+  std::optional<std::string> input_key, target_key;
+  std::optional<double> input_scale;
+  std::vector<int64_t> input_shape;
+  std::optional<InputLayout> input_layout;
+  std::string output;  ///< which of several outputs, see load_program; empty: the only one
+  std::string device = "cpu";
   std::optional<Task> task;  ///< unset: from the target
   bool latency = false;      ///< measure it
 };

@@ -78,6 +78,7 @@ struct Decomposition {
   int64_t outputs = 0;
   OutputKind kind = OutputKind::logits;
   Task task = Task::classification;
+  bool one_column = false;  ///< the file has one output, taken as those of two classes
 
   SourceFile data;
   std::optional<SourceFile> test;
@@ -90,6 +91,7 @@ struct Decomposition {
   std::string input_key, target_key;  ///< as DatasetOptions has them
   std::optional<double> input_scale;  ///< unset: 1/255 for inputs of uint8, 1 for the others
   std::vector<int64_t> input_shape;
+  InputLayout input_layout = InputLayout::as_stored;
   std::string output;  ///< which of several outputs, see load_program; empty: the only one
 
   std::vector<Setting> settings;  ///< every option in force; NaN: null

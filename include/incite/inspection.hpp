@@ -19,6 +19,7 @@ struct Inspection {
   OutputKind kind = OutputKind::other;
   int64_t outputs = 0;
   std::optional<Task> task;          ///< as decompose tells it; unset: nothing tells
+  bool one_column = false;           ///< its one output is taken as those of two classes
   int64_t removable_parameters = 0;  ///< parameters that go when each layer keeps one channel besides the pinned ones
   int64_t smallest_module = 0;       ///< parameters of the smallest module that decompose can make by default
   bool own_head = true;              ///< that module's head is its own; else it is the model's output layer

@@ -25,6 +25,7 @@ struct CommonOptions {
 struct DataArguments {
   std::string input_scale = "auto";
   std::vector<int64_t> input_shape;
+  std::string input_layout = to_string(InputLayout::as_stored);
 };
 
 // A verb's set-up: adds it to the application, and a callback that runs it.
@@ -50,6 +51,11 @@ void print_to_stdout(const std::string& text);
 /// that were not shown before; the document has them all.
 void print(const CommonOptions& common, const std::string& json, const std::string& table,
            const std::vector<std::string>& warnings = {});
+
+/// Adds the option --input-layout; `otherwise` is added to its help.
+void add_layout_option(CLI::App& verb, std::string& value, const std::string& otherwise = {});
+/// The layout of such a name; none for no name.
+std::optional<InputLayout> parse_layout(const std::string& name);
 
 /// Adds an option that takes one of some names.
 CLI::Option* choice(CLI::App& verb, const std::string& flag, std::string& value, const std::vector<std::string>& names,

@@ -54,6 +54,7 @@ void add_model_options(CLI::App& verb, ModelOptions& options, DataArguments& arg
       ->delimiter(',')
       ->type_name("SIZES")
       ->group("Data");
+  add_layout_option(verb, arguments.input_layout);
   verb.add_option(
           "--output", options.output,
           "Which tensor of a tuple, list or dict that the model returns, such as logits, 0 or 0.logits; default: "
@@ -69,6 +70,7 @@ void add_model_options(CLI::App& verb, ModelOptions& options, DataArguments& arg
 void finish_data_options(const DataArguments& arguments, DatasetOptions& options) {
   options.input_scale = parse_scale(arguments.input_scale);
   options.input_shape = arguments.input_shape;
+  options.input_layout = *parse_layout(arguments.input_layout);
 }
 
 void apply(const CommonOptions& common) {
@@ -140,6 +142,17 @@ CLI::Option* choice(CLI::App& verb, const std::string& flag, std::string& value,
       },
       "");
   return verb.add_option(flag, value, help)->check(check)->capture_default_str()->type_name(list)->group(group);
+}
+
+void add_layout_option(CLI::App& verb, std::string& value, const std::string& otherwise) {
+  choice(verb, "--input-layout", value, {to_string(InputLayout::as_stored), to_string(InputLayout::nhwc)},
+         "Axes of images in the archive; nhwc: channels come last, and the model is given [N, C, H, W]" + otherwise,
+         "Data");
+}
+
+std::optional<InputLayout> parse_layout(const std::string& name) {
+  if (name.empty()) return std::nullopt;
+  return named<InputLayout>(name, {InputLayout::as_stored, InputLayout::nhwc});
 }
 
 CLI::Validator in_range(double low, double high, bool low_allowed, const std::string& expected) {

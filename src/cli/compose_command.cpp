@@ -10,6 +10,7 @@ namespace {
 
 struct Arguments {
   ComposeOptions options;
+  std::string input_layout;
   std::vector<std::string> replace;  // "3=other/module-3.pt"
 };
 
@@ -27,6 +28,10 @@ void run(Arguments& arguments, CommonOptions& common) {
     arguments.options.replace.push_back(parse_replacement(text));
   if (arguments.options.input_key && arguments.options.data.empty()) {
     fail(ExitCode::usage, "--input-key: names arrays of --data; expected --data as well");
+  }
+  arguments.options.input_layout = parse_layout(arguments.input_layout);
+  if (arguments.options.input_layout && arguments.options.data.empty()) {
+    fail(ExitCode::usage, "--input-layout: is that of --data; expected --data as well");
   }
   const Composition composition = compose(arguments.options, make_progress(common));
   print(common, to_json(composition), to_table(composition, columns_of(STDOUT_FILENO)));
@@ -72,6 +77,7 @@ void add_compose(CLI::App& app, CommonOptions& common) {
   verb->add_option("--input-key", options.input_key, "Arrays of samples in --data; default: as decomposed")
       ->type_name("NAMES")
       ->group("Data");
+  add_layout_option(*verb, arguments->input_layout, "; default: as decomposed");
   add_common_options(*verb, common);
   verb->callback([arguments, &common] {
     apply(common);

@@ -13,6 +13,7 @@ struct Arguments {
   std::filesystem::path path;
   EvaluateOptions options;
   std::string input_scale;
+  std::string input_layout;
   std::string task = "auto";
   std::string output;
 };
@@ -47,6 +48,7 @@ void add_data_options(CLI::App& verb, Arguments& a) {
       ->delimiter(',')
       ->type_name("SIZES")
       ->group("Data");
+  add_layout_option(verb, a.input_layout, "; default: as decomposed, or as-stored");
   choice(verb, "--task", a.task, {"auto", "classification", "regression"},
          "With a model: what it does; auto: told from the target", "Data");
   verb.add_option("--output", a.output,
@@ -64,11 +66,12 @@ void refuse(const CLI::App& verb, const std::vector<std::string>& names, const s
 EvaluateModelOptions model_options(const Arguments& a) {
   EvaluateModelOptions options;
   options.model = a.path;
-  options.data.file = a.options.data;
-  options.data.input_key = a.options.input_key.value_or(options.data.input_key);
-  options.data.target_key = a.options.target_key.value_or(options.data.target_key);
-  options.data.input_scale = a.options.input_scale;
-  options.data.input_shape = a.options.input_shape;
+  options.data = a.options.data;
+  options.input_key = a.options.input_key;
+  options.target_key = a.options.target_key;
+  options.input_scale = a.options.input_scale;
+  options.input_shape = a.options.input_shape;
+  options.input_layout = a.options.input_layout;
   options.output = a.output;
   options.device = a.options.device;
   options.latency = a.options.latency;
@@ -78,6 +81,7 @@ EvaluateModelOptions model_options(const Arguments& a) {
 
 void run(const CLI::App& verb, Arguments& a, CommonOptions& common) {
   if (!a.input_scale.empty()) a.options.input_scale = parse_scale(a.input_scale);
+  a.options.input_layout = parse_layout(a.input_layout);
   if (is_model(a.path)) {
     refuse(verb, {"--model"}, "what is evaluated is a model already");
     const ModelEvaluation result = evaluate_model(model_options(a), make_progress(common));
@@ -94,8 +98,8 @@ void run(const CLI::App& verb, Arguments& a, CommonOptions& common) {
 void add_evaluate(CLI::App& app, CommonOptions& common) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* verb = app.add_subcommand("evaluate",
-                                      "Measure a decomposition's modules against the original, or a model by itself, "
-                                      "on data of your choice");
+                                      "Measure a decomposition's modules against the original, or a model, a module or "
+                                      "a composition by itself, on data of your choice");
   verb->add_option("modules", arguments->path, "Folder that 'incite decompose --out' wrote, or a TorchScript file")
       ->required()
       ->type_name("FOLDER|MODEL.pt");

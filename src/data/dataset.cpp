@@ -12,6 +12,7 @@
 #include "incite/base/random.hpp"
 #include "incite/base/transfer.hpp"
 #include "incite/data/npz.hpp"
+#include "input_shape.hpp"
 
 namespace incite {
 
@@ -29,7 +30,9 @@ std::string array_name(const std::string& file, const std::string& key) {
 }
 
 /// As a model of float32 takes them. Always new memory: a model with in-place operations must not change the data set.
-at::Tensor to_float(const at::Tensor& samples, double scale, at::Device device) {
+/// Contiguous, whatever the layout of the file: kernels differ in their last bits by how a tensor lies in memory.
+at::Tensor to_float(const at::Tensor& stored, double scale, at::Device device) {
+  const at::Tensor samples = stored.contiguous();
   // What is wider than float32 shrinks here and what is narrower grows there, so that as few bytes as possible are
   // sent.
   const at::Tensor narrow = samples.element_size() > 4 ? samples.to(at::kFloat) : samples;
@@ -39,7 +42,7 @@ at::Tensor to_float(const at::Tensor& samples, double scale, at::Device device) 
 
 /// As a model of integers takes them: token indices int64, masks bool.
 at::Tensor to_integers(const at::Tensor& samples, at::Device device) {
-  return sent(samples, device, samples.scalar_type() == at::kBool ? at::kBool : at::kLong);
+  return sent(samples.contiguous(), device, samples.scalar_type() == at::kBool ? at::kBool : at::kLong);
 }
 
 /// Refuses NaN and infinite values, and those that become infinite in float32. Block by block: a check needs no copy of
@@ -67,23 +70,6 @@ at::Tensor read_array(const NpzFile& file, const std::string& key, const char* o
   return file.read(key);
 }
 
-at::Tensor with_shape(const at::Tensor& input, const std::vector<int64_t>& shape, const std::string& name) {
-  if (shape.empty()) return input;
-  const int64_t elements = input.numel() / input.size(0);
-  int64_t wanted = 1;
-  bool fits = true;
-  for (const int64_t extent : shape)
-    fits = fits && extent > 0 && !__builtin_mul_overflow(wanted, extent, &wanted);
-  if (!fits || wanted != elements) {
-    fail(ExitCode::data_mismatch,
-         "{}: each sample has shape [{}], {} elements; expected as many as in [{}]. Change the input shape.", name,
-         fmt::join(input.sizes().slice(1), ", "), elements, fmt::join(shape, ", "));
-  }
-  std::vector<int64_t> whole = {input.size(0)};
-  whole.insert(whole.end(), shape.begin(), shape.end());
-  return input.view(whole);
-}
-
 std::vector<std::string> split_keys(const std::string& text) {
   std::vector<std::string> keys;
   size_t first = 0;
@@ -103,7 +89,19 @@ at::Tensor read_input(const NpzFile& file, const std::string& key, const Dataset
          "{}: shape [{}] holds no samples; expected [N, ...] with N at least 1. Fill the array.", name,
          fmt::join(input.sizes(), ", "));
   }
-  return with_shape(input, options.input_shape, name);
+  return as_taken(input, options.input_shape, options.input_layout, name);
+}
+
+/// A layout must be that of some input.
+void check_layout(const Batch& inputs, const std::vector<std::string>& keys, const DatasetOptions& options) {
+  if (options.input_layout == InputLayout::as_stored) return;
+  if (std::any_of(inputs.inputs.begin(), inputs.inputs.end(), is_image)) return;
+  fail(ExitCode::usage,
+       "{}: --input-layout {} is for images [N, H, W, C]; each sample has shape [{}]. Leave it out, or give the shape "
+       "of "
+       "one image with --input-shape H,W,C",
+       array_name(options.file.string(), keys[0]), to_string(options.input_layout),
+       fmt::join(inputs[0].sizes().slice(1), ", "));
 }
 
 /// All inputs, which have as many samples each.
@@ -121,6 +119,7 @@ Batch read_inputs(const NpzFile& file, const std::vector<std::string>& keys, con
            array_name(file.path().string(), key), samples, inputs.samples(), keys[0]);
     }
   }
+  check_layout(inputs, keys, options);
   return inputs;
 }
 
@@ -216,6 +215,10 @@ const char* to_string(Task task) {
   return task == Task::classification ? "classification" : "regression";
 }
 
+const char* to_string(InputLayout layout) {
+  return layout == InputLayout::nhwc ? "nhwc" : "as-stored";
+}
+
 Batch Dataset::converted(const Batch& stored, at::Device device) const {
   Batch batch;
   for (size_t i = 0; i < stored.inputs.size(); ++i) {
@@ -271,6 +274,7 @@ Dataset read_dataset(const DatasetOptions& options) {
   dataset.file = options.file.string();
   dataset.input_keys = split_keys(options.input_key);
   dataset.target_key = options.target_key;
+  dataset.input_layout = options.input_layout;
   dataset.input = read_inputs(file, dataset.input_keys, options);
   check_scale(options.input_scale);
   dataset.input_scale = common_scale(dataset.input, options.input_scale);
@@ -298,9 +302,18 @@ at::Tensor values_of(const Dataset& dataset, int64_t outputs) {
   return values.to(at::kFloat);
 }
 
-Task guess_task(const at::Tensor& target) {
+Task guess_task(const at::Tensor& target, int64_t outputs) {
   INCITE_ASSERT(target.defined());
-  const bool classes = is_column(target) ? is_whole(target) : one_hot_rows(target).all().item<bool>();
+  bool classes = false;
+  if (!is_column(target)) {
+    classes = one_hot_rows(target).all().item<bool>();
+  } else if (is_whole(target)) {
+    classes = true;
+  } else if (outputs == 1) {
+    classes = target.eq(0).logical_or_(target.eq(1)).all().item<bool>();
+  } else {
+    classes = target.eq(target.round()).all().item<bool>();
+  }
   return classes ? Task::classification : Task::regression;
 }
 

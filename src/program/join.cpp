@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "incite/base/error.hpp"
+#include "incite/program/attributes.hpp"
 #include "read_module.hpp"
 
 namespace incite {
@@ -18,6 +19,7 @@ namespace {
 namespace jit = torch::jit;
 
 constexpr const char* names_attribute = "names";
+constexpr const char* outputs_attribute = "outputs";
 
 /// Methods of a joined module that make columns, in TorchScript; only those are written that it needs. Probabilities
 /// are kept where float32 is exact, at its smallest normal number or above: a log-odds is then finite, 87 at most. A
@@ -104,13 +106,14 @@ class Code {
 
 }  // namespace
 
-std::string join(const std::vector<JoinedModule>& modules) {
+std::string join(const std::vector<JoinedModule>& modules, const std::string& identity) {
   INCITE_ASSERT(!modules.empty());
   jit::Module whole(c10::QualifiedName("__torch__.Composition"), std::make_shared<jit::CompilationUnit>(),
                     /*shouldMangle=*/true);
   std::optional<Code> code;
   size_t inputs = 0;
   c10::List<std::string> names;
+  c10::List<int64_t> outputs;
   for (const JoinedModule& module : modules) {
     const jit::Module part = read_module(module.file, at::kCPU);
     const std::vector<std::string> arguments = argument_names(part, module.file);
@@ -127,9 +130,12 @@ std::string join(const std::vector<JoinedModule>& modules) {
     whole.register_module(module.key, part);
     code->add(module);
     names.push_back(module.name);
+    outputs.push_back(module.label);
   }
   whole.register_attribute(names_attribute, c10::ListType::ofStrings(), names);
   whole.register_attribute("training", c10::BoolType::get(), false);  // which Python's module.train() sets
+  whole.register_attribute(outputs_attribute, c10::ListType::ofInts(), outputs);
+  if (!identity.empty()) whole.register_attribute(identity_attribute, c10::StringType::get(), identity);
   whole.define(code->text());
   std::ostringstream stream;
   whole.save(stream);
@@ -137,14 +143,7 @@ std::string join(const std::vector<JoinedModule>& modules) {
 }
 
 std::vector<std::string> output_names(const std::filesystem::path& file) {
-  const jit::Module module = read_module(file, at::kCPU);
-  if (!module.hasattr(names_attribute)) return {};
-  const c10::IValue names = module.attr(names_attribute);
-  if (!names.isList() || names.toList().elementType()->kind() != c10::TypeKind::StringType) return {};
-  std::vector<std::string> texts;
-  for (const c10::IValue& name : names.toListRef())
-    texts.push_back(name.toStringRef());
-  return texts;
+  return read_attributes(file).names;
 }
 
 }  // namespace incite

@@ -5,13 +5,16 @@
 #include <torch/csrc/jit/passes/inliner.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <set>
 
 #include "arguments.hpp"
 #include "first_line.hpp"
+#include "incite/base/axes.hpp"
 #include "incite/base/error.hpp"
+#include "incite/program/column.hpp"
 #include "incite/program/executor.hpp"
 #include "lower.hpp"
 #include "outputs.hpp"
@@ -184,6 +187,7 @@ class Original {
            file_, size, size, size);
     }
     const std::string shapes = shapes_text(batch_);
+    check_axis_order(shapes, why);
     if (batch_.inputs.size() > 1) {
       fail(ExitCode::data_mismatch,
            "{}: does not take inputs of shapes {}: {}. Name the arrays of its inputs in forward's order with "
@@ -195,8 +199,47 @@ class Original {
          why);
   }
 
+  /// Whether forward runs on the samples with the axes of each image, or of the one input, in another order.
+  bool runs_in(const AxisOrder& order) {
+    const auto moves = [&](const at::Tensor& input) {
+      return static_cast<size_t>(input.dim()) == order.size() && in_order(input.sizes().vec(), order) != input.sizes();
+    };
+    if (std::none_of(batch_.inputs.begin(), batch_.inputs.end(), moves)) return false;
+    const Batch moved =
+        batch_.each([&](const at::Tensor& input) { return moves(input) ? input.permute(order).contiguous() : input; });
+    for (const int64_t count : {2, 3}) {
+      try {
+        const c10::IValue output = run_plainly(samples(moved, count));
+        if (output.isTensor() && (output.toTensor().dim() < 1 || output.toTensor().size(0) != count)) return false;
+      } catch (const std::exception&) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /// Refuses samples that the model would take with their axes in another order: a reshape would mix them up.
+  void check_axis_order(const std::string& shapes, const std::string& why) {
+    const bool one = batch_.inputs.size() == 1;
+    for (const AxisOrder& order : axis_orders(one ? batch_[0].dim() : 4)) {
+      if (!runs_in(order)) continue;
+      if (!one) {
+        fail(ExitCode::data_mismatch,
+             "{}: does not take inputs of shapes {}: {}. It takes those of four dimensions with their axes in another "
+             "order: transpose these arrays, {}{}",
+             file_, shapes, why, transpose_text(order), moves_last_axis(order) ? ", or pass --input-layout nhwc" : "");
+      }
+      const bool channels_last = batch_[0].dim() >= 4 && moves_last_axis(order);
+      fail(ExitCode::data_mismatch, "{}: does not take inputs of shape {}: {}. It takes {}: transpose the array, {}{}",
+           file_, shapes, why, shape_text(batch_[0].permute(order), batch_.samples()), transpose_text(order),
+           channels_last ? ", or pass --input-layout nhwc" : "");
+    }
+  }
+
   void check_output(const at::Tensor& output) const {
-    if (!output.defined() || output.dim() != 2 || !output.is_floating_point()) {
+    // [samples] is taken as [samples, 1].
+    const bool shaped = output.defined() && (output.dim() == 2 || output.dim() == 1);
+    if (!shaped || !output.is_floating_point()) {
       fail(ExitCode::unsupported, "{}: its output is {}; expected one floating-point tensor [samples, outputs]", file_,
            output.defined() ? "a tensor of shape " + shape_text(output, output.size(0)) : "no tensor");
     }
@@ -218,6 +261,8 @@ class Original {
       const at::AutoGradMode gradients(true);
       Program program = specialise(module_, frozen, {samples(batch_, 2), samples(batch_, 3)}, arguments_, path_, file_);
       lower(program);
+      std::string why;
+      if (const auto output = try_run(2, why); output && output->dim() == 1) make_column(program, samples(batch_, 2));
       return program;
     } catch (const Error&) {
       throw;
@@ -238,7 +283,7 @@ class Original {
       if (!original) {
         fail(ExitCode::unsupported, "{}: takes 2 and 3 samples at a time, but neither 1 nor 5: {}", file_, why);
       }
-      const at::Tensor& expected = *original;
+      const at::Tensor expected = original->dim() == 1 ? original->unsqueeze(1) : *original;
       const at::Tensor found = executor(samples(batch_, count));
       if (found.sizes() != expected.sizes() ||
           (!found.equal(expected) && !(largest_relative_difference(found, expected) <= 1e-5))) {

@@ -142,6 +142,11 @@ OutputPath choose_output(const c10::IValue& whole, int64_t samples, const std::s
   std::vector<Leaf> candidates;
   std::copy_if(leaves.begin(), leaves.end(), std::back_inserter(candidates),
                [&](const Leaf& leaf) { return usable(leaf.tensor, samples); });
+  if (candidates.empty()) {  // [samples] is taken as [samples, 1], where nothing else will do
+    std::copy_if(leaves.begin(), leaves.end(), std::back_inserter(candidates), [&](const Leaf& leaf) {
+      return leaf.tensor.is_floating_point() && leaf.tensor.dim() == 1 && leaf.tensor.size(0) == samples;
+    });
+  }
   if (candidates.size() == 1) return candidates[0].path;
   if (candidates.empty()) {
     fail(ExitCode::unsupported,

@@ -20,9 +20,9 @@ std::vector<std::string> item_names(const c10::TypePtr& type, size_t count);
 c10::IValue at_path(const c10::IValue& whole, const OutputPath& path);
 
 /// Chooses one tensor of what forward returned for `samples` samples: what `asked` ("logits", "0.logits") names; or,
-/// where that is empty or names a container, the only floating-point tensor [samples, outputs] in there. `file` starts
-/// every message. Throws Error: usage, with a list of what is there, where there is none or more than one to choose;
-/// unsupported where no tensor will do.
+/// where that is empty or names a container, the only floating-point tensor [samples, outputs] in there, or else the
+/// only one [samples]. `file` starts every message. Throws Error: usage, with a list of what is there, where there is
+/// none or more than one to choose; unsupported where no tensor will do.
 OutputPath choose_output(const c10::IValue& whole, int64_t samples, const std::string& asked, const std::string& file);
 
 /// "[N, 21]": a tensor's shape, for any number of samples.

@@ -13,6 +13,7 @@
 #include <unordered_map>
 
 #include "incite/base/error.hpp"
+#include "incite/program/attributes.hpp"
 
 namespace incite {
 namespace {
@@ -32,9 +33,11 @@ class Writer {
   explicit Writer(const Program& program)
       : program_(program), unit_(std::make_shared<jit::CompilationUnit>()), graph_(std::make_shared<jit::Graph>()) {}
 
-  std::string bytes() {
+  std::string bytes(const std::string& identity) {
     collect_parameters();
-    const jit::Module root = make_module(tree_, "Module");
+    jit::Module root = make_module(tree_, "Module");
+    if (!identity.empty() && !root.hasattr(identity_attribute))
+      root.register_attribute(identity_attribute, c10::StringType::get(), identity);
     jit::Value* self = graph_->addInput("self");
     self->setType(root.type());
     make_parameters(tree_, self);
@@ -145,8 +148,8 @@ class Writer {
 
 }  // namespace
 
-std::string serialise(const Program& program) {
-  return Writer(program).bytes();
+std::string serialise(const Program& program, const std::string& identity) {
+  return Writer(program).bytes(identity);
 }
 
 }  // namespace incite

@@ -178,17 +178,30 @@ std::string to_json(const ModulesEvaluation& e) {
 }
 
 std::string to_json(const ModelEvaluation& e) {
-  std::vector<int64_t> outputs(static_cast<size_t>(e.outputs));
-  std::iota(outputs.begin(), outputs.end(), 0);
+  std::vector<int64_t> outputs = e.labels;
+  if (outputs.empty()) {
+    outputs.resize(static_cast<size_t>(e.outputs));
+    std::iota(outputs.begin(), outputs.end(), 0);
+  }
   Json json;
   json["schema"] = schema;
   json["model"] = source(e.model);
   json["model"].update({{"outputs", e.outputs}, {"output_kind", to_string(e.kind)}, {"task", to_string(e.task)}});
+  if (!e.names.empty()) json["model"]["names"] = e.names;
+  if (!e.labels.empty()) json["model"]["labels"] = e.labels;
   json["data"] = source(e.data);
   Json measured = {{"samples", e.samples}};
   add_share(measured, score_name(e.task), e.measures.score, e.task == Task::classification ? e.samples : 0);
+  if (!e.labels.empty()) measured["all_samples"] = e.all_samples;
   if (e.task == Task::classification) measured["ece"] = number(e.measures.ece);
   measured[e.task == Task::classification ? "classes" : "outputs"] = outputs_json(e.measures, outputs);
+  if (!e.alone.empty()) measured["alone"] = Json::array();
+  for (size_t i = 0; i < e.alone.size(); ++i) {
+    Json entry = {
+        {"output", outputs.at(i)}, {"samples", e.alone[i].support}, {"accuracy", number(e.alone[i].accuracy)}};
+    add(entry, e.alone[i]);
+    measured["alone"].push_back(std::move(entry));
+  }
   add_matrix(measured, "confusion", e.measures.confusion);
   json["evaluation"] = std::move(measured);
   json["costs"] = {{"model", cost_json(e.cost)}};

@@ -1,7 +1,8 @@
 #include "incite/report/evaluation_table.hpp"
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 
@@ -52,41 +53,89 @@ std::string together_lines(const Evaluation& evaluation) {
                              human_percent(evaluation.original.ece), human_percent(evaluation.combined.ece));
 }
 
+/// Whether some samples are of classes that have no column.
+bool has_others(const ModelEvaluation& e) {
+  return e.task == Task::classification && e.samples < e.all_samples;
+}
+
+/// A column's class, with its name where that is another.
+std::string label_text(const ModelEvaluation& e, size_t i) {
+  const std::string label = std::to_string(e.labels.empty() ? static_cast<int64_t>(i) : e.labels[i]);
+  return e.names.empty() || e.names[i] == label ? label : fmt::format("{} ({})", label, e.names[i]);
+}
+
+/// A row for each output: of a module, or where there are others, as each answers by itself; else as the largest
+/// decides.
 std::string outputs_table(const ModelEvaluation& e) {
   const bool classes = e.task == Task::classification;
+  const bool alone = classes && (e.is_module || has_others(e));
+  const std::vector<ClassMeasures>& measured = alone ? e.alone : e.measures.classes;
   Cells header = {classes ? "class" : "output"};
   append(header, classes ? Cells{"samples"} : Cells{});
+  append(header, alone ? Cells{"accuracy"} : Cells{});
   append(header, classes ? class_header() : error_header());
   Table table(header);
   std::vector<double> scores;
-  for (const ClassMeasures& measures : e.measures.classes)
+  for (const ClassMeasures& measures : measured)
     scores.push_back(measures.f1);
   for (const ErrorMeasures& measures : e.measures.errors)
     scores.push_back(measures.mae);
   const Ranking ranking = classes ? Ranking{"F1", true} : ranking_of(Task::regression);
   const std::string note = add_rows(table, scores, ranking, [&](size_t i) {
-    Cells cells = {std::to_string(i)};
-    if (classes) cells.push_back(human_count(e.measures.classes[i].support));
-    append(cells, classes ? class_cells(e.measures.classes[i]) : error_cells(e.measures.errors[i]));
+    Cells cells = {label_text(e, i)};
+    if (classes) cells.push_back(human_count(measured[i].support));
+    if (alone) cells.push_back(human_percent(measured[i].accuracy));
+    append(cells, classes ? class_cells(measured[i]) : error_cells(e.measures.errors[i]));
     table.add(cells);
     if (!classes) return;
-    const Cells intervals = class_intervals(e.measures.classes[i]);
-    if (intervals[0].empty() && intervals[1].empty()) return;
     cells = {"", ""};
-    append(cells, intervals);
-    table.add(cells);
+    if (alone) cells.push_back(human_interval(measured[i].accuracy, measured[i].samples));
+    append(cells, class_intervals(measured[i]));
+    const bool some = std::any_of(cells.begin(), cells.end(), [](const std::string& cell) { return !cell.empty(); });
+    if (some) table.add(cells);
   });
-  return table.text() + note;
+  const std::string others =
+      has_others(e) ? fmt::format("Each column by itself on all {} samples: it says yes where it is above 0.\n",
+                                  human_count(e.all_samples))
+                    : "";
+  return table.text() + note + others;
+}
+
+/// "class 3", "classes 3 and 7", "classes 0, 1 and 2"; of many, how many.
+std::string classes_text(const std::vector<int64_t>& labels) {
+  constexpr size_t most = 10;
+  if (labels.size() > most) return fmt::format("the {} classes that have a column", labels.size());
+  std::vector<int64_t> sorted = labels;
+  std::sort(sorted.begin(), sorted.end());
+  const std::vector<int64_t> front(sorted.begin(), sorted.end() - 1);
+  return front.empty() ? fmt::format("class {}", sorted.back())
+                       : fmt::format("classes {} and {}", fmt::join(front, ", "), sorted.back());
 }
 
 std::string model_line(const ModelEvaluation& e) {
   if (e.task == Task::regression) {
     return fmt::format("Mean absolute error on {} samples: {:.6f}\n", human_count(e.samples), e.measures.score);
   }
+  std::string samples = human_count(e.samples) + " samples";
+  if (e.is_module) {
+    const int64_t own = e.alone[0].support;
+    samples +=
+        fmt::format(", {} of class {} and {} of others", human_count(own), e.labels[0], human_count(e.samples - own));
+  } else if (has_others(e)) {
+    samples = fmt::format("{} of {} samples, those of {}", human_count(e.samples), human_count(e.all_samples),
+                          classes_text(e.labels));
+  }
   const std::string interval = human_interval(e.measures.score, e.samples);
-  return fmt::format("Accuracy on {} samples: {}{}, expected calibration error {}\n", human_count(e.samples),
-                     human_percent(e.measures.score), interval.empty() ? "" : " " + interval,
-                     human_percent(e.measures.ece));
+  return fmt::format("Accuracy on {}: {}{}, expected calibration error {}\n", samples, human_percent(e.measures.score),
+                     interval.empty() ? "" : " " + interval, human_percent(e.measures.ece));
+}
+
+std::string title(const ModelEvaluation& e) {
+  if (!e.is_module) {
+    return fmt::format("{}: {}", e.model.file, human_outputs(e.outputs, e.kind, e.task, e.one_column));
+  }
+  if (e.task == Task::regression) return fmt::format("{}: a module for output {}", e.model.file, e.labels[0]);
+  return fmt::format("{}: a module for class {} against all others ({})", e.model.file, e.labels[0], to_string(e.kind));
 }
 
 }  // namespace
@@ -103,8 +152,8 @@ std::string to_table(const ModulesEvaluation& e) {
 }
 
 std::string to_table(const ModelEvaluation& e) {
-  return fmt::format("{}: {}\n\n", e.model.file, human_outputs(e.outputs, e.kind, e.task)) + outputs_table(e) + "\n" +
-         cost_table({CostLine{"model", e.cost, e.latency}}) + "\n" + model_line(e);
+  return title(e) + "\n\n" + outputs_table(e) + "\n" + cost_table({CostLine{"model", e.cost, e.latency}}) + "\n" +
+         model_line(e);
 }
 
 }  // namespace incite

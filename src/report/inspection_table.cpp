@@ -147,8 +147,9 @@ std::string outputs_line(const Inspection& inspection) {
   const UnitMap& map = inspection.map;
   const std::string head =
       map.head < 0 ? "no one layer" : "layer '" + map.layers[static_cast<size_t>(map.head)].name + "'";
-  return fmt::format("Outputs: {} ({}), from {}\n", human_count(inspection.outputs),
-                     inspection.task == Task::regression ? "values" : to_string(inspection.kind), head);
+  return fmt::format("Outputs: {} ({}), from {}{}\n", human_count(inspection.outputs),
+                     inspection.task == Task::regression ? "values" : to_string(inspection.kind), head,
+                     inspection.one_column ? ", taken as two: class 0 and class 1" : "");
 }
 
 std::string verdict_line(const Inspection& inspection) {

@@ -98,14 +98,6 @@ Json whole_json(const Inspection& inspection) {
   return layers;
 }
 
-OutputKind output_kind_named(const std::string& name) {
-  for (const OutputKind kind :
-       {OutputKind::logits, OutputKind::probabilities, OutputKind::log_probabilities, OutputKind::sigmoid}) {
-    if (name == to_string(kind)) return kind;
-  }
-  return OutputKind::other;
-}
-
 Decomposition parse(const nlohmann::json& json) {
   Decomposition decomposition;
   const auto& model = json.at("model");
@@ -121,6 +113,8 @@ Decomposition parse(const nlohmann::json& json) {
   decomposition.target_key = get<std::string>(settings, "target_key");
   if (!settings.at("input_scale").is_null()) decomposition.input_scale = get<double>(settings, "input_scale");
   decomposition.input_shape = get<std::vector<int64_t>>(settings, "input_shape");
+  if (settings.value("input_layout", "") == to_string(InputLayout::nhwc))
+    decomposition.input_layout = InputLayout::nhwc;
   decomposition.output = settings.value("output", "");  // documents older than the option lack it
   for (const auto& entry : json.at("modules")) {
     ModuleResult module;
@@ -146,6 +140,14 @@ bool sound(const Decomposition& decomposition) {
 }
 
 }  // namespace
+
+OutputKind output_kind_named(const std::string& name) {
+  for (const OutputKind kind :
+       {OutputKind::logits, OutputKind::probabilities, OutputKind::log_probabilities, OutputKind::sigmoid}) {
+    if (name == to_string(kind)) return kind;
+  }
+  return OutputKind::other;
+}
 
 std::string to_json(const Decomposition& d) {
   Json json;

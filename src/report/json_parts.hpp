@@ -23,6 +23,9 @@ Json source(const SourceFile& file);
 Json versions();
 Json cost_json(const Cost& cost);
 
+/// The kind of such a name; `other` for an unknown one.
+OutputKind output_kind_named(const std::string& name);
+
 /// "accuracy" or "mae".
 const char* score_name(Task task);
 

@@ -151,7 +151,8 @@ std::string human_interval(const std::optional<Interval>& interval) {
   return interval ? fmt::format("({:.0f}-{:.0f})", 100 * interval->low, 100 * interval->high) : "";
 }
 
-std::string human_outputs(int64_t outputs, OutputKind kind, std::optional<Task> task) {
+std::string human_outputs(int64_t outputs, OutputKind kind, std::optional<Task> task, bool one_column) {
+  if (one_column) return fmt::format("1 output for {} classes ({})", outputs, to_string(kind));
   return fmt::format("{} output{} ({})", human_count(outputs), outputs == 1 ? "" : "s",
                      task == Task::regression ? "values" : to_string(kind));
 }
@@ -172,7 +173,7 @@ std::string to_table(const Decomposition& d) {
   });
   std::string text =
       fmt::format("{}: {} parameters, {}, scored on {} samples\n\n", d.model.file, human_count(d.parameters),
-                  human_outputs(d.outputs, d.kind, d.task), human_count(d.scored_samples));
+                  human_outputs(d.outputs, d.kind, d.task, d.one_column), human_count(d.scored_samples));
   text += table.text() + note + "\n";
   const bool one = d.modules.size() == 1;
   // Of one classifier nothing can be said together, so all of its measures are.

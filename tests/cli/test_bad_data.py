@@ -222,9 +222,12 @@ def test_samples_of_one_class_only(with_data: WithData) -> None:
     with_data(x=x[y == 1], y=y[y == 1]).refused(5, message, *DECOMPOSE, "--outputs", "1")
 
 
-def test_one_output_for_classification(good: Cli) -> None:
+def test_one_output_for_three_classes(good: Cli) -> None:
     networks.save(networks.mlp(outputs=1), good.folder / "model.pt")
-    message = "model.pt: it has one output; classification needs one for each class, regression is --task regression"
+    message = (
+        "data.npz: array 'y': sample 2 has 2. A model of one output tells class 1 from class 0: label samples 0 and 1, or "
+        "pass --task regression if these are values"
+    )
     good.refused(5, message, *DECOMPOSE)
 
 

@@ -366,10 +366,10 @@ def test_a_damaged_module(made: Cli) -> None:
     made.refused(3, "a/module-1.pt: the file is truncated or damaged; copy or export it again", "compose", "a", *OUT)
 
 
-def test_a_file_without_a_decomposition_beside_it(made: Cli) -> None:
+def test_a_file_that_neither_says_what_it_is_nor_has_a_decomposition_beside_it(made: Cli) -> None:
     message = (
-        "a.pt: no decomposition.json beside it, which says what its outputs mean; expected a module where 'incite "
-        "decompose' wrote it"
+        "a.pt: neither the file nor a decomposition.json beside it says which output it is for; expected a module that "
+        "'incite decompose' wrote, or one that was loaded from it and saved again"
     )
     made.refused(4, message, "compose", "a.pt", *OUT)
 
@@ -380,10 +380,19 @@ def test_a_folder_without_a_decomposition(made: Cli) -> None:
     made.refused(4, message, "compose", "empty", *OUT)
 
 
-def test_a_file_that_the_decomposition_does_not_list(made: Cli) -> None:
-    (made.folder / "a/module-1.pt").rename(made.folder / "a/mine.pt")
-    message = "a/mine.pt: not a module of a/decomposition.json; expected one of module-0.pt, module-1.pt, module-2.pt"
+def test_a_file_that_neither_says_what_it_is_nor_is_listed_beside_it(made: Cli) -> None:
+    shutil.copy(made.folder / "a.pt", made.folder / "a/mine.pt")
+    message = (
+        "a/mine.pt: neither the file nor a/decomposition.json says which output it is for; expected one of module-0.pt, "
+        "module-1.pt, module-2.pt, or a module that was loaded from one of them and saved again"
+    )
     made.refused(4, message, "compose", "a/mine.pt", *OUT)
+
+
+def test_a_module_that_was_renamed(made: Cli) -> None:
+    (made.folder / "a/module-1.pt").rename(made.folder / "a/mine.pt")
+    document = compose(made, "a/mine.pt")
+    assert [module["output"] for module in document["modules"]] == [1]
 
 
 def test_modules_of_both_tasks(made: Cli) -> None:
@@ -404,6 +413,9 @@ def test_models_of_other_shapes(made: Cli) -> None:
     )
     made.refused(5, message, "compose", "a/module-0.pt", "wide/module-1.pt", *OUT)
     (made.folder / "wide.npz").unlink()
+    made.refused(5, message, "compose", "a/module-0.pt", "wide/module-1.pt", *OUT)
+    module = torch.jit.freeze(load(made, "wide/module-1.pt").eval())  # says nothing of itself, as those of older versions
+    module.save(str(made.folder / "wide/module-1.pt"))
     phrases = ("wide/module-1.pt: does not run on samples of shape [6], those of data.npz: ", ". " + ADVICE)
     made.refused(5, phrases, "compose", "a/module-0.pt", "wide/module-1.pt", *OUT)
 

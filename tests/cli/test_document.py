@@ -81,6 +81,7 @@ def test_the_settings_are_all_options_in_force(document: dict[str, Any]) -> None
         "target_key": "y",
         "input_scale": 1.0,
         "input_shape": [],
+        "input_layout": "as-stored",
         "output": "",
         "metric": "probability",
         "factors": [0.0],

@@ -322,7 +322,10 @@ def test_options_of_the_other_way(made: Cli) -> None:
     made.refused(2, message, *EVALUATE, "--task", "regression")
 
 
-def test_a_model_with_one_output_is_no_classifier(made: Cli) -> None:
+def test_a_model_with_one_output_is_no_classifier_of_three_classes(made: Cli) -> None:
     networks.save(networks.mlp(outputs=1), made.folder / "one.pt")
-    message = "one.pt: it has one output; classification needs one for each class, regression is --task regression"
+    message = (
+        "test.npz: array 'y': sample 2 has 2. A model of one output tells class 1 from class 0: label samples 0 and 1, or "
+        "pass --task regression if these are values"
+    )
     made.refused(5, message, "evaluate", "one.pt", "--data", "test.npz")

@@ -349,6 +349,17 @@ def test_nothing_to_choose(good: Cli) -> None:
     good.refused(2, message, *INSPECT, "--output", "0")
 
 
+class DeepTuple(TwoLayers):
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        hidden = torch.relu(self.first(x))
+        return self.second(hidden), hidden.unsqueeze(2)
+
+
 def test_an_output_that_will_not_do(made: Made) -> None:
-    message = "model.pt: its output is a tensor of shape [N]; expected one floating-point tensor [samples, outputs]"
-    made(TupleOfTuple(), arrays()).refused(6, message, *INSPECT, "--output", "1")
+    message = "model.pt: its output is a tensor of shape [N, 8, 1]; expected one floating-point tensor [samples, outputs]"
+    made(DeepTuple(), arrays()).refused(6, message, *INSPECT, "--output", "1")
+
+
+def test_an_output_of_one_value_a_sample_is_a_column(made: Made) -> None:
+    cli = made(TupleOfTuple(), arrays(y=np.linspace(0, 1, 90)))
+    assert "Outputs: 1 " in cli.run(*INSPECT, "--output", "1").out

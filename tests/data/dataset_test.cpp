@@ -151,6 +151,16 @@ TEST_F(ReadDataset, RefusesAnInputShapeOfOtherSize) {
   }
 }
 
+TEST_F(ReadDataset, MovesTheChannelsOfImagesForTheModel) {
+  const at::Tensor images = at::arange(2 * 2 * 1 * 3, at::kFloat).view({2, 2, 1, 3});
+  options_.input_layout = InputLayout::nhwc;
+  const Dataset dataset = read(npy_of("<f4", "(2, 2, 1, 3)", bytes_of<float>({0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11})));
+  const at::Tensor batch = dataset.batch(0, 2, at::kCPU)[0];
+  EXPECT_TRUE(batch.is_contiguous());
+  EXPECT_TRUE(batch.equal(images.permute({0, 3, 1, 2})));
+  EXPECT_TRUE(dataset.batch(at::tensor({1}, at::kLong), at::kCPU)[0].equal(batch.narrow(0, 1, 1)));
+}
+
 TEST_F(ReadDataset, RefusesAScaleThatMakesNoSense) {
   options_.input_scale = 0;
   expect_error([&] { read(three_); }, ExitCode::usage,
@@ -295,15 +305,25 @@ TEST(ValuesOf, RefusesAnotherNumberOfColumnsThanOutputs) {
 }
 
 TEST(GuessTask, TakesWholeLabelsAndOneHotRowsForClassification) {
-  EXPECT_EQ(guess_task(at::tensor({0, 7}, at::kLong)), Task::classification);
-  EXPECT_EQ(guess_task(at::zeros({2, 1}, at::kBool)), Task::classification);
-  EXPECT_EQ(guess_task(at::eye(3)), Task::classification);
+  EXPECT_EQ(guess_task(at::tensor({0, 7}, at::kLong), 3), Task::classification);
+  EXPECT_EQ(guess_task(at::zeros({2, 1}, at::kBool), 3), Task::classification);
+  EXPECT_EQ(guess_task(at::eye(3), 3), Task::classification);
+}
+
+TEST(GuessTask, TakesFloatsThatAreWholeNumbersForLabelsOfSeveralOutputs) {
+  EXPECT_EQ(guess_task(at::tensor({0., 7.}), 3), Task::classification);
+  EXPECT_EQ(guess_task(at::ones({2, 1}), 3), Task::classification);
+  EXPECT_EQ(guess_task(at::tensor({0., 0.5}), 3), Task::regression);
+}
+
+TEST(GuessTask, TakesFloatsThatAre0Or1ForLabelsOfOneOutput) {
+  EXPECT_EQ(guess_task(at::tensor({0., 1.}), 1), Task::classification);
+  EXPECT_EQ(guess_task(at::tensor({0., 2.}), 1), Task::regression);
+  EXPECT_EQ(guess_task(at::tensor({0.5, 1.}).unsqueeze(1), 1), Task::regression);
 }
 
 TEST(GuessTask, TakesAllElseForRegression) {
-  EXPECT_EQ(guess_task(at::zeros({2})), Task::regression);
-  EXPECT_EQ(guess_task(at::ones({2, 1})), Task::regression);
-  EXPECT_EQ(guess_task(at::ones({2, 2}, at::kLong)), Task::regression);
+  EXPECT_EQ(guess_task(at::ones({2, 2}, at::kLong), 3), Task::regression);
 }
 
 TEST(Task, HasNames) {

@@ -508,6 +508,23 @@ TEST(ModelEvaluationDocument, HasEveryFieldThatIsDocumented) {
   EXPECT_EQ(found, expected) << found.dump(2);
 }
 
+TEST(ModelEvaluationDocument, SaysWhichClassesAComposedFileIsFor) {
+  ModelEvaluation e = full_model_evaluation();
+  e.labels = {3, 7};
+  e.names = {"cat", "7"};
+  e.all_samples = 20;
+  e.alone = {full_evaluation().modules.at(0), full_evaluation().modules.at(0)};
+  const json found = json::parse(to_json(e));
+  EXPECT_EQ(found.at("model").at("labels"), (json{3, 7}));
+  EXPECT_EQ(found.at("model").at("names"), (json{"cat", "7"}));
+  EXPECT_EQ(found.at("evaluation").at("all_samples"), 20);
+  EXPECT_EQ(found.at("evaluation").at("classes").at(1).at("output"), 7);
+  const json& alone = found.at("evaluation").at("alone").at(1);
+  EXPECT_EQ(alone.at("output"), 7);
+  for (const char* key : {"samples", "accuracy", "precision", "recall", "f1", "auc"})
+    EXPECT_TRUE(alone.contains(key)) << key;
+}
+
 TEST(ModelEvaluationDocument, HasTheErrorsOfARegression) {
   ModelEvaluation e = full_model_evaluation();
   e.task = Task::regression;

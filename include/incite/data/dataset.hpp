@@ -15,6 +15,13 @@ namespace incite {
 enum class Task { classification, regression };
 const char* to_string(Task task);
 
+/// How the axes of images lie in a file.
+enum class InputLayout : uint8_t {
+  as_stored,  ///< as the model takes them
+  nhwc,       ///< [N, H, W, C], channels last: the model is given [N, C, H, W]
+};
+const char* to_string(InputLayout layout);
+
 /// What to read from an .npz file, and how.
 struct DatasetOptions {
   std::filesystem::path file;
@@ -23,16 +30,19 @@ struct DatasetOptions {
   bool target_required = false;  ///< whether a missing target key is an error; else `Dataset::target` stays undefined
   std::optional<double> input_scale;  ///< factor on inputs given as float32; unset: 1/255 for uint8, 1 for other types
   std::vector<int64_t> input_shape;   ///< shape of one sample for the model's one input; empty: as in the file
+  InputLayout input_layout = InputLayout::as_stored;  ///< of inputs of four dimensions or more
 };
 
 /// Labelled samples in memory, as stored in the file: they are converted batch by batch.
 struct Dataset {
-  Batch input;                    ///< [N, ...] each, of the file's types, on the CPU
+  /// [N, ...] each, of the file's types, on the CPU; with the axes in the model's order, as views of what is stored.
+  Batch input;
   std::vector<bool> as_integers;  ///< by input, whether the model takes it as integers, not as float32; empty: none
   /// [N] or [N, K] as stored, but whole numbers [N] as int64; undefined if there is none. See classes_of and values_of.
   at::Tensor target;
-  std::optional<double> input_scale;  ///< of all inputs; unset: 1/255 for uint8, 1 for other types
-  std::string file;                   ///< for messages
+  std::optional<double> input_scale;                  ///< of all inputs; unset: 1/255 for uint8, 1 for other types
+  InputLayout input_layout = InputLayout::as_stored;  ///< that `input` came from
+  std::string file;                                   ///< for messages
   std::vector<std::string> input_keys;
   std::string target_key;
 
@@ -55,8 +65,9 @@ std::vector<std::vector<bool>> readings_of(const Dataset& dataset);
 /// Reads and checks a data set. Throws Error: data_file (see NpzFile), data_mismatch for an input without samples,
 /// inputs of different lengths, NaN or infinite inputs or targets (the message names the first sample), a target whose
 /// length differs from the input's (both are said), or a target that is neither [N] nor [N, K], or an input_shape whose
-/// element count differs from the file's; usage for an input_scale that is 0 or not finite, or an input_shape for
-/// several inputs. What becomes infinite in float32 counts as infinite.
+/// element count differs from the file's, or that has its axes in another order; usage for an input_scale that is 0 or
+/// not finite, an input_shape for several inputs, or an input_layout without images. What becomes infinite in float32
+/// counts as infinite.
 Dataset read_dataset(const DatasetOptions& options);
 
 /// The classes of a data set's target: int64 [N] on the CPU, each in [0, outputs). Takes integer [N] (or [N, 1]) labels
@@ -68,9 +79,10 @@ at::Tensor classes_of(const Dataset& dataset, int64_t outputs);
 /// Throws Error (data_mismatch) when the number of columns is not `outputs`.
 at::Tensor values_of(const Dataset& dataset, int64_t outputs);
 
-/// What `auto` means for a target that is there: classification for integer or bool [N] (or [N, 1]) and for [N, K > 1]
-/// rows that are all one-hot; else regression.
-Task guess_task(const at::Tensor& target);
+/// What `auto` means for a target that is there, of a model of so many outputs. Classification: integer or bool [N] (or
+/// [N, 1]); the same as floats, where all are whole numbers and there are several outputs (one value can't be the
+/// target of several), or all are 0 or 1 and there is one; and [N, K > 1] rows that are all one-hot. Else regression.
+Task guess_task(const at::Tensor& target, int64_t outputs);
 
 /// A seeded order of all samples in which every prefix holds the classes in nearly the proportions of the whole (int64
 /// [N]). `classes` is int64 [N], or undefined for a plain shuffle of `size` samples.

@@ -25,16 +25,17 @@ struct JoinedModule {
   Column column = Column::of_logits;
   /// Which of its outputs the column is made for. None: they are [others, class], or the one value.
   std::optional<int64_t> output = std::nullopt;
+  int64_t label = 0;  ///< the class, or value, of its model that the column is for
 };
 
 /// Joins modules into one, which calls each on the same input: the bytes of a TorchScript file for the CPU. Its forward
 /// takes what theirs take, under the first one's names, and returns float32 [samples, modules]. Its state_dict keys are
-/// theirs behind `key` and a dot, and it has the names as an attribute `names`, List[str]. The same files give the same
-/// bytes.
+/// theirs behind `key` and a dot, and it has the names as an attribute `names`, List[str], the labels as `outputs`,
+/// List[int], and `identity`, unless it is empty, as its identity_attribute. The same files give the same bytes.
 ///
 /// Throws Error: model_file for a file that is no TorchScript, data_mismatch for modules that take different numbers of
 /// inputs.
-std::string join(const std::vector<JoinedModule>& modules);
+std::string join(const std::vector<JoinedModule>& modules, const std::string& identity = {});
 
 /// The names of a model's outputs, in order, as a file that `join` wrote has them; none where the file says nothing.
 /// Throws Error (model_file) for a file that is no TorchScript.

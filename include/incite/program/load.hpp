@@ -15,7 +15,8 @@ namespace incite {
 /// too. The inputs go to forward's arguments that take a tensor, in order; the arguments left over have their defaults.
 ///
 /// `output` names one tensor of a tuple, list or dict that forward returns, by key, field or position ("logits",
-/// "0.logits"); empty: the only one that will do. What only the others need is not in the program.
+/// "0.logits"); empty: the only one that will do. What only the others need is not in the program. An output [samples]
+/// becomes [samples, 1]: see make_column.
 ///
 /// Throws Error: model_file when the file is missing, truncated or no TorchScript (a state_dict or a pickled nn.Module:
 /// the message says how to export); data_mismatch when the model does not accept such inputs, or another number of

@@ -40,8 +40,9 @@ std::string human_percent(double share);
 /// interval_of_few.
 std::string human_interval(double share, int64_t samples);
 std::string human_interval(const std::optional<Interval>& interval);
-/// A model's outputs: "10 outputs (logits)", "1 output (values)".
-std::string human_outputs(int64_t outputs, OutputKind kind, std::optional<Task> task);
+/// A model's outputs: "10 outputs (logits)", "1 output (values)"; "1 output for 2 classes (sigmoid)" where
+/// `one_column`.
+std::string human_outputs(int64_t outputs, OutputKind kind, std::optional<Task> task, bool one_column = false);
 /// A factor, "2.69x", "1,234.50x".
 std::string human_ratio(double value);
 /// A text of at most `width` columns: the middle of a longer one gives way to "...".
