@@ -76,7 +76,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"SqueezedSigmoid", "torch.sigmoid(z).flatten()", OutputKind::probabilities},
                     Case{"LaidOutTwice", "torch.sigmoid(z.view(-1)).unsqueeze(1)", OutputKind::probabilities},
                     Case{"LogSigmoid", "torch.log_sigmoid(z)", OutputKind::log_probabilities}),
-    [](const auto& info) { return info.param.name; });
+    [](const auto& tested) { return tested.param.name; });
 
 TEST(TwoColumnsOfImages, PassPoolingAndFlattening) {
   at::manual_seed(0);
