@@ -195,6 +195,7 @@ TEST(DecompositionDocument, HasEveryFieldThatIsDocumented) {
          {"scored_samples", 40},
          {"agreement", 0.75}}}},
       {"scoring", {{"mutants", 12}, {"multiply_adds", 3e9}, {"chunk", 64}, {"batch", 6}}},
+      {"scores", nullptr},
       {"search", {{{"compression", 4.0}, {"loss", 0.5}, {"error", 0.25}, {"bound", 0.91125}}}},
       {"head_losses", {0.5, 0.25}},
       {"last_layer_losses", {0.25, 0.125}},
