@@ -15,19 +15,26 @@ constexpr int64_t calibration_folds = 10;
 }  // namespace
 
 ModuleLoss::ModuleLoss(const ModuleSource& source, const std::vector<int64_t>& outputs, bool calibrates)
-    : source_(source),
-      outputs_(outputs),
-      calibrates_(calibrates),
-      original_(outputs_for(source.program, *source.fit.data, source.validation)
-                    .index_select(1, at::tensor(outputs, at::kLong))
-                    .to(at::kDouble)) {}
+    : source_(source), outputs_(outputs), calibrates_(calibrates) {
+  const at::Tensor all = outputs_for(source.program, *source.fit.data, source.validation);
+  original_ = all.index_select(1, at::tensor(outputs, at::kLong)).to(at::kDouble);
+  if (source.task == Task::classification && outputs.size() == 1) original_yes_ = all.argmax(1) == outputs[0];
+}
+
+/// By how much the original answers the one module's question better on each sample, weighted so that the mean is the
+/// difference of their balanced accuracies.
+at::Tensor ModuleLoss::answers_lost(const at::Tensor& scores, const at::Tensor& own) const {
+  const at::Tensor lost = (original_yes_ == own).to(at::kDouble) - ((scores > 0) == own).to(at::kDouble);
+  const auto samples = static_cast<double>(own.size(0));
+  const auto positives = own.sum().item<double>();
+  if (positives == 0 || positives == samples) return lost;
+  return lost * at::where(own, samples / (2 * positives), samples / (2 * (samples - positives)));
+}
 
 /// By how much the original is right more often on each sample whose class has a module: -1, 0 or 1.
 at::Tensor ModuleLoss::classes_lost(const at::Tensor& columns) const {
   const at::Tensor modules = modules_of(source_.fit.classes.index_select(0, source_.validation), outputs_);
-  if (outputs_.size() == 1) {  // told from all others; the original's other outputs are not there to compare with
-    return ((columns.select(1, 0) > 0) != (modules == 0)).to(at::kDouble);
-  }
+  if (outputs_.size() == 1) return answers_lost(columns.select(1, 0), modules == 0);
   at::Tensor decided = at::empty_like(modules);
   const at::Tensor part = at::arange(modules.size(0), at::kLong).remainder(calibration_folds);
   for (int64_t fold = 0; fold < calibration_folds; ++fold) {

@@ -43,8 +43,8 @@ struct DecomposeOptions : ModelOptions {
   // What modules are to be; of these at most one is given. None: as target_compression = default_compression.
   std::optional<double> keep;                ///< share of each group's clusters that stays
   std::optional<double> target_compression;  ///< the original's parameters over each module's, at least
-  /// Points of combined accuracy, or per cent of mean absolute error, that the smallest modules found may lose on
-  /// samples that nothing was fitted to.
+  /// Points of combined accuracy (of one module: of balanced accuracy), or per cent of mean absolute error, that the
+  /// smallest modules found may lose on samples that nothing was fitted to.
   std::optional<double> max_loss;
   Allocation allocation = Allocation::global;  ///< of target_compression and max_loss
   int64_t samples = 0;                         ///< most samples to score; 0: all

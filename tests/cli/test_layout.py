@@ -138,7 +138,7 @@ def test_a_layout_is_kept_for_evaluate_and_compose(rgb: Cli) -> None:
 
 
 def test_scores_are_of_one_layout(rgb: Cli) -> None:
-    rgb.done(*into("out"), *NHWC, "--quiet")
+    rgb.done(*into("out"), *NHWC, "--quiet", "--keep-scores")
     rgb.done(*into("again"), *NHWC, "--quiet", "--scores", "out/scores.npz")
     x, y = images()
     np.savez(rgb.folder / "square.npz", x=x[:, :, :3, :3], y=y)

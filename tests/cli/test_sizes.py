@@ -65,6 +65,15 @@ def test_the_smallest_modules_that_lose_no_more_are_searched_for(trained: Cli) -
     assert compression[0] > compression[1] > 1
 
 
+def test_one_module_is_searched_for_by_what_it_loses_against_the_original(trained: Cli) -> None:
+    document = decompose(trained, "--outputs", "0", "--max-loss", "4")
+    (module,) = document["modules"]
+    # A balanced head says yes more often than the original does, which costs accuracy where a class is rare: no loss.
+    assert module["accuracy"] < module["original"]["accuracy"] - 0.01
+    assert module["compression"] > 3
+    assert module["balanced_accuracy"] > module["original"]["balanced_accuracy"] - 0.04
+
+
 def test_a_search_that_finds_nothing_keeps_all(trained: Cli) -> None:
     document = decompose(trained, "--max-loss", "0", "--repair", "none", "--outputs", "0,1")
     assert all(module["compression"] >= 1 for module in document["modules"])
