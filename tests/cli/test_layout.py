@@ -145,9 +145,12 @@ def test_scores_are_of_one_layout(rgb: Cli) -> None:
     torch.manual_seed(0)
     networks.save(nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Flatten(), nn.Linear(6, 3)), rgb.folder / "square.pt")
     square = ("decompose", "square.pt", "--data", "square.npz", "--threads", "1", "--quiet")
-    rgb.done(*square, "--out", "stored")
-    rgb.done(*square, "--out", "moved", *NHWC)
-    message = "{}/scores.npz: made with input-layout {}, now it is {}; score again, or pass the same options and files"
+    rgb.done(*square, "--out", "stored", "--keep-scores")
+    rgb.done(*square, "--out", "moved", *NHWC, "--keep-scores")
+    message = (
+        "{0}/scores.npz: made with --input-layout {1}, now it is --input-layout {2}; pass --input-layout {1} to use it, or "
+        "leave out --scores to score anew"
+    )
     other = ("--out", "other", "--scores")
     rgb.refused(2, message.format("stored", "as-stored", "nhwc"), *square, *NHWC, *other, "stored/scores.npz")
     rgb.refused(2, message.format("moved", "nhwc", "as-stored"), *square, *other, "moved/scores.npz")
