@@ -18,7 +18,7 @@ namespace incite {
 
 namespace {
 
-constexpr int64_t kBlockElements = int64_t{1} << 20;
+constexpr int64_t checked_at_once = int64_t{1} << 20;
 
 bool is_whole(const at::Tensor& values) {
   return at::isIntegralType(values.scalar_type(), /*includeBool=*/true);
@@ -49,7 +49,7 @@ at::Tensor to_integers(const at::Tensor& samples, at::Device device) {
 /// the data.
 void check_finite(const at::Tensor& values, double scale, const std::string& name) {
   if (is_whole(values)) return;
-  const int64_t rows = std::max<int64_t>(1, kBlockElements / std::max<int64_t>(1, values[0].numel()));
+  const int64_t rows = std::max<int64_t>(1, checked_at_once / std::max<int64_t>(1, values[0].numel()));
   for (int64_t first = 0; first < values.size(0); first += rows) {
     const at::Tensor block = values.narrow(0, first, std::min(rows, values.size(0) - first));
     const at::Tensor finite = at::isfinite(to_float(block, scale, at::kCPU)).flatten();

@@ -18,7 +18,7 @@ namespace {
 
 constexpr uint64_t kMaxHeaderBytes = uint64_t{1} << 20;  // NumPy's own are about 100 bytes
 constexpr std::size_t kMaxDimensions = 64;               // ATen's limit, and NumPy's
-constexpr int64_t kBlockElements = int64_t{1} << 16;
+constexpr int64_t read_at_once = int64_t{1} << 16;
 
 class MemorySource : public ByteSource {
  public:
@@ -45,9 +45,9 @@ T byte_swapped(T value) {
 template <typename S, typename R>
 void fill(ByteSource& source, void* to, int64_t count, bool swap, const std::string& name) {
   R* const result = static_cast<R*>(to);
-  std::vector<S> block(static_cast<std::size_t>(std::min(count, kBlockElements)));
-  for (int64_t done = 0; done < count; done += kBlockElements) {
-    const int64_t taken = std::min(kBlockElements, count - done);
+  std::vector<S> block(static_cast<std::size_t>(std::min(count, read_at_once)));
+  for (int64_t done = 0; done < count; done += read_at_once) {
+    const int64_t taken = std::min(read_at_once, count - done);
     source.read(block.data(), static_cast<uint64_t>(taken) * sizeof(S));
     for (int64_t i = 0; i < taken; ++i) {
       const S value = swap ? byte_swapped(block[static_cast<std::size_t>(i)]) : block[static_cast<std::size_t>(i)];

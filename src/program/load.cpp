@@ -320,7 +320,7 @@ class Original {
   jit::Module module_;
   std::map<int64_t, c10::IValue> results_;  // by number of samples
   std::vector<Argument> arguments_;
-  OutputPath path_;
+  ItemPath path_;
 };
 
 }  // namespace

@@ -37,35 +37,35 @@ Items items_of(const c10::IValue& whole) {
 }
 
 struct Leaf {
-  OutputPath path;
+  ItemPath path;
   at::Tensor tensor;
 };
 
-void add_leaves(const c10::IValue& whole, const OutputPath& path, std::vector<Leaf>& leaves) {
+void add_leaves(const c10::IValue& whole, const ItemPath& path, std::vector<Leaf>& leaves) {
   if (whole.isTensor() && whole.toTensor().defined()) leaves.push_back({path, whole.toTensor()});
   for (const auto& [name, item] : items_of(whole)) {
-    OutputPath inner = path;
+    ItemPath inner = path;
     inner.push_back(name);
     add_leaves(item, inner, leaves);
   }
 }
 
-std::vector<Leaf> leaves_of(const c10::IValue& whole, const OutputPath& path = {}) {
+std::vector<Leaf> leaves_of(const c10::IValue& whole, const ItemPath& path = {}) {
   std::vector<Leaf> leaves;
   add_leaves(at_path(whole, path), path, leaves);
   return leaves;
 }
 
 /// The path that a dotted text means; a name may hold dots itself.
-std::optional<OutputPath> find(const c10::IValue& whole, const std::string& asked) {
-  if (asked.empty()) return OutputPath();
+std::optional<ItemPath> find(const c10::IValue& whole, const std::string& asked) {
+  if (asked.empty()) return ItemPath();
   const Items items = items_of(whole);
   for (size_t i = 0; i < items.size(); ++i) {
     for (const std::string& name : {items[i].first, std::to_string(i)}) {  // fields have positions too
       if (!asked.starts_with(name) || (asked.size() > name.size() && asked[name.size()] != '.')) continue;
       const auto rest = find(items[i].second, asked.substr(std::min(name.size() + 1, asked.size())));
       if (!rest) continue;
-      OutputPath path = {items[i].first};
+      ItemPath path = {items[i].first};
       path.insert(path.end(), rest->begin(), rest->end());
       return path;
     }
@@ -104,7 +104,7 @@ std::vector<std::string> item_names(const c10::TypePtr& type, size_t count) {
   return names;
 }
 
-c10::IValue at_path(const c10::IValue& whole, const OutputPath& path) {
+c10::IValue at_path(const c10::IValue& whole, const ItemPath& path) {
   c10::IValue value = whole;
   for (const std::string& step : path) {
     const Items items = items_of(value);
@@ -122,7 +122,7 @@ std::string shape_text(const at::Tensor& tensor, int64_t samples) {
   return fmt::format("[{}]", fmt::join(sizes, ", "));
 }
 
-OutputPath choose_output(const c10::IValue& whole, int64_t samples, const std::string& asked, const std::string& file) {
+ItemPath choose_output(const c10::IValue& whole, int64_t samples, const std::string& asked, const std::string& file) {
   if (whole.isTensor()) {
     if (asked.empty()) return {};
     fail(ExitCode::usage, "{}: --output {}: forward returns one tensor; there is nothing to choose", file, asked);

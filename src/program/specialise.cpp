@@ -61,7 +61,7 @@ Specialiser::Specialiser(const jit::Module& original, const jit::Module& frozen,
     known_[graph_->inputs()[i + 1]] = argument(arguments[i], batches);
 }
 
-Program Specialiser::run(const OutputPath& path) {
+Program Specialiser::run(const ItemPath& path) {
   run_block(graph_->block());
   Known output = use(graph_->outputs()[0], graph_->return_node());
   for (const std::string& step : path)
@@ -347,8 +347,8 @@ void Specialiser::run_loop(const jit::Node* node) {
 }
 
 Program specialise(const torch::jit::Module& original, const torch::jit::Module& frozen,
-                   const std::array<Batch, 2>& batches, const std::vector<Argument>& arguments,
-                   const OutputPath& output, const std::string& file) {
+                   const std::array<Batch, 2>& batches, const std::vector<Argument>& arguments, const ItemPath& output,
+                   const std::string& file) {
   return Specialiser(original, frozen, batches, arguments, file).run(output);
 }
 

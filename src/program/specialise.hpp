@@ -23,7 +23,7 @@ namespace incite {
 /// others need is dropped. `file` starts every message. Throws Error (unsupported) where that is not possible; lets
 /// exceptions of operations through.
 Program specialise(const torch::jit::Module& original, const torch::jit::Module& frozen,
-                   const std::array<Batch, 2>& batches, const std::vector<Argument>& arguments,
-                   const OutputPath& output, const std::string& file);
+                   const std::array<Batch, 2>& batches, const std::vector<Argument>& arguments, const ItemPath& output,
+                   const std::string& file);
 
 }  // namespace incite

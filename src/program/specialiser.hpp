@@ -56,7 +56,7 @@ class Specialiser {
  public:
   Specialiser(const jit::Module& original, const jit::Module& frozen, const std::array<Batch, 2>& batches,
               const std::vector<Argument>& arguments, const std::string& file);
-  Program run(const OutputPath& path);
+  Program run(const ItemPath& path);
 
  private:
   Known argument(const Argument& argument, const std::array<Batch, 2>& batches);

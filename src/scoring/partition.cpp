@@ -10,10 +10,10 @@ namespace incite {
 
 namespace {
 
-constexpr int64_t kBlockElements = int64_t{1} << 23;  // 64 MiB of float64
+constexpr int64_t most_distances = int64_t{1} << 23;  // 64 MiB of float64
 
 int64_t rows_per_block(const at::Tensor& points) {
-  return std::max<int64_t>(1, kBlockElements / std::max<int64_t>(1, points.size(1)));
+  return std::max<int64_t>(1, most_distances / std::max<int64_t>(1, points.size(1)));
 }
 
 at::Tensor as_tensor(const std::vector<int64_t>& values) {

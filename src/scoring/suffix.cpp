@@ -13,10 +13,6 @@ namespace {
 using Step = SuffixPlan::Step;
 using Kind = SuffixPlan::Step::Kind;
 
-size_t at_index(int32_t i) {
-  return static_cast<size_t>(i);
-}
-
 /// A run of mutants: the values that it makes, and those of the run without mutants.
 class Run {
  public:

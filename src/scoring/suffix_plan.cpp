@@ -19,10 +19,6 @@ namespace {
 using Step = SuffixPlan::Step;
 using Kind = SuffixPlan::Step::Kind;
 
-size_t at_index(int32_t i) {
-  return static_cast<size_t>(i);
-}
-
 int64_t product_of(const std::vector<int64_t>& sizes, size_t first, size_t last) {
   return std::accumulate(sizes.begin() + static_cast<std::ptrdiff_t>(first),
                          sizes.begin() + static_cast<std::ptrdiff_t>(last), int64_t{1}, std::multiplies<>());

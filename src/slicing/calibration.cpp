@@ -13,7 +13,7 @@ namespace incite {
 namespace {
 
 constexpr int64_t iterations = 50;
-constexpr double penalties[] = {1e-3, 1e-4, 1e-5};  // each fit starts from the one before it
+constexpr double joint_penalties[] = {1e-3, 1e-4, 1e-5};  // each fit starts from the one before it
 
 /// What calibrate minimises, for samples whose modules are given.
 class JointLoss {
@@ -162,7 +162,7 @@ JointHeads fit_heads_together(const JointHeadData& data, const std::vector<Head>
   if (has_bias) parameters.push_back(fit.offsets);
   std::optional<Rows> best;
   double least = found.losses.front();
-  for (const double penalty : penalties) {
+  for (const double penalty : joint_penalties) {
     minimise(parameters, iterations, [&] {
       at::Tensor squares = at::zeros({}, at::kDouble);
       for (size_t m = 0; m < apart.size(); ++m)

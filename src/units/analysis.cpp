@@ -12,10 +12,6 @@
 namespace incite {
 namespace {
 
-size_t at_index(int32_t i) {
-  return static_cast<size_t>(i);
-}
-
 /// Operations whose result does not depend on the content of a tensor that they read, nor on the size of an axis along
 /// which labels could vary.
 bool ignores_content(const Node& node) {

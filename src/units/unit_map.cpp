@@ -13,14 +13,6 @@
 #include "incite/base/error.hpp"
 
 namespace incite {
-namespace {
-
-size_t at_index(int32_t i) {
-  return static_cast<size_t>(i);
-}
-
-}  // namespace
-
 /// Sizes that count positions along a labelled axis; the others stay as they are.
 void Analysis::resolve_sizes() {
   for (const SizeArgument& size : sizes_) {

@@ -13,6 +13,11 @@ namespace incite {
 using ValueId = int32_t;
 using NodeId = int32_t;
 
+/// An id as the index into the vector that it counts in.
+constexpr size_t at_index(int32_t id) {
+  return static_cast<size_t>(id);
+}
+
 /// What a node does: takes its inputs off the end of the stack and puts its outputs there.
 using Operation = std::function<void(std::vector<c10::IValue>&)>;
 
