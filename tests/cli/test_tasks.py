@@ -184,15 +184,17 @@ def test_a_head_by_adam(good: Cli) -> None:
 
 def test_the_papers_preset(good: Cli) -> None:
     settings = decompose(good, "--preset", "paper", "--epochs", "2")["settings"]
-    named = {name: settings[name] for name in ("metric", "factors", "clustering", "cluster_size", "keep", "repair", "head")}
-    assert named == {
+    names = ("metric", "factors", "clustering", "cluster_size", "keep", "allocation", "repair", "head", "calibration")
+    assert {name: settings[name] for name in names} == {
         "metric": "flips",
         "factors": [1.1, 0.9, 0.0],
         "clustering": "agglomerative",
         "cluster_size": 10,
         "keep": 0.6,
+        "allocation": "uniform",
         "repair": "none",
         "head": "adam",
+        "calibration": "none",
     }
 
 
