@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Takes every torchvision classification model apart, scripted, traced and frozen, and writes docs/zoo.md.
+"""Takes every torchvision classification model apart, scripted and traced (or frozen, with --forms), and writes docs/zoo.md.
 
 Weights are random and inputs as small as the model accepts: what is checked is that modules are right, not that they are good.
 Each model is exported, inspected and decomposed for two outputs at keep 0.6; then Python loads the modules and checks
@@ -107,6 +107,7 @@ FAMILIES = (
 
 # A trace made without gradients holds fused attention, which a trace made with them does not.
 FORMS = {"script": "scripted", "trace": "traced", "trace-no-grad": "traced, no gradients", "frozen": "scripted, frozen"}
+USUAL_FORMS = ("script", "trace", "trace-no-grad")  # those of docs/zoo.md
 FUSED_ATTENTION = ("ViT",)
 
 
@@ -477,7 +478,7 @@ def summary(rows: list[Row]) -> Iterator[str]:
 
 def command_of(options: argparse.Namespace) -> str:
     words = ["scripts/zoo.py", "--json", "build/zoo.json"]
-    for name, default in (("models", "*"), ("forms", ",".join(FORMS))):
+    for name, default in (("models", "*"), ("forms", ",".join(USUAL_FORMS))):
         if getattr(options, name) != default:
             words += [f"--{name}", getattr(options, name)]
     return shlex.join(words)
@@ -529,7 +530,7 @@ def problems(rows: list[Row]) -> Iterator[str]:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", default="*", help="names or patterns, with commas between (default: all)")
-    parser.add_argument("--forms", default=",".join(FORMS), help="%(default)s, or some of them")
+    parser.add_argument("--forms", default=",".join(USUAL_FORMS), help=f"some of {', '.join(FORMS)} (default: %(default)s)")
     parser.add_argument("--binary", type=Path, default=ROOT / "build" / "release" / "incite", help="the program")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "zoo.md", help="the page (default: docs/zoo.md)")
     parser.add_argument("--json", type=Path, help="results; a run with the same program goes on from them")

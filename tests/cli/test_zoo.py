@@ -36,7 +36,7 @@ def test_torchvision_is_imported_as_anywhere_else(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_zoo_model_decomposes_scripted_traced_and_frozen(binary: Path, tmp_path: Path, model: str) -> None:
-    command = [sys.executable, str(SCRIPT), "--check", "--models", model, "--binary", str(binary), "--threads", "1"]
+    command = [sys.executable, str(SCRIPT), "--check", "--models", model, "--forms", "script,trace,frozen", "--binary", str(binary), "--threads", "1"]
     command += ["--json", str(tmp_path / "zoo.json"), "--out", str(tmp_path / "zoo.md")]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=280)
     assert (done.returncode, done.stderr) == (0, "")
