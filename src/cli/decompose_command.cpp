@@ -59,9 +59,10 @@ void add_wish_options(CLI::App& verb, Arguments& a) {
       ->check(in_range(1, 1e9, true, "a number of 1 or more"))
       ->type_name("NUMBER")
       ->group("Size");
-  verb.add_option("--max-loss", a.options.max_loss,
-                  "Find the smallest modules that lose no more on samples set apart: points of combined accuracy (of one "
-                  "module: balanced accuracy), or per cent of mean absolute error")
+  verb.add_option(
+          "--max-loss", a.options.max_loss,
+          "Find the smallest modules that lose no more on samples set apart: points of combined accuracy (of one "
+          "module: balanced accuracy), or per cent of mean absolute error")
       ->check(in_range(0, 1e9, true, "0 or more"))
       ->type_name("POINTS")
       ->group("Size");

@@ -132,16 +132,17 @@ TEST(InspectionTable, SaysWhatIsKeptWholeAndWhy) {
                                  {"norm2", 3, "aten::layer_norm", "net.py:22", "reduced", 1, {1}},
                                  {"cell", 3, "aten::lstm_cell", "net.py:24", "unknown", 4, {1}}};
   const std::string text = to_table(inspection);
-  EXPECT_NE(text.find("kept whole  why      operation         places  first at   parameters\n"
-                      "----------  -------  ----------------  ------  ---------  ----------\n"
-                      "norm1 +1    reduced  aten::layer_norm       2  net.py:20       1,200\n"
-                      "cell        unknown  aten::lstm_cell        4  net.py:24          10\n"
-                      "\n"
-                      "Weights are kept whole because\n"
-                      "  reduced  of the units that they meet: a softmax, or a mean, sum or pooling over channels, mixes "
-                      "them\n"
-                      "  unknown  they go into an operation that incite has no rule for\n"),
-            std::string::npos)
+  EXPECT_NE(
+      text.find("kept whole  why      operation         places  first at   parameters\n"
+                "----------  -------  ----------------  ------  ---------  ----------\n"
+                "norm1 +1    reduced  aten::layer_norm       2  net.py:20       1,200\n"
+                "cell        unknown  aten::lstm_cell        4  net.py:24          10\n"
+                "\n"
+                "Weights are kept whole because\n"
+                "  reduced  of the units that they meet: a softmax, or a mean, sum or pooling over channels, mixes "
+                "them\n"
+                "  unknown  they go into an operation that incite has no rule for\n"),
+      std::string::npos)
       << text;
 }
 
