@@ -41,17 +41,16 @@ Described describe(const std::filesystem::path& file) {
   return described;
 }
 
-Dataset read_data(const EvaluateModelOptions& options, const std::optional<ModuleIdentity>& said) {
-  const ModuleIdentity defaults = said.value_or(ModuleIdentity{});
+/// How samples were read when the module was made.
+DatasetOptions as_decomposed(const std::optional<ModuleIdentity>& known) {
+  const ModuleIdentity identity = known.value_or(ModuleIdentity{});
   DatasetOptions data;
-  data.file = options.data;
-  data.input_key = options.input_key.value_or(defaults.input_key);
-  data.target_key = options.target_key.value_or(defaults.target_key);
-  data.target_required = true;
-  data.input_scale = options.input_scale ? options.input_scale : defaults.input_scale;
-  data.input_shape = options.input_shape.empty() ? defaults.input_shape : options.input_shape;
-  data.input_layout = options.input_layout.value_or(defaults.input_layout);
-  return read_dataset(data);
+  data.input_key = identity.input_key;
+  data.target_key = identity.target_key;
+  data.input_scale = identity.input_scale;
+  data.input_shape = identity.input_shape;
+  data.input_layout = identity.input_layout;
+  return data;
 }
 
 /// Which output of its original each column of a composition is for; empty where two are for outputs of the same
@@ -85,7 +84,7 @@ class Evaluator {
       : options_(options),
         progress_(progress),
         described_(describe(options.model)),
-        data_(read_data(options, described_.identity)),
+        data_(read_to_evaluate(options, as_decomposed(described_.identity))),
         program_(load_model(options.model, data_, options.output, parse_device(options.device))),
         batch_(first_samples(data_, program_.device)) {
     test_.data = &data_;

@@ -19,16 +19,15 @@ int64_t bytes_of(const std::filesystem::path& file) {
   return static_cast<int64_t>(std::filesystem::file_size(file));
 }
 
-Dataset read_data(const EvaluateOptions& options, const Decomposition& made) {
+/// How samples were read when the modules were made.
+DatasetOptions as_decomposed(const Decomposition& decomposition) {
   DatasetOptions data;
-  data.file = options.data;
-  data.input_key = options.input_key.value_or(made.input_key);
-  data.target_key = options.target_key.value_or(made.target_key);
-  data.target_required = true;
-  data.input_scale = options.input_scale ? options.input_scale : made.input_scale;
-  data.input_shape = options.input_shape.empty() ? made.input_shape : options.input_shape;
-  data.input_layout = options.input_layout.value_or(made.input_layout);
-  return read_dataset(data);
+  data.input_key = decomposition.input_key;
+  data.target_key = decomposition.target_key;
+  data.input_scale = decomposition.input_scale;
+  data.input_shape = decomposition.input_shape;
+  data.input_layout = decomposition.input_layout;
+  return data;
 }
 
 /// The original's file. Throws Error if it is not there, or another.
@@ -63,7 +62,7 @@ ModulesEvaluation evaluate_modules(const EvaluateOptions& options, const Progres
   ModulesEvaluation result;
   result.decomposition = read_decomposition(options.folder / document_name);
   Decomposition& made = result.decomposition;
-  Dataset data = read_data(options, made);
+  Dataset data = read_to_evaluate(options, as_decomposed(made));
   const std::filesystem::path file = original_file(options, made);
   Program original = load_model(file, data, made.output, device);
   const Batch batch = first_samples(data, device);

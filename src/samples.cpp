@@ -85,6 +85,17 @@ void check_integers(const Program& program, const Dataset& data) {
   }
 }
 
+Dataset read_to_evaluate(const EvaluationOptions& options, DatasetOptions defaults) {
+  defaults.file = options.data;
+  defaults.target_required = true;
+  if (options.input_key) defaults.input_key = *options.input_key;
+  if (options.target_key) defaults.target_key = *options.target_key;
+  if (options.input_scale) defaults.input_scale = options.input_scale;
+  if (!options.input_shape.empty()) defaults.input_shape = options.input_shape;
+  if (options.input_layout) defaults.input_layout = *options.input_layout;
+  return read_dataset(defaults);
+}
+
 int64_t output_count(const Program& program, const Batch& batch) {
   const at::NoGradGuard no_grad;
   return Executor(program)(batch).size(1);

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "incite/data/dataset.hpp"
+#include "incite/decompose.hpp"
 #include "incite/evaluation/evaluate.hpp"
 #include "incite/program/program.hpp"
 
@@ -25,6 +26,9 @@ void read_like(Dataset& data, const Dataset& other);
 /// Throws Error (data_mismatch) where the program does not run on the smallest and largest integers of a data set, as
 /// when a token's index is not in the vocabulary.
 void check_integers(const Program& program, const Dataset& data);
+
+/// Reads a data set to evaluate on: what `options` leave open is as in `defaults`. Throws what read_dataset throws.
+Dataset read_to_evaluate(const EvaluationOptions& options, DatasetOptions defaults);
 
 /// The number of a program's outputs.
 int64_t output_count(const Program& program, const Batch& batch);

@@ -65,16 +65,9 @@ void refuse(const CLI::App& verb, const std::vector<std::string>& names, const s
 
 EvaluateModelOptions model_options(const Arguments& a) {
   EvaluateModelOptions options;
+  static_cast<EvaluationOptions&>(options) = a.options;
   options.model = a.path;
-  options.data = a.options.data;
-  options.input_key = a.options.input_key;
-  options.target_key = a.options.target_key;
-  options.input_scale = a.options.input_scale;
-  options.input_shape = a.options.input_shape;
-  options.input_layout = a.options.input_layout;
   options.output = a.output;
-  options.device = a.options.device;
-  options.latency = a.options.latency;
   if (a.task != "auto") options.task = named<Task>(a.task, {Task::classification, Task::regression});
   return options;
 }
