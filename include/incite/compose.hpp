@@ -8,8 +8,10 @@
 #include <utility>
 #include <vector>
 
-#include "incite/base/progress.hpp"
-#include "incite/data/dataset.hpp"
+#include "incite/composition.hpp"
+#include "incite/error.hpp"
+#include "incite/options.hpp"
+#include "incite/progress.hpp"
 
 namespace incite {
 
@@ -30,25 +32,6 @@ struct ComposeOptions {
   bool force = false;
 };
 
-/// One column of a composition.
-struct ComposedModule {
-  std::string name;
-  std::string key;  ///< what its state_dict keys begin with
-  std::string file;
-  int64_t output = 0;  ///< of the model that it comes from
-  int64_t parameters = 0;
-};
-
-/// What compose has to say.
-struct Composition {
-  std::string file;
-  Task task = Task::classification;
-  int64_t parameters = 0;
-  int64_t bytes = 0;
-  std::vector<ComposedModule> modules;
-  std::string checked_on;  ///< the data whose first samples the file was checked on; empty: there was none
-};
-
 /// Joins modules of one or several decompositions into one TorchScript file, with a column for each module: log-odds of
 /// its class, or its value in a regression. See `join` for what is in it. The file appears whole or not at all.
 ///
@@ -60,12 +43,5 @@ struct Composition {
 /// file that is no TorchScript; data_mismatch for modules of both tasks, or whose models take other inputs; output
 /// where the file can't be written, or is there already and `force` is not set.
 Composition compose(const ComposeOptions& options, const Progress& progress = {});
-
-/// The document of a composition: docs/decomposition-json.md.
-std::string to_json(const Composition& composition);
-
-/// What a person reads after compose. Where the table is wider than `width` columns (0: any width is fine), names are
-/// shortened.
-std::string to_table(const Composition& composition, size_t width = 0);
 
 }  // namespace incite

@@ -10,13 +10,16 @@
 #include <variant>
 #include <vector>
 
-#include "incite/data/dataset.hpp"
-#include "incite/evaluation/evaluate.hpp"
-#include "incite/program/cost.hpp"
-#include "incite/slicing/calibration.hpp"
-#include "incite/units/output_kind.hpp"
+#include "incite/measures.hpp"
+#include "incite/options.hpp"
 
 namespace incite {
+
+/// A module's log-odds times `scale`, plus `offset`.
+struct Calibration {
+  double scale = 1;
+  double offset = 0;
+};
 
 /// A file that a decomposition was made from.
 struct SourceFile {

@@ -1,4 +1,4 @@
-#include "incite/base/axes.hpp"
+#include "base/axes.hpp"
 
 #include <fmt/ranges.h>
 

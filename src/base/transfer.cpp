@@ -1,4 +1,4 @@
-#include "incite/base/transfer.hpp"
+#include "base/transfer.hpp"
 
 #include <ATen/ATen.h>
 

@@ -7,8 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "incite/base/progress.hpp"
 #include "incite/decompose.hpp"
+#include "incite/options.hpp"
+#include "incite/progress.hpp"
 
 namespace incite::cli {
 
@@ -21,13 +22,6 @@ struct CommonOptions {
   std::vector<std::string> shown_warnings = {};  // on stderr, while the verb ran
 };
 
-/// Data options as they stand on the command line.
-struct DataArguments {
-  std::string input_scale = "auto";
-  std::vector<int64_t> input_shape;
-  std::string input_layout = to_string(InputLayout::as_stored);
-};
-
 // A verb's set-up: adds it to the application, and a callback that runs it.
 void add_inspect(CLI::App& app, CommonOptions& common);
 void add_decompose(CLI::App& app, CommonOptions& common);
@@ -35,9 +29,6 @@ void add_compose(CLI::App& app, CommonOptions& common);
 void add_evaluate(CLI::App& app, CommonOptions& common);
 
 void add_common_options(CLI::App& verb, CommonOptions& common);
-void add_model_options(CLI::App& verb, ModelOptions& options, DataArguments& arguments);
-/// Puts what was parsed into the data options. Throws Error (usage).
-void finish_data_options(const DataArguments& arguments, DatasetOptions& options);
 
 /// Sets logging and threads as the common options say.
 void apply(const CommonOptions& common);
@@ -60,21 +51,5 @@ std::optional<InputLayout> parse_layout(const std::string& name);
 /// Adds an option that takes one of some names.
 CLI::Option* choice(CLI::App& verb, const std::string& flag, std::string& value, const std::vector<std::string>& names,
                     const std::string& help, const std::string& group);
-/// The value of such a name. Throws std::logic_error for another: the option's check has refused it.
-template <typename Enum>
-Enum named(const std::string& name, std::initializer_list<Enum> values) {
-  for (const Enum value : values) {
-    if (name == to_string(value)) return value;
-  }
-  throw std::logic_error("a name that the command line should have refused: " + name);
-}
-
-/// A check for CLI11 that a number lies in a range; its message says what was expected.
-CLI::Validator in_range(double low, double high, bool low_allowed, const std::string& expected);
-
-/// "auto", "all": a word that stands for 0; else a whole number of 1 or more. Throws Error (usage).
-int64_t parse_count(const std::string& option, const std::string& text, const std::string& word);
-/// "auto", or a number. Throws Error (usage).
-std::optional<double> parse_scale(const std::string& text);
 
 }  // namespace incite::cli

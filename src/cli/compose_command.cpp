@@ -1,9 +1,10 @@
 #include <unistd.h>
 
-#include "command.hpp"
-#include "incite/base/error.hpp"
+#include "base/fail.hpp"
+#include "cli/command.hpp"
+#include "cli/text.hpp"
 #include "incite/compose.hpp"
-#include "text.hpp"
+#include "report/composition.hpp"
 
 namespace incite::cli {
 namespace {

@@ -1,9 +1,11 @@
 #include <filesystem>
 
-#include "command.hpp"
-#include "incite/base/error.hpp"
-#include "incite/report/evaluation_table.hpp"
-#include "incite/report/json.hpp"
+#include "base/fail.hpp"
+#include "cli/command.hpp"
+#include "incite/evaluate.hpp"
+#include "report/evaluation_table.hpp"
+#include "report/json.hpp"
+#include "verbs/decompose/options.hpp"
 
 namespace incite::cli {
 namespace {
@@ -68,7 +70,7 @@ EvaluateModelOptions model_options(const Arguments& a) {
   static_cast<EvaluationOptions&>(options) = a.options;
   options.model = a.path;
   options.output = a.output;
-  if (a.task != "auto") options.task = named<Task>(a.task, {Task::classification, Task::regression});
+  if (a.task != "auto") options.task = named<Task>(a.task);
   return options;
 }
 

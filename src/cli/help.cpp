@@ -1,10 +1,10 @@
-#include "help.hpp"
+#include "cli/help.hpp"
 
 #include <unistd.h>
 
 #include <algorithm>
 
-#include "text.hpp"
+#include "cli/text.hpp"
 
 namespace incite::cli {
 

@@ -1,18 +1,21 @@
 #include <unistd.h>
 
-#include "command.hpp"
-#include "incite/base/files.hpp"
-#include "incite/report/dot.hpp"
-#include "incite/report/inspection_table.hpp"
-#include "incite/report/json.hpp"
-#include "text.hpp"
+#include "base/fail.hpp"
+#include "cli/command.hpp"
+#include "cli/options.hpp"
+#include "cli/text.hpp"
+#include "incite/inspect.hpp"
+#include "report/dot.hpp"
+#include "report/inspection_table.hpp"
+#include "report/json.hpp"
+#include "store/files.hpp"
 
 namespace incite::cli {
 namespace {
 
 struct Arguments {
+  GivenOptions given;
   ModelOptions options;
-  DataArguments data;
   InspectionTableParams table;
   std::filesystem::path dot;
 };
@@ -43,7 +46,7 @@ void write_dot(const std::filesystem::path& file, const Inspection& inspection) 
 }
 
 void run(Arguments& arguments, CommonOptions& common) {
-  finish_data_options(arguments.data, arguments.options.data);
+  arguments.options = read_options(arguments.given.texts());
   const bool to_stdout = arguments.dot == "-";
   if (to_stdout && common.json)
     fail(ExitCode::usage, "--dot - and --json both write to stdout; expected one of them, or --dot FILE");
@@ -68,7 +71,7 @@ void add_inspect(CLI::App& app, CommonOptions& common) {
   CLI::App* verb = app.add_subcommand(
       "inspect",
       "Show a model's layers, units and groups, what can't be removed and why, and whether decompose will work");
-  add_model_options(*verb, arguments->options, arguments->data);
+  arguments->given.add(*verb, [](const Option& option) { return option.of_inspect; });
   verb->add_option("--dot", arguments->dot, "Write the layer graph for Graphviz; -: to stdout, in place of the table")
       ->type_name("FILE")
       ->group("Output");

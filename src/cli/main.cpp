@@ -6,12 +6,12 @@
 #include <exception>
 #include <string>
 
-#include "command.hpp"
-#include "help.hpp"
-#include "incite/base/error.hpp"
+#include "base/fail.hpp"
+#include "cli/command.hpp"
+#include "cli/help.hpp"
+#include "cli/progress_bar.hpp"
+#include "cli/text.hpp"
 #include "incite/version.hpp"
-#include "progress_bar.hpp"
-#include "text.hpp"
 
 namespace {
 

@@ -3,7 +3,7 @@
 #include <chrono>
 #include <string>
 
-#include "incite/base/progress.hpp"
+#include "incite/progress.hpp"
 
 namespace incite::cli {
 

@@ -1,11 +1,11 @@
-#include "text.hpp"
+#include "cli/text.hpp"
 
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <string_view>
 
-#include "progress_bar.hpp"
+#include "cli/progress_bar.hpp"
 
 namespace incite::cli {
 namespace {

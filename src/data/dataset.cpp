@@ -1,4 +1,4 @@
-#include "incite/data/dataset.hpp"
+#include "data/dataset.hpp"
 
 #include <ATen/ATen.h>
 #include <fmt/ranges.h>
@@ -8,11 +8,11 @@
 #include <map>
 #include <numeric>
 
-#include "incite/base/error.hpp"
-#include "incite/base/random.hpp"
-#include "incite/base/transfer.hpp"
-#include "incite/data/npz.hpp"
-#include "input_shape.hpp"
+#include "base/fail.hpp"
+#include "base/random.hpp"
+#include "base/transfer.hpp"
+#include "data/input_shape.hpp"
+#include "data/npz.hpp"
 
 namespace incite {
 
@@ -211,14 +211,6 @@ at::Tensor classes_of_rows(const at::Tensor& rows, int64_t outputs, const std::s
 
 }  // namespace
 
-const char* to_string(Task task) {
-  return task == Task::classification ? "classification" : "regression";
-}
-
-const char* to_string(InputLayout layout) {
-  return layout == InputLayout::nhwc ? "nhwc" : "as-stored";
-}
-
 Batch Dataset::converted(const Batch& stored, at::Device device) const {
   Batch batch;
   for (size_t i = 0; i < stored.inputs.size(); ++i) {
@@ -300,6 +292,13 @@ at::Tensor values_of(const Dataset& dataset, int64_t outputs) {
          name, values.size(1), outputs);
   }
   return values.to(at::kFloat);
+}
+
+at::Tensor places_of(const at::Tensor& classes, const std::vector<int64_t>& outputs) {
+  const int64_t most = std::max(classes.max().item<int64_t>(), *std::max_element(outputs.begin(), outputs.end()));
+  const at::Tensor places = at::full({most + 1}, -1, at::kLong);
+  places.index_copy_(0, at::tensor(outputs, at::kLong), at::arange(static_cast<int64_t>(outputs.size()), at::kLong));
+  return places.index_select(0, classes);
 }
 
 Task guess_task(const at::Tensor& target, int64_t outputs) {

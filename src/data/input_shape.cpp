@@ -1,4 +1,4 @@
-#include "input_shape.hpp"
+#include "data/input_shape.hpp"
 
 #include <ATen/ATen.h>
 #include <fmt/ranges.h>
@@ -7,8 +7,8 @@
 #include <numeric>
 #include <optional>
 
-#include "incite/base/axes.hpp"
-#include "incite/base/error.hpp"
+#include "base/axes.hpp"
+#include "base/fail.hpp"
 
 namespace incite {
 namespace {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "incite/data/dataset.hpp"
+#include "data/dataset.hpp"
 
 namespace incite {
 

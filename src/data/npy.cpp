@@ -1,4 +1,4 @@
-#include "npy.hpp"
+#include "data/npy.hpp"
 
 #include <ATen/ATen.h>
 #include <fmt/ranges.h>
@@ -9,8 +9,8 @@
 #include <charconv>
 #include <cstring>
 
-#include "incite/base/error.hpp"
-#include "incite/data/npz.hpp"
+#include "base/fail.hpp"
+#include "data/npz.hpp"
 
 namespace incite {
 

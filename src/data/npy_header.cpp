@@ -1,8 +1,8 @@
 #include <charconv>
 #include <optional>
 
-#include "incite/base/error.hpp"
-#include "npy.hpp"
+#include "base/fail.hpp"
+#include "data/npy.hpp"
 
 namespace incite {
 

@@ -1,4 +1,4 @@
-#include "incite/data/npz.hpp"
+#include "data/npz.hpp"
 
 #include <fmt/ranges.h>
 #include <zip.h>
@@ -7,8 +7,8 @@
 #include <fstream>
 #include <memory>
 
-#include "incite/base/error.hpp"
-#include "npy.hpp"
+#include "base/fail.hpp"
+#include "data/npy.hpp"
 
 namespace incite {
 

@@ -1,4 +1,4 @@
-#include "incite/data/npz_writer.hpp"
+#include "data/npz_writer.hpp"
 
 #include <ATen/ATen.h>
 #include <zip.h>
@@ -7,7 +7,7 @@
 #include <list>
 #include <memory>
 
-#include "incite/base/error.hpp"
+#include "base/fail.hpp"
 
 namespace incite {
 namespace {

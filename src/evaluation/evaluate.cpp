@@ -1,4 +1,4 @@
-#include "incite/evaluation/evaluate.hpp"
+#include "evaluation/evaluate.hpp"
 
 #include <ATen/ATen.h>
 
@@ -6,8 +6,8 @@
 #include <functional>
 #include <numeric>
 
-#include "incite/base/error.hpp"
-#include "incite/program/executor.hpp"
+#include "base/fail.hpp"
+#include "program/executor.hpp"
 
 namespace incite {
 namespace {
@@ -38,19 +38,10 @@ at::Tensor columns(const at::Tensor& matrix, const std::vector<int64_t>& outputs
   return outputs == all ? matrix : matrix.index_select(1, at::tensor(outputs, at::kLong));
 }
 
-/// The place of each sample's class among `outputs`, -1 where it has none. [n] int64
-at::Tensor places(const at::Tensor& classes, const std::vector<int64_t>& outputs) {
-  const int64_t most = std::max(classes.max().item<int64_t>(), *std::max_element(outputs.begin(), outputs.end()));
-  const at::Tensor by_class = at::full({most + 1}, -1, at::kLong);
-  for (size_t i = 0; i < outputs.size(); ++i)
-    by_class[outputs[i]] = static_cast<int64_t>(i);
-  return by_class.index_select(0, classes);
-}
-
 Evaluation classify(const at::Tensor& original, const at::Tensor& modules, const std::vector<int64_t>& outputs,
                     OutputKind kind, const TestSet& test) {
   const at::Tensor classes = test.classes.index_select(0, test.samples);
-  const at::Tensor truth = places(classes, outputs);
+  const at::Tensor truth = places_of(classes, outputs);
   Evaluation evaluation;
   evaluation.test_samples = classes.size(0);
   evaluation.task = Task::classification;
@@ -61,8 +52,10 @@ Evaluation classify(const at::Tensor& original, const at::Tensor& modules, const
   const at::Tensor covered = (truth >= 0).nonzero().squeeze(1);
   evaluation.samples = covered.size(0);
   if (evaluation.samples == 0) {
-    fail(ExitCode::data_mismatch, "{}: no sample is of a class that has a module, so there is nothing to evaluate",
-         test.data->file);
+    evaluation.original.classes.resize(outputs.size());
+    evaluation.combined.classes.resize(outputs.size());
+    evaluation.originals = measure_classes(original, kind, classes, outputs);
+    return evaluation;
   }
   const auto rows = [&](const at::Tensor& of) {
     return evaluation.samples == of.size(0) ? of : of.index_select(0, covered);

@@ -1,12 +1,12 @@
-#include "incite/evaluation/latency.hpp"
+#include "evaluation/latency.hpp"
 
 #include <ATen/ATen.h>
 
 #include <algorithm>
 #include <chrono>
 
-#include "incite/base/error.hpp"
-#include "incite/program/executor.hpp"
+#include "base/fail.hpp"
+#include "program/executor.hpp"
 
 namespace incite {
 namespace {

@@ -1,4 +1,4 @@
-#include "incite/evaluation/measures.hpp"
+#include "evaluation/measures.hpp"
 
 #include <ATen/ATen.h>
 
@@ -6,7 +6,7 @@
 #include <cmath>
 #include <tuple>
 
-#include "incite/base/error.hpp"
+#include "base/fail.hpp"
 
 namespace incite {
 namespace {

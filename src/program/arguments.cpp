@@ -1,6 +1,6 @@
-#include "arguments.hpp"
+#include "program/arguments.hpp"
 
-#include "incite/base/error.hpp"
+#include "base/fail.hpp"
 
 namespace incite {
 namespace {

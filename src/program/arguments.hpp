@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "incite/base/batch.hpp"
+#include "base/batch.hpp"
 
 namespace incite {
 

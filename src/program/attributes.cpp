@@ -1,6 +1,6 @@
-#include "incite/program/attributes.hpp"
+#include "program/attributes.hpp"
 
-#include "read_module.hpp"
+#include "program/read_module.hpp"
 
 namespace incite {
 namespace {

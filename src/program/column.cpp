@@ -1,4 +1,4 @@
-#include "incite/program/column.hpp"
+#include "program/column.hpp"
 
 #include <ATen/ATen.h>
 
@@ -6,8 +6,8 @@
 #include <set>
 #include <string>
 
-#include "incite/base/error.hpp"
-#include "incite/program/executor.hpp"
+#include "base/fail.hpp"
+#include "program/executor.hpp"
 
 namespace incite {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "specialiser.hpp"
+#include "program/specialiser.hpp"
 
 namespace incite {
 

@@ -1,4 +1,4 @@
-#include "incite/program/cost.hpp"
+#include "program/cost.hpp"
 
 #include <algorithm>
 #include <map>
@@ -6,7 +6,7 @@
 #include <string>
 #include <unordered_map>
 
-#include "incite/program/executor.hpp"
+#include "program/executor.hpp"
 
 namespace incite {
 namespace {

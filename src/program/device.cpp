@@ -1,4 +1,4 @@
-#include "incite/program/device.hpp"
+#include "program/device.hpp"
 
 #include <ATen/Context.h>
 #include <c10/core/CachingDeviceAllocator.h>
@@ -6,7 +6,7 @@
 
 #include <fstream>
 
-#include "incite/base/error.hpp"
+#include "base/fail.hpp"
 
 namespace incite {
 namespace {

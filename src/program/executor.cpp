@@ -1,10 +1,10 @@
-#include "incite/program/executor.hpp"
+#include "program/executor.hpp"
 
 #include <ATen/ATen.h>
 #include <c10/util/Exception.h>
 
-#include "first_line.hpp"
-#include "incite/base/error.hpp"
+#include "base/fail.hpp"
+#include "program/first_line.hpp"
 
 namespace incite {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <map>
 
-#include "specialiser.hpp"
+#include "program/specialiser.hpp"
 
 namespace incite {
 namespace {

@@ -1,4 +1,4 @@
-#include "incite/program/load.hpp"
+#include "program/load.hpp"
 
 #include <ATen/ATen.h>
 #include <torch/csrc/jit/passes/freeze_module.h>
@@ -10,16 +10,16 @@
 #include <optional>
 #include <set>
 
-#include "arguments.hpp"
-#include "first_line.hpp"
-#include "incite/base/axes.hpp"
-#include "incite/base/error.hpp"
-#include "incite/program/column.hpp"
-#include "incite/program/executor.hpp"
-#include "lower.hpp"
-#include "outputs.hpp"
-#include "read_module.hpp"
-#include "specialise.hpp"
+#include "base/axes.hpp"
+#include "base/fail.hpp"
+#include "program/arguments.hpp"
+#include "program/column.hpp"
+#include "program/executor.hpp"
+#include "program/first_line.hpp"
+#include "program/lower.hpp"
+#include "program/outputs.hpp"
+#include "program/read_module.hpp"
+#include "program/specialise.hpp"
 
 namespace incite {
 namespace {

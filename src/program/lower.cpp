@@ -1,4 +1,4 @@
-#include "lower.hpp"
+#include "program/lower.hpp"
 
 #include <ATen/ATen.h>
 #include <ATen/core/jit_type.h>
@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <map>
 
-#include "incite/base/error.hpp"
+#include "base/fail.hpp"
 
 namespace incite {
 namespace {

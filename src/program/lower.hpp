@@ -1,6 +1,6 @@
 #pragma once
 
-#include "incite/program/program.hpp"
+#include "program/program.hpp"
 
 namespace incite {
 

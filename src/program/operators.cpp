@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <set>
 
-#include "specialiser.hpp"
+#include "program/specialiser.hpp"
 
 namespace incite {
 namespace {

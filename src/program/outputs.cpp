@@ -1,4 +1,4 @@
-#include "outputs.hpp"
+#include "program/outputs.hpp"
 
 #include <ATen/ATen.h>
 #include <ATen/core/jit_type.h>
@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <optional>
 
-#include "incite/base/error.hpp"
+#include "base/fail.hpp"
 
 namespace incite {
 namespace {

@@ -1,11 +1,11 @@
-#include "incite/program/program.hpp"
+#include "program/program.hpp"
 
 #include <ATen/core/Tensor.h>
 #include <torch/csrc/jit/runtime/operator.h>
 
 #include <algorithm>
 
-#include "incite/base/error.hpp"
+#include "base/fail.hpp"
 
 namespace incite {
 

@@ -1,4 +1,4 @@
-#include "read_module.hpp"
+#include "program/read_module.hpp"
 
 #include <caffe2/serialize/inline_container.h>
 #include <torch/csrc/jit/serialization/import.h>
@@ -7,8 +7,8 @@
 #include <fstream>
 #include <string_view>
 
-#include "first_line.hpp"
-#include "incite/base/error.hpp"
+#include "base/fail.hpp"
+#include "program/first_line.hpp"
 
 namespace incite {
 namespace {

@@ -1,4 +1,4 @@
-#include "incite/program/save.hpp"
+#include "program/save.hpp"
 
 #include <ATen/ATen.h>
 #include <torch/csrc/jit/api/compilation_unit.h>
@@ -12,8 +12,8 @@
 #include <sstream>
 #include <unordered_map>
 
-#include "incite/base/error.hpp"
-#include "incite/program/attributes.hpp"
+#include "base/fail.hpp"
+#include "program/attributes.hpp"
 
 namespace incite {
 namespace {

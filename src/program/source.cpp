@@ -1,11 +1,11 @@
-#include "source.hpp"
+#include "program/source.hpp"
 
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
 #include <vector>
 
-#include "incite/base/error.hpp"
+#include "base/fail.hpp"
 
 namespace incite {
 namespace {

@@ -1,10 +1,10 @@
-#include "specialise.hpp"
+#include "program/specialise.hpp"
 
 #include <torch/csrc/jit/passes/inliner.h>
 
 #include <algorithm>
 
-#include "specialiser.hpp"
+#include "program/specialiser.hpp"
 
 namespace incite {
 namespace {

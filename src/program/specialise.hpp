@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "arguments.hpp"
-#include "incite/base/batch.hpp"
-#include "incite/program/program.hpp"
-#include "outputs.hpp"
+#include "base/batch.hpp"
+#include "program/arguments.hpp"
+#include "program/outputs.hpp"
+#include "program/program.hpp"
 
 namespace incite {
 

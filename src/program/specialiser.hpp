@@ -14,12 +14,12 @@
 #include <utility>
 #include <vector>
 
-#include "arguments.hpp"
-#include "incite/base/batch.hpp"
-#include "incite/base/error.hpp"
-#include "incite/program/program.hpp"
-#include "outputs.hpp"
-#include "source.hpp"
+#include "base/batch.hpp"
+#include "base/fail.hpp"
+#include "program/arguments.hpp"
+#include "program/outputs.hpp"
+#include "program/program.hpp"
+#include "program/source.hpp"
 
 namespace incite {
 

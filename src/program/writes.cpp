@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "specialiser.hpp"
+#include "program/specialiser.hpp"
 
 namespace incite {
 

@@ -1,11 +1,12 @@
-#include "incite/report/dot.hpp"
+#include "report/dot.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <map>
 #include <set>
 
-#include "incite/report/table.hpp"
+#include "report/table.hpp"
+#include "subject/analysed_model.hpp"
 
 namespace incite {
 namespace {
@@ -56,16 +57,16 @@ std::string colour(int32_t group) {
 
 class Drawing {
  public:
-  explicit Drawing(const Inspection& inspection) : inspection_(inspection), map_(inspection.map) {
+  explicit Drawing(const Inspection& inspection) : inspection_(inspection), map_(inspection.model->map) {
     for (size_t l = 0; l < map_.layers.size(); ++l)
       layers_[map_.layers[l].node] = static_cast<int32_t>(l);
     for (const Pin& pin : map_.pins)
       pins_[pin.node].push_back(&pin);
-    from_.resize(inspection.program.values.size());
+    from_.resize(inspection.model->program.values.size());
   }
 
   std::string text() {
-    const Program& program = inspection_.program;
+    const Program& program = inspection_.model->program;
     add_inputs();
     for (size_t n = 0; n < program.nodes.size(); ++n)
       add(static_cast<NodeId>(n));
@@ -88,7 +89,7 @@ class Drawing {
   }
 
   void add_inputs() {
-    const Program& program = inspection_.program;
+    const Program& program = inspection_.model->program;
     for (size_t v = 0; v < program.values.size(); ++v) {
       const Value& value = program.values[v];
       if (value.kind != Value::Kind::input) continue;
@@ -108,7 +109,7 @@ class Drawing {
   }
 
   void add(NodeId id) {
-    const Node& node = inspection_.program.node(id);
+    const Node& node = inspection_.model->program.node(id);
     const Names from = sources(node);
     const bool list = node.op == "prim::ListConstruct" || node.op == "prim::TupleConstruct";
     const auto layer = layers_.find(id);
@@ -131,7 +132,7 @@ class Drawing {
 
   void pass(const Node& node, const Names& from) {
     for (const ValueId output : node.outputs) {
-      if (holds_tensors(inspection_.program.value(output))) from_[static_cast<size_t>(output)] = from;
+      if (holds_tensors(inspection_.model->program.value(output))) from_[static_cast<size_t>(output)] = from;
     }
   }
 
@@ -145,7 +146,7 @@ class Drawing {
 
   void add_layer(const std::string& name, int32_t index) {
     const Layer& layer = map_.layers[static_cast<size_t>(index)];
-    const Node& node = inspection_.program.node(layer.node);
+    const Node& node = inspection_.model->program.node(layer.node);
     const auto unit = [&](int32_t u) -> const Unit& { return map_.units[static_cast<size_t>(u)]; };
     const auto channels = static_cast<int64_t>(layer.units.size());
     const int64_t removable =
@@ -166,7 +167,7 @@ class Drawing {
   }
 
   void add_output() {
-    const ValueId output = inspection_.program.output;
+    const ValueId output = inspection_.model->program.output;
     const std::string label =
         fmt::format("output\n{} ({})", human_count(inspection_.outputs), to_string(inspection_.kind));
     add_node("output", fmt::format("label={}, shape=ellipse", dot_string(label)));

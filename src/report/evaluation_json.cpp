@@ -3,9 +3,11 @@
 #include <cmath>
 #include <numeric>
 
-#include "incite/report/json.hpp"
+#include "evaluation/measures.hpp"
 #include "incite/version.hpp"
-#include "json_parts.hpp"
+#include "report/json.hpp"
+#include "report/json_parts.hpp"
+#include "store/document.hpp"
 
 namespace incite {
 namespace {
@@ -70,10 +72,6 @@ void add_classification(Json& json, const Evaluation& evaluation, const std::vec
 }
 
 }  // namespace
-
-Json number(double value) {
-  return std::isfinite(value) ? Json(value) : Json(nullptr);
-}
 
 Json source(const SourceFile& file) {
   return {{"file", file.file}, {"sha256", file.sha256}};
@@ -144,10 +142,6 @@ std::vector<int64_t> outputs_of(const Decomposition& decomposition) {
   for (const ModuleResult& module : decomposition.modules)
     outputs.push_back(module.output);
   return outputs;
-}
-
-std::string text(const Json& json) {
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 std::string to_json(const ModulesEvaluation& e) {

@@ -1,4 +1,4 @@
-#include "incite/report/evaluation_table.hpp"
+#include "report/evaluation_table.hpp"
 
 #include <fmt/ranges.h>
 
@@ -6,8 +6,8 @@
 #include <cmath>
 #include <optional>
 
-#include "incite/report/table.hpp"
-#include "summary.hpp"
+#include "report/summary.hpp"
+#include "report/table.hpp"
 
 namespace incite {
 namespace {

@@ -1,10 +1,12 @@
-#include "incite/report/inspection_table.hpp"
+#include "report/inspection_table.hpp"
 
 #include <algorithm>
 #include <set>
 
-#include "incite/report/pin_reasons.hpp"
-#include "incite/report/table.hpp"
+#include "report/pin_reasons.hpp"
+#include "report/table.hpp"
+#include "subject/analysed_model.hpp"
+#include "units/counts.hpp"
 
 namespace incite {
 namespace {
@@ -49,20 +51,21 @@ std::string reasons_text(const UnitMap& map, int32_t group) {
 }
 
 std::string groups_text(const Inspection& inspection, const InspectionTableParams& params) {
-  const UnitMap& map = inspection.map;
+  const UnitMap& map = inspection.model->map;
   Table table({"group", "layers", "units", "removable", "parameters", "pinned by"}, {1, 5});
   for (size_t g = 0; g < map.groups.size(); ++g) {
     const Group& group = map.groups[g];
     const auto units = static_cast<int64_t>(group.units.size());
     table.add({std::to_string(g), layers_text(map, group.layers, params.full), human_count(units),
-               human_count(units - map.pinned_units(group)), human_count(group_parameters(inspection, group)),
+               human_count(units - map.pinned_units(group)),
+               human_count(group_parameters(inspection.model->program, map, group)),
                reasons_text(map, static_cast<int32_t>(g))});
   }
   return table.text(params.width, {1, 5});
 }
 
 std::string pins_text(const Inspection& inspection, const InspectionTableParams& params) {
-  const UnitMap& map = inspection.map;
+  const UnitMap& map = inspection.model->map;
   Table table({"why", "operation", "places", "first at", "units", "layers"}, {0, 1, 3, 5});
   for (const PinLine& line : pin_lines(map, params.full)) {
     const Pin& pin = *line.first;
@@ -83,13 +86,13 @@ struct WholeLine {
 
 std::vector<WholeLine> whole_lines(const Inspection& inspection, bool full) {
   std::vector<WholeLine> lines;
-  for (const WholeLayer& layer : inspection.map.whole_layers) {
+  for (const WholeLayer& layer : inspection.model->map.whole_layers) {
     auto line = std::find_if(lines.begin(), lines.end(), [&](const WholeLine& other) {
       return !full && other.first->op == layer.op && other.first->reason == layer.reason;
     });
     if (line == lines.end()) line = lines.insert(line, WholeLine{&layer, 0, 0, {}});
     line->places += layer.places;
-    line->parameters += whole_parameters(inspection, layer);
+    line->parameters += whole_parameters(inspection.model->program, layer);
     line->names.push_back(layer.name);
   }
   return lines;
@@ -97,7 +100,7 @@ std::vector<WholeLine> whole_lines(const Inspection& inspection, bool full) {
 
 /// Trained weights that every module keeps whole, and what the words for it mean.
 std::string whole_text(const Inspection& inspection, const InspectionTableParams& params) {
-  if (inspection.map.whole_layers.empty()) return "";
+  if (inspection.model->map.whole_layers.empty()) return "";
   Table table({"kept whole", "why", "operation", "places", "first at", "parameters"}, {0, 1, 2, 4});
   std::set<std::string> reasons;
   size_t widest = 0;
@@ -132,7 +135,7 @@ std::string legend(const UnitMap& map) {
 }
 
 std::string parameters_lines(const Inspection& inspection) {
-  const int64_t parameters = inspection.program.parameter_count();
+  const int64_t parameters = inspection.parameters;
   const int64_t removable = inspection.removable_parameters;
   const auto all = static_cast<double>(std::max<int64_t>(parameters, 1));
   std::string line = fmt::format("Parameters: {}, of which {} ({}) can be removed\n", human_count(parameters),
@@ -144,7 +147,7 @@ std::string parameters_lines(const Inspection& inspection) {
 }
 
 std::string outputs_line(const Inspection& inspection) {
-  const UnitMap& map = inspection.map;
+  const UnitMap& map = inspection.model->map;
   const std::string head =
       map.head < 0 ? "no one layer" : "layer '" + map.layers[static_cast<size_t>(map.head)].name + "'";
   return fmt::format("Outputs: {} ({}), from {}{}\n", human_count(inspection.outputs),
@@ -162,7 +165,7 @@ std::string verdict_line(const Inspection& inspection) {
 
 std::string to_table(const Inspection& inspection, const InspectionTableParams& params) {
   std::string text = groups_text(inspection, params) + "\n";
-  if (!inspection.map.pins.empty()) text += pins_text(inspection, params) + legend(inspection.map) + "\n";
+  if (!inspection.model->map.pins.empty()) text += pins_text(inspection, params) + legend(inspection.model->map) + "\n";
   text += whole_text(inspection, params);
   return text + parameters_lines(inspection) + outputs_line(inspection) + verdict_line(inspection);
 }

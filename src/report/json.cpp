@@ -1,10 +1,11 @@
-#include "incite/report/json.hpp"
+#include "report/json.hpp"
 
 #include <algorithm>
 
-#include "incite/base/error.hpp"
-#include "incite/base/files.hpp"
-#include "json_parts.hpp"
+#include "report/json_parts.hpp"
+#include "store/document.hpp"
+#include "subject/analysed_model.hpp"
+#include "units/counts.hpp"
 
 namespace incite {
 namespace {
@@ -30,12 +31,6 @@ Json module_json(const ModuleResult& module) {
   };
 }
 
-/// A member of a document; throws nlohmann's own error, which says its name, where it is missing or of another type.
-template <typename T>
-T get(const nlohmann::json& json, const char* key) {
-  return json.at(key).get<T>();
-}
-
 Json layer_names(const UnitMap& map, const std::vector<int32_t>& layers) {
   Json names = Json::array();
   for (const int32_t layer : layers)
@@ -45,23 +40,23 @@ Json layer_names(const UnitMap& map, const std::vector<int32_t>& layers) {
 
 Json groups_json(const Inspection& inspection) {
   Json groups = Json::array();
-  for (const Group& group : inspection.map.groups) {
+  for (const Group& group : inspection.model->map.groups) {
     const auto units = static_cast<int64_t>(group.units.size());
-    const int64_t pinned = inspection.map.pinned_units(group);
-    groups.push_back({{"layers", layer_names(inspection.map, group.layers)},
+    const int64_t pinned = inspection.model->map.pinned_units(group);
+    groups.push_back({{"layers", layer_names(inspection.model->map, group.layers)},
                       {"units", units},
                       {"removable", units - pinned},
                       {"pinned", pinned},
-                      {"parameters", group_parameters(inspection, group)}});
+                      {"parameters", group_parameters(inspection.model->program, inspection.model->map, group)}});
   }
   return groups;
 }
 
 Json layers_json(const Inspection& inspection) {
-  const UnitMap& map = inspection.map;
+  const UnitMap& map = inspection.model->map;
   Json layers = Json::array();
   for (const Layer& layer : map.layers) {
-    const Node& node = inspection.program.node(layer.node);
+    const Node& node = inspection.model->program.node(layer.node);
     layers.push_back({{"name", layer.name},
                       {"op", node.op},
                       {"source", node.source},
@@ -87,67 +82,18 @@ Json pins_json(const UnitMap& map) {
 
 Json whole_json(const Inspection& inspection) {
   Json layers = Json::array();
-  for (const WholeLayer& layer : inspection.map.whole_layers) {
+  for (const WholeLayer& layer : inspection.model->map.whole_layers) {
     layers.push_back({{"name", layer.name},
                       {"op", layer.op},
                       {"source", layer.source},
                       {"reason", layer.reason},
                       {"places", layer.places},
-                      {"parameters", whole_parameters(inspection, layer)}});
+                      {"parameters", whole_parameters(inspection.model->program, layer)}});
   }
   return layers;
 }
 
-Decomposition parse(const nlohmann::json& json) {
-  Decomposition decomposition;
-  const auto& model = json.at("model");
-  decomposition.model = {get<std::string>(model, "file"), get<std::string>(model, "sha256")};
-  decomposition.parameters = get<int64_t>(model, "parameters");
-  decomposition.outputs = get<int64_t>(model, "outputs");
-  decomposition.kind = output_kind_named(get<std::string>(model, "output_kind"));
-  decomposition.task =
-      get<std::string>(model, "task") == to_string(Task::regression) ? Task::regression : Task::classification;
-  const auto& settings = json.at("settings");
-  decomposition.own_heads = get<std::string>(settings, "head") != "original";
-  decomposition.input_key = get<std::string>(settings, "input_key");
-  decomposition.target_key = get<std::string>(settings, "target_key");
-  if (!settings.at("input_scale").is_null()) decomposition.input_scale = get<double>(settings, "input_scale");
-  decomposition.input_shape = get<std::vector<int64_t>>(settings, "input_shape");
-  if (settings.value("input_layout", "") == to_string(InputLayout::nhwc))
-    decomposition.input_layout = InputLayout::nhwc;
-  decomposition.output = settings.value("output", "");  // documents older than the option lack it
-  for (const auto& entry : json.at("modules")) {
-    ModuleResult module;
-    module.output = get<int64_t>(entry, "output");
-    module.file = get<std::string>(entry, "file");
-    module.parameters = get<int64_t>(entry, "parameters");
-    module.compression = get<double>(entry, "compression");
-    decomposition.modules.push_back(std::move(module));
-  }
-  const auto scores = json.find("scores");
-  if (scores == json.end()) decomposition.scores_bytes = 0;  // documents older than the option: they were always kept
-  if (scores != json.end() && scores->is_object()) decomposition.scores_bytes = get<int64_t>(*scores, "bytes");
-  return decomposition;
-}
-
-/// What readers rely on: every module is of an output that the model has, and lies beside the document.
-bool sound(const Decomposition& decomposition) {
-  return !decomposition.modules.empty() &&
-         std::all_of(decomposition.modules.begin(), decomposition.modules.end(), [&](const ModuleResult& module) {
-           return module.output >= 0 && module.output < decomposition.outputs && !module.file.empty() &&
-                  std::filesystem::path(module.file).filename() == module.file;
-         });
-}
-
 }  // namespace
-
-OutputKind output_kind_named(const std::string& name) {
-  for (const OutputKind kind :
-       {OutputKind::logits, OutputKind::probabilities, OutputKind::log_probabilities, OutputKind::sigmoid}) {
-    if (name == to_string(kind)) return kind;
-  }
-  return OutputKind::other;
-}
 
 std::string to_json(const Decomposition& d) {
   Json json;
@@ -208,8 +154,8 @@ std::string to_json(const Decomposition& d) {
 }
 
 std::string to_json(const Inspection& inspection) {
-  const UnitMap& map = inspection.map;
-  const int64_t parameters = inspection.program.parameter_count();
+  const UnitMap& map = inspection.model->map;
+  const int64_t parameters = inspection.parameters;
   Json json;
   json["schema"] = schema;
   json["parameters"] = parameters;
@@ -233,31 +179,6 @@ std::string to_json(const Inspection& inspection) {
   json["kept_whole"] = whole_json(inspection);
   json["versions"] = versions();
   return text(json);
-}
-
-Decomposition read_decomposition(const std::filesystem::path& file) {
-  if (!std::filesystem::exists(file)) {
-    fail(ExitCode::data_file, "{}: no such file; expected the folder that 'incite decompose --out' wrote",
-         file.string());
-  }
-  const std::string content = read_text(file);
-  try {
-    const auto json = nlohmann::json::parse(content);
-    if (const int found = get<int>(json, "schema"); found != schema) {
-      fail(ExitCode::data_file,
-           "{}: schema {}; this incite reads schema {}. Decompose again, or use the incite that wrote it",
-           file.string(), found, schema);
-    }
-    Decomposition decomposition = parse(json);
-    if (!sound(decomposition)) {
-      fail(ExitCode::data_file,
-           "{}: not a decomposition, or damaged: its modules are not those of its model; decompose again",
-           file.string());
-    }
-    return decomposition;
-  } catch (const nlohmann::json::exception& error) {
-    fail(ExitCode::data_file, "{}: not a decomposition, or damaged: {}; decompose again", file.string(), error.what());
-  }
 }
 
 }  // namespace incite

@@ -2,29 +2,22 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "base/json.hpp"
 #include "incite/decomposition.hpp"
 
 namespace incite {
 
 // What several documents are made of.
 
-using Json = nlohmann::ordered_json;
-
 /// Matrices over modules are written for so many modules at most: one for 1,000 would have a million numbers.
 inline constexpr int64_t most_in_matrix = 100;
 
-/// A number; null where it is not finite.
-Json number(double value);
 Json source(const SourceFile& file);
 Json versions();
 Json cost_json(const Cost& cost);
-
-/// The kind of such a name; `other` for an unknown one.
-OutputKind output_kind_named(const std::string& name);
 
 /// "accuracy" or "mae".
 const char* score_name(Task task);
@@ -40,8 +33,5 @@ Json outputs_json(const ModelMeasures& measures, const std::vector<int64_t>& out
 
 /// The outputs that a decomposition has modules for, in the modules' order.
 std::vector<int64_t> outputs_of(const Decomposition& decomposition);
-
-/// A document as text, indented, with a newline at its end. File names need not be UTF-8.
-std::string text(const Json& json);
 
 }  // namespace incite

@@ -1,4 +1,4 @@
-#include "incite/report/pin_reasons.hpp"
+#include "report/pin_reasons.hpp"
 
 #include <unordered_map>
 

@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "evaluation/evaluate.hpp"
 #include "incite/decomposition.hpp"
-#include "incite/evaluation/evaluate.hpp"
-#include "incite/report/table.hpp"
+#include "report/table.hpp"
 
 namespace incite {
 

@@ -1,11 +1,11 @@
-#include "incite/report/table.hpp"
+#include "report/table.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <iterator>
 
-#include "incite/base/error.hpp"
-#include "summary.hpp"
+#include "base/fail.hpp"
+#include "report/summary.hpp"
 
 namespace incite {
 namespace {
@@ -105,29 +105,6 @@ std::string Table::text(size_t width, const std::vector<size_t>& elastic) const 
   for (const auto& row : rows_)
     made += line(row);
   return made;
-}
-
-std::string human_bytes(int64_t bytes) {
-  if (bytes < 1024) return fmt::format("{} B", bytes);
-  const double kibibytes = static_cast<double>(bytes) / 1024;
-  return kibibytes < 1024 ? fmt::format("{:.1f} KiB", kibibytes) : fmt::format("{:.1f} MiB", kibibytes / 1024);
-}
-
-std::string human_count(int64_t count) {
-  std::string digits = std::to_string(count);
-  for (auto place = static_cast<int64_t>(digits.size()) - 3; place > (count < 0 ? 1 : 0); place -= 3) {
-    digits.insert(static_cast<size_t>(place), ",");
-  }
-  return digits;
-}
-
-std::string human_percent(double share) {
-  return std::isfinite(share) ? fmt::format("{:.2f} %", 100 * share) : "-";
-}
-
-std::string human_ratio(double value) {
-  const std::string text = fmt::format("{:.2f}x", value);
-  return value < 1000 ? text : human_count(static_cast<int64_t>(value)) + text.substr(text.find('.'));
 }
 
 std::string shortened(const std::string& text, size_t width) {

@@ -4,9 +4,9 @@
 #include <limits>
 #include <numeric>
 
-#include "incite/base/error.hpp"
-#include "incite/scoring/clustering.hpp"
-#include "partition.hpp"
+#include "base/fail.hpp"
+#include "scoring/clustering.hpp"
+#include "scoring/partition.hpp"
 
 namespace incite {
 

@@ -1,12 +1,12 @@
-#include "incite/scoring/clusters.hpp"
+#include "scoring/clusters.hpp"
 
 #include <ATen/ATen.h>
 
 #include <algorithm>
 
-#include "incite/base/error.hpp"
-#include "incite/base/random.hpp"
-#include "incite/scoring/clustering.hpp"
+#include "base/fail.hpp"
+#include "base/random.hpp"
+#include "scoring/clustering.hpp"
 
 namespace incite {
 namespace {
@@ -74,18 +74,6 @@ at::Tensor assign(const at::Tensor& points, int64_t k, const ClusterParams& para
 }
 
 }  // namespace
-
-const char* to_string(ClusteringMethod method) {
-  switch (method) {
-    case ClusteringMethod::kmeans:
-      return "kmeans";
-    case ClusteringMethod::agglomerative:
-      return "agglomerative";
-    case ClusteringMethod::none:
-      return "none";
-  }
-  throw std::logic_error("a clustering method without a name");
-}
 
 std::vector<Cluster> cluster_units(const Program& program, const UnitMap& map, const ClusterParams& params) {
   if (params.cluster_size < 0) fail(ExitCode::usage, "cluster size {}: expected 1 or more", params.cluster_size);

@@ -1,4 +1,4 @@
-#include "incite/scoring/contributions.hpp"
+#include "scoring/contributions.hpp"
 
 #include <ATen/ATen.h>
 
@@ -6,13 +6,14 @@
 #include <cmath>
 #include <limits>
 
-#include "incite/base/error.hpp"
-#include "incite/base/freed_memory.hpp"
-#include "incite/base/random.hpp"
-#include "incite/base/transfer.hpp"
-#include "incite/program/device.hpp"
-#include "sampling.hpp"
-#include "suffix.hpp"
+#include "base/fail.hpp"
+#include "base/freed_memory.hpp"
+#include "base/random.hpp"
+#include "base/transfer.hpp"
+#include "program/device.hpp"
+#include "scoring/metrics.hpp"
+#include "scoring/sampling.hpp"
+#include "scoring/suffix.hpp"
 
 namespace incite {
 namespace {
@@ -36,21 +37,6 @@ struct GroupPlan {
   at::Tensor clusters;  // int64: the group's clusters
   at::Tensor units;     // float64: the units of each
 };
-
-/// Differences of stacked mutants' outputs from the unmutated ones. [mutants, samples, outputs]
-at::Tensor differences(const at::Tensor& base, const at::Tensor& mutated, Metric metric, OutputKind kind) {
-  const int64_t samples = base.size(0);
-  const int64_t outputs = base.size(1);
-  const int64_t mutants = mutated.size(0) / samples;
-  const at::Tensor stacked = mutated.view({mutants, samples, outputs});
-  if (metric == Metric::absolute) return (stacked - base).abs();
-  if (metric == Metric::probability) return (probabilities(stacked, kind) - probabilities(base, kind)).abs();
-  const at::Tensor before = base.argmax(1, true).expand({mutants, samples, 1});
-  const at::Tensor after = stacked.argmax(2, true);
-  const at::Tensor flipped = (before != after).to(at::kFloat);
-  at::Tensor changed = at::zeros({mutants, samples, outputs}, flipped.options());
-  return changed.scatter_add_(2, before, flipped).scatter_add_(2, after, flipped);
-}
 
 /// The size, at most `most`, of as few parts of `count` as there must be, all but the last of them alike.
 int64_t even_part(int64_t count, int64_t most) {
@@ -185,7 +171,7 @@ class Scorer {
     const auto clusters = std::max<int64_t>(static_cast<int64_t>(clusters_.size()), 1);
     const int64_t outputs = executor_(data.batch(order.narrow(0, 0, 1), program_.device)).size(1);
     const int64_t fitting = most_state_bytes / (clusters * outputs * 8);
-    const bool partial = (params_.stop || most_ < order.size(0)) && params_.metric != Metric::absolute;
+    const bool partial = (params_.stop || most_ < order.size(0)) && row_of(params_.metric).falls_with_certainty;
     const int64_t strata =
         partial ? std::clamp<int64_t>(std::min(order.size(0) / least_stratum, fitting), 1, most_strata) : 1;
     const at::Tensor stratum =
@@ -277,13 +263,19 @@ class Scorer {
     }
   }
 
+  /// Effects of stacked mutants on the outputs. [mutants, samples, outputs]
+  at::Tensor effects(const at::Tensor& base, const at::Tensor& stacked) const {
+    const int64_t mutants = stacked.size(0) / base.size(0);
+    return row_of(params_.metric).effects(stacked.view({mutants, base.size(0), base.size(1)}), base, kind_);
+  }
+
   /// Runs a batch of mutants; one that does not fit into memory is halved, here and from now on.
   void run_batch(GroupPlan& group, size_t b, const Environment& base, const at::Tensor& outputs, const Cells& into) {
     while (true) {
       const MutantBatch& batch = group.batches[b];
       try {
         const at::Tensor mutated = group.suffix.run(executor_, base, batch);
-        add(batch.clusters, differences(outputs, mutated, params_.metric, kind_), into);
+        add(batch.clusters, effects(outputs, mutated), into);
         return;
       } catch (const c10::OutOfMemoryError&) {
         if (batch.mutants == 1) {
@@ -406,22 +398,6 @@ ScoringState unscored(const Program& program, size_t groups, const std::vector<C
 
 }  // namespace
 
-const char* to_string(Metric metric) {
-  switch (metric) {
-    case Metric::probability:
-      return "probability";
-    case Metric::flips:
-      return "flips";
-    case Metric::absolute:
-      return "absolute";
-    case Metric::random:
-      return "random";
-    case Metric::magnitude:
-      return "magnitude";
-  }
-  throw std::logic_error("a metric without a name");
-}
-
 Contributions contributions_of(const std::vector<Cluster>& clusters, const ScoringState& state) {
   Contributions result;
   result.state = state;
@@ -440,15 +416,9 @@ Contributions contributions_of(const std::vector<Cluster>& clusters, const Scori
 Contributions score(const Program& program, const UnitMap& map, const std::vector<Cluster>& clusters, OutputKind kind,
                     const Dataset& data, const at::Tensor& order, const ScoringParams& params,
                     const Progress& progress) {
-  if (params.metric == Metric::random || params.metric == Metric::magnitude) {
+  if (auto* const baseline = row_of(params.metric).baseline) {
     ScoringState state = unscored(program, map.groups.size(), clusters, data);
-    if (params.metric == Metric::random) {
-      Random random(params.seed);
-      for (int64_t i = 0; i < state.sums.numel(); ++i)
-        state.sums.data_ptr<double>()[i] = random.uniform();
-    } else {
-      state.sums.add_(at::tensor(weight_magnitudes(program, map, clusters), at::kDouble).view({1, -1, 1}));
-    }
+    state.sums.add_(baseline({program, map, clusters, state.sums.size(2), params.seed}).unsqueeze(0));
     return contributions_of(clusters, state);
   }
   return Scorer(program, map, clusters, kind, params).run(data, order, progress);

@@ -5,10 +5,10 @@
 #include <memory>
 #include <numeric>
 
-#include "incite/base/error.hpp"
-#include "incite/base/random.hpp"
-#include "incite/scoring/clustering.hpp"
-#include "partition.hpp"
+#include "base/fail.hpp"
+#include "base/random.hpp"
+#include "scoring/clustering.hpp"
+#include "scoring/partition.hpp"
 
 namespace incite {
 

@@ -1,10 +1,10 @@
-#include "partition.hpp"
+#include "scoring/partition.hpp"
 
 #include <ATen/ATen.h>
 
 #include <algorithm>
 
-#include "incite/base/error.hpp"
+#include "base/fail.hpp"
 
 namespace incite {
 

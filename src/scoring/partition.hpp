@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "incite/scoring/clustering.hpp"
+#include "scoring/clustering.hpp"
 
 namespace incite {
 

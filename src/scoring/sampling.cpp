@@ -1,10 +1,10 @@
-#include "sampling.hpp"
+#include "scoring/sampling.hpp"
 
 #include <ATen/ATen.h>
 
 #include <algorithm>
 
-#include "incite/base/random.hpp"
+#include "base/random.hpp"
 
 namespace incite {
 namespace {

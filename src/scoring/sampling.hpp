@@ -2,7 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "incite/scoring/contributions.hpp"
+#include "scoring/contributions.hpp"
 
 namespace incite {
 

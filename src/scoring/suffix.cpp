@@ -1,11 +1,11 @@
-#include "suffix.hpp"
+#include "scoring/suffix.hpp"
 
 #include <ATen/ATen.h>
 
 #include <algorithm>
 #include <map>
 
-#include "incite/base/error.hpp"
+#include "base/fail.hpp"
 
 namespace incite {
 namespace {

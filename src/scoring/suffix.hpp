@@ -4,8 +4,8 @@
 
 #include <vector>
 
-#include "incite/units/unit_map.hpp"
-#include "suffix_plan.hpp"
+#include "scoring/suffix_plan.hpp"
+#include "units/unit_map.hpp"
 
 namespace incite {
 

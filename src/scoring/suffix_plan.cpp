@@ -1,4 +1,4 @@
-#include "suffix_plan.hpp"
+#include "scoring/suffix_plan.hpp"
 
 #include <ATen/core/Tensor.h>
 
@@ -10,8 +10,8 @@
 #include <set>
 #include <string>
 
-#include "incite/base/error.hpp"
-#include "incite/program/cost.hpp"
+#include "base/fail.hpp"
+#include "program/cost.hpp"
 
 namespace incite {
 namespace {

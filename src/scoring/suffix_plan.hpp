@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "incite/units/unit_map.hpp"
+#include "units/unit_map.hpp"
 
 namespace incite {
 

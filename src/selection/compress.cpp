@@ -6,8 +6,8 @@
 #include <numeric>
 #include <queue>
 
-#include "incite/base/error.hpp"
-#include "incite/selection/select.hpp"
+#include "base/fail.hpp"
+#include "selection/select.hpp"
 
 namespace incite {
 namespace {

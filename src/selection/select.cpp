@@ -1,11 +1,11 @@
-#include "incite/selection/select.hpp"
+#include "selection/select.hpp"
 
 #include <ATen/ATen.h>
 
 #include <algorithm>
 #include <cmath>
 
-#include "incite/base/error.hpp"
+#include "base/fail.hpp"
 
 namespace incite {
 
@@ -34,16 +34,6 @@ void fill_empty_spans(const UnitMap& map, const std::vector<Cluster>& clusters, 
 }
 
 }  // namespace
-
-const char* to_string(Allocation allocation) {
-  switch (allocation) {
-    case Allocation::global:
-      return "global";
-    case Allocation::uniform:
-      return "uniform";
-  }
-  throw std::logic_error("an allocation without a name");
-}
 
 at::Tensor best_clusters(const at::Tensor& scores, double keep) {
   // 1e-9: 0.07 * 100 is a little more than 7 in binary, and 7 is meant.

@@ -1,4 +1,4 @@
-#include "incite/slicing/calibration.hpp"
+#include "slicing/calibration.hpp"
 
 #include <ATen/ATen.h>
 
@@ -6,8 +6,8 @@
 #include <optional>
 #include <stdexcept>
 
-#include "convex.hpp"
-#include "incite/base/error.hpp"
+#include "base/fail.hpp"
+#include "slicing/convex.hpp"
 
 namespace incite {
 namespace {
@@ -58,35 +58,7 @@ Rows copy_of(const Rows& rows) {
   return copy;
 }
 
-size_t parameter(const Program& module, const std::string& name) {
-  const auto value = std::find_if(module.values.begin(), module.values.end(),
-                                  [&](const Value& v) { return v.kind == Value::Kind::parameter && v.name == name; });
-  INCITE_ASSERT(value != module.values.end());
-  return static_cast<size_t>(value - module.values.begin());
-}
-
 }  // namespace
-
-const char* to_string(CalibrationMethod method) {
-  switch (method) {
-    case CalibrationMethod::none:
-      return "none";
-    case CalibrationMethod::scales:
-      return "scales";
-    case CalibrationMethod::heads:
-      return "heads";
-    case CalibrationMethod::layers:
-      return "layers";
-  }
-  throw std::logic_error("a calibration method without a name");
-}
-
-at::Tensor modules_of(const at::Tensor& classes, const std::vector<int64_t>& outputs) {
-  const int64_t most = std::max(classes.max().item<int64_t>(), *std::max_element(outputs.begin(), outputs.end()));
-  const at::Tensor places = at::full({most + 1}, -1, at::kLong);
-  places.index_copy_(0, at::tensor(outputs, at::kLong), at::arange(static_cast<int64_t>(outputs.size()), at::kLong));
-  return places.index_select(0, classes);
-}
 
 std::vector<Calibration> calibrate(const at::Tensor& odds, const at::Tensor& modules) {
   const int64_t count = odds.size(1);
@@ -190,24 +162,6 @@ Head log_odds_row(const Head& rows, OutputKind kind) {
     return kind == OutputKind::sigmoid ? wide[1] : wide[1] - wide[0];
   };
   return {difference(rows.weight.flatten(1)), rows.bias.defined() ? difference(rows.bias) : at::Tensor()};
-}
-
-Head head_of(const HeadNames& names, const Program& module) {
-  const auto tensor = [&](const std::string& name) {
-    return module.values[parameter(module, name)].content.toTensor();
-  };
-  return {tensor(names.weight), names.bias.empty() ? at::Tensor() : tensor(names.bias)};
-}
-
-void replace_head(const HeadNames& names, const Head& head, Program& module) {
-  const auto put = [&](const std::string& name, const at::Tensor& rows) {
-    c10::IValue& place = module.values[parameter(module, name)].content;
-    const at::Tensor old = place.toTensor();
-    INCITE_ASSERT(old.numel() == rows.numel());
-    place = rows.to(old.options()).reshape(old.sizes());
-  };
-  put(names.weight, head.weight);
-  if (!names.bias.empty()) put(names.bias, head.bias);
 }
 
 Head calibrated(const Head& head, const Calibration& calibration, OutputKind kind) {

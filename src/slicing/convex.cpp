@@ -1,9 +1,9 @@
-#include "convex.hpp"
+#include "slicing/convex.hpp"
 
 #include <ATen/ATen.h>
 #include <torch/optim/lbfgs.h>
 
-#include "incite/base/workers.hpp"
+#include "base/workers.hpp"
 
 namespace incite {
 namespace {

@@ -6,7 +6,7 @@
 #include <functional>
 #include <vector>
 
-#include "incite/slicing/head.hpp"
+#include "slicing/head.hpp"
 
 namespace incite {
 

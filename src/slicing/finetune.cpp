@@ -1,4 +1,4 @@
-#include "incite/slicing/finetune.hpp"
+#include "slicing/finetune.hpp"
 
 #include <ATen/ATen.h>
 #include <torch/optim/adam.h>
@@ -8,12 +8,12 @@
 #include <numbers>
 #include <optional>
 
-#include "convex.hpp"
-#include "incite/base/error.hpp"
-#include "incite/base/random.hpp"
-#include "incite/base/workers.hpp"
-#include "incite/program/executor.hpp"
-#include "incite/slicing/calibration.hpp"
+#include "base/fail.hpp"
+#include "base/random.hpp"
+#include "base/workers.hpp"
+#include "program/executor.hpp"
+#include "slicing/calibration.hpp"
+#include "slicing/convex.hpp"
 
 namespace incite {
 namespace {
@@ -122,7 +122,7 @@ class Finetuner {
     for (size_t m = 0; m < modules.size(); ++m)
       students_.push_back(std::make_unique<Student>(modules[m], data.tails.empty() ? nullptr : &data.tails[m]));
     if (task == Task::classification) {
-      modules_ = modules_of(data.classes, outputs);
+      modules_ = places_of(data.classes, outputs);
       const at::Tensor counts = own(modules_.index_select(0, data.train)).sum(0).to(at::kDouble);
       const auto all = static_cast<double>(data.train.size(0));
       positive_weights_ = 0.5 * all / counts.clamp_min(1);
@@ -318,7 +318,7 @@ class Finetuner {
   const Progress& progress_;
   std::vector<std::unique_ptr<Student>> students_;
   double learning_rate_ = params_.learning_rate;    // at the start of the cosine
-  at::Tensor modules_;                              // of all samples' classes: modules_of
+  at::Tensor modules_;                              // of all samples' classes: places_of
   at::Tensor positive_weights_, negative_weights_;  // [modules]
   at::Tensor deviations_;                           // [modules]
   at::Tensor best_columns_;                         // what the modules said that are kept

@@ -1,16 +1,17 @@
-#include "incite/slicing/head.hpp"
+#include "slicing/head.hpp"
 
 #include <ATen/ATen.h>
 #include <torch/nn/functional.h>
 #include <torch/optim/adam.h>
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <limits>
 
-#include "convex.hpp"
-#include "incite/base/error.hpp"
-#include "incite/base/random.hpp"
+#include "base/fail.hpp"
+#include "base/random.hpp"
+#include "slicing/convex.hpp"
 
 namespace incite {
 namespace {
@@ -39,7 +40,7 @@ std::vector<at::Tensor> best_penalty(const std::vector<at::Tensor>& parameters, 
   return best;
 }
 
-Head logistic_regression(const HeadData& data, const HeadParams& params) {
+Head logistic_regression(const HeadData& data, const Head& /*original*/, int64_t /*output*/, const HeadParams& params) {
   const int64_t fitted = data.features.size(0) - data.validating;
   const Standardised s = standardise(data.features.narrow(0, 0, fitted), data.has_bias);
   const at::Tensor positive = data.positive.narrow(0, 0, fitted);
@@ -155,7 +156,8 @@ at::Tensor residuals(const HeadData& data, const at::Tensor& outputs, const at::
   return at::where(values > 0, outputs - values, outputs.clamp_min(0));
 }
 
-Head least_absolute_deviation(const HeadData& data, const HeadParams& params) {
+Head least_absolute_deviation(const HeadData& data, const Head& /*original*/, int64_t /*output*/,
+                              const HeadParams& params) {
   const int64_t fitted = data.features.size(0) - data.validating;
   const Standardised s = standardise(data.features.narrow(0, 0, fitted), data.has_bias);
   const at::Tensor values = data.values.narrow(0, 0, fitted).to(at::kDouble);
@@ -177,6 +179,22 @@ Head least_absolute_deviation(const HeadData& data, const HeadParams& params) {
   return {head.weight.unsqueeze(0).to(at::kFloat),
           data.has_bias ? head.bias.unsqueeze(0).to(at::kFloat) : at::Tensor()};
 }
+
+Head adam_regression(const HeadData& data, const Head& original, int64_t output, const HeadParams& params) {
+  const Head start{original.weight.narrow(0, output, 1).clone(),
+                   data.has_bias ? original.bias.narrow(0, output, 1).clone() : at::Tensor()};
+  return adam(data.features, data.values.unsqueeze(1), start, params,
+              [&data](const at::Tensor& outputs, const at::Tensor& targets) {
+                return residuals(data, outputs, targets).abs().mean();
+              });
+}
+
+constexpr std::array<HeadRow, 3> methods = {{
+    // method            own   needs_validation  balances  classification  regression
+    {HeadMethod::lbfgs, true, true, false, logistic_regression, least_absolute_deviation},
+    {HeadMethod::adam, true, false, true, adam_classification, adam_regression},
+    {HeadMethod::original, false, false, false, nullptr, nullptr},
+}};
 
 /// A convolution that computes at each position from that position alone, all channels from all.
 bool is_pointwise(const Program& program, const Node& node, ValueId weight) {
@@ -226,20 +244,15 @@ void rectify_output(Program& module) {
 
 }  // namespace
 
-const char* to_string(HeadMethod method) {
-  switch (method) {
-    case HeadMethod::lbfgs:
-      return "lbfgs";
-    case HeadMethod::adam:
-      return "adam";
-    case HeadMethod::original:
-      return "original";
-  }
-  throw std::logic_error("a head method without a name");
+const HeadRow& row_of(HeadMethod method) {
+  const auto* const row =
+      std::find_if(methods.begin(), methods.end(), [&](const HeadRow& one) { return one.method == method; });
+  INCITE_ASSERT(row != methods.end());
+  return *row;
 }
 
 int64_t head_rows(HeadMethod method, Task task) {
-  if (method == HeadMethod::original) return 0;
+  if (!row_of(method).own) return 0;
   return task == Task::classification ? 2 : 1;
 }
 
@@ -294,18 +307,11 @@ at::Tensor balanced_rows(const at::Tensor& positive, int64_t output, uint64_t se
 
 Head fit_classification_head(const HeadData& data, const Head& original, int64_t output, const HeadParams& params) {
   expect_both(data.positive, output);
-  if (params.method == HeadMethod::adam) return adam_classification(data, original, output, params);
-  return logistic_regression(data, params);
+  return row_of(params.method).classification(data, original, output, params);
 }
 
 Head fit_regression_head(const HeadData& data, const Head& original, int64_t output, const HeadParams& params) {
-  if (params.method == HeadMethod::lbfgs) return least_absolute_deviation(data, params);
-  const Head start{original.weight.narrow(0, output, 1).clone(),
-                   data.has_bias ? original.bias.narrow(0, output, 1).clone() : at::Tensor()};
-  return adam(data.features, data.values.unsqueeze(1), start, params,
-              [&data](const at::Tensor& outputs, const at::Tensor& targets) {
-                return residuals(data, outputs, targets).abs().mean();
-              });
+  return row_of(params.method).regression(data, original, output, params);
 }
 
 void put_head(const FittableHead& head, const Head& fitted, Task task, Program& module) {
@@ -315,6 +321,22 @@ void put_head(const FittableHead& head, const Head& fitted, Task task, Program& 
     bypass(module, relu);
   if (task == Task::regression && !head.relus.empty()) rectify_output(module);
   module.remove_dead_nodes();
+}
+
+Head head_of(const Layer& layer, const Program& module) {
+  return {module.value(layer.weight).content.toTensor(),
+          layer.bias < 0 ? at::Tensor() : module.value(layer.bias).content.toTensor()};
+}
+
+void replace_head(const Layer& layer, const Head& head, Program& module) {
+  const auto put = [&](ValueId parameter, const at::Tensor& rows) {
+    c10::IValue& place = module.values[at_index(parameter)].content;
+    const at::Tensor old = place.toTensor();
+    INCITE_ASSERT(old.numel() == rows.numel());
+    place = rows.to(old.options()).reshape(old.sizes());
+  };
+  put(layer.weight, head.weight);
+  if (layer.bias >= 0) put(layer.bias, head.bias);
 }
 
 }  // namespace incite

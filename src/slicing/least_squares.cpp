@@ -1,4 +1,4 @@
-#include "least_squares.hpp"
+#include "slicing/least_squares.hpp"
 
 #include <ATen/ATen.h>
 

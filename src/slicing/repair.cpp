@@ -1,4 +1,4 @@
-#include "incite/slicing/repair.hpp"
+#include "slicing/repair.hpp"
 
 #include <ATen/ATen.h>
 
@@ -6,9 +6,9 @@
 #include <cmath>
 #include <optional>
 
-#include "incite/base/error.hpp"
-#include "incite/base/random.hpp"
-#include "least_squares.hpp"
+#include "base/fail.hpp"
+#include "base/random.hpp"
+#include "slicing/least_squares.hpp"
 
 namespace incite {
 namespace {
@@ -338,18 +338,6 @@ class Repairer {
 };
 
 }  // namespace
-
-const char* to_string(RepairMethod method) {
-  switch (method) {
-    case RepairMethod::none:
-      return "none";
-    case RepairMethod::mean:
-      return "mean";
-    case RepairMethod::least_squares:
-      return "least-squares";
-  }
-  throw std::logic_error("a repair method without a name");
-}
 
 std::vector<LayerRepair> repair(const Program& program, const UnitMap& map, const Selection& keep, const Dataset& data,
                                 const at::Tensor& samples, const RepairParams& params, Program& module) {

@@ -1,10 +1,10 @@
-#include "incite/slicing/slice.hpp"
+#include "slicing/slice.hpp"
 
 #include <ATen/ATen.h>
 
 #include <algorithm>
 
-#include "incite/base/error.hpp"
+#include "base/fail.hpp"
 
 namespace incite {
 namespace {
@@ -302,15 +302,13 @@ bool is_rounding(const Program& masked, const Program& sliced, const Batch& batc
 
 }  // namespace
 
-SliceCheck check_slice(const Program& program, const UnitMap& map, const Selection& keep, const Program& sliced,
-                       const Batch& batch) {
+double slice_difference(const Program& program, const UnitMap& map, const Selection& keep, const Program& sliced,
+                        const Batch& batch) {
   const at::NoGradGuard no_grad;
   const Program masked = mask(program, map, keep);
-  SliceCheck check;
-  check.difference = largest_difference(masked, sliced, batch);
-  if (!(check.difference <= slice_tolerance)) is_rounding(masked, sliced, batch, check.difference);
-  check.moved = !Executor(masked)(batch).equal(Executor(program)(batch));
-  return check;
+  double difference = largest_difference(masked, sliced, batch);
+  if (!(difference <= slice_tolerance)) is_rounding(masked, sliced, batch, difference);
+  return difference;
 }
 
 }  // namespace incite

@@ -1,4 +1,4 @@
-#include "incite/slicing/tail.hpp"
+#include "slicing/tail.hpp"
 
 #include <ATen/ATen.h>
 
@@ -12,11 +12,10 @@ bool made_by_run(const Program& program, ValueId id) {
   return kind == Value::Kind::computed || kind == Value::Kind::input;
 }
 
-/// The first node that reads a parameter, by its name.
-NodeId reader_of(const Program& program, const std::string& parameter) {
-  const auto reads_it = [&](ValueId id) { return program.is_parameter(id) && program.value(id).name == parameter; };
+/// The first node that reads a value.
+NodeId reader_of(const Program& program, ValueId value) {
   const auto node = std::find_if(program.nodes.begin(), program.nodes.end(), [&](const Node& one) {
-    return std::any_of(one.inputs.begin(), one.inputs.end(), reads_it);
+    return std::find(one.inputs.begin(), one.inputs.end(), value) != one.inputs.end();
   });
   return node == program.nodes.end() ? -1 : static_cast<NodeId>(node - program.nodes.begin());
 }
@@ -61,7 +60,7 @@ TailInputs inputs_for(const Executor& executor, const Tail& tail, const Batch& b
 
 }  // namespace
 
-std::string last_layers(const Program& program, const UnitMap& map, int64_t most) {
+std::optional<ValueId> last_layers(const Program& program, const UnitMap& map, int64_t most) {
   if (map.head < 0) return {};
   const NodeId head = map.layers[static_cast<size_t>(map.head)].node;
   std::vector<const Layer*> before;  // the last first
@@ -79,10 +78,10 @@ std::string last_layers(const Program& program, const UnitMap& map, int64_t most
     ++taken;
     if (convolution) break;
   }
-  return first == nullptr ? std::string() : program.value(first->weight).name;
+  return first == nullptr ? std::nullopt : std::optional(first->weight);
 }
 
-std::optional<Tail> find_tail(const Program& program, const std::string& parameter, const Batch& batch) {
+std::optional<Tail> find_tail(const Program& program, ValueId parameter, const Batch& batch) {
   const NodeId first = reader_of(program, parameter);
   if (first < 0) return std::nullopt;
   const std::vector<bool> needed = needed_values(program);

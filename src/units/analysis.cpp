@@ -1,4 +1,4 @@
-#include "analysis.hpp"
+#include "units/analysis.hpp"
 
 #include <ATen/ATen.h>
 
@@ -7,7 +7,7 @@
 #include <set>
 #include <string>
 
-#include "incite/base/error.hpp"
+#include "base/fail.hpp"
 
 namespace incite {
 namespace {

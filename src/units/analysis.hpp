@@ -8,8 +8,8 @@
 #include <string>
 #include <utility>
 
-#include "flow.hpp"
-#include "incite/units/unit_map.hpp"
+#include "units/flow.hpp"
+#include "units/unit_map.hpp"
 
 namespace incite {
 

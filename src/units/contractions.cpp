@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <string>
 
-#include "incite/base/error.hpp"
-#include "rules.hpp"
+#include "base/fail.hpp"
+#include "units/rules.hpp"
 
 namespace incite::rules {
 namespace {

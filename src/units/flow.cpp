@@ -1,4 +1,4 @@
-#include "flow.hpp"
+#include "units/flow.hpp"
 
 #include <ATen/ATen.h>
 

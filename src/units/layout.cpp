@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "incite/base/error.hpp"
-#include "rules.hpp"
+#include "base/fail.hpp"
+#include "units/rules.hpp"
 
 namespace incite::rules {
 namespace {

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
-#include "analysis.hpp"
-#include "incite/base/error.hpp"
+#include "base/fail.hpp"
+#include "units/analysis.hpp"
 
 namespace incite {
 namespace {

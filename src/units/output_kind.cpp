@@ -1,4 +1,4 @@
-#include "incite/units/output_kind.hpp"
+#include "units/output_kind.hpp"
 
 #include <ATen/ATen.h>
 
@@ -6,7 +6,7 @@
 #include <set>
 #include <string>
 
-#include "incite/base/error.hpp"
+#include "base/fail.hpp"
 
 namespace incite {
 namespace {
@@ -27,22 +27,6 @@ at::Tensor softmax_of_rows(const at::Tensor& outputs) {
 }
 
 }  // namespace
-
-const char* to_string(OutputKind kind) {
-  switch (kind) {
-    case OutputKind::logits:
-      return "logits";
-    case OutputKind::probabilities:
-      return "probabilities";
-    case OutputKind::log_probabilities:
-      return "log-probabilities";
-    case OutputKind::sigmoid:
-      return "sigmoid";
-    case OutputKind::other:
-      return "other";
-  }
-  throw std::logic_error("an output kind without a name");
-}
 
 namespace {
 

@@ -1,7 +1,7 @@
 // What each operation does to labels: one row of the table below an operation.
 // An operation without a row pins what it reads: never a wrong module, at worst a larger one.
 
-#include "rules.hpp"
+#include "units/rules.hpp"
 
 #include <ATen/ATen.h>
 
@@ -10,7 +10,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "incite/base/error.hpp"
+#include "base/fail.hpp"
 
 namespace incite {
 namespace rules {

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "analysis.hpp"
+#include "units/analysis.hpp"
 
 namespace incite::rules {
 

@@ -1,4 +1,4 @@
-#include "incite/units/two_columns.hpp"
+#include "units/two_columns.hpp"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -6,10 +6,10 @@
 #include <algorithm>
 #include <set>
 
-#include "incite/base/error.hpp"
-#include "incite/program/column.hpp"
-#include "incite/program/executor.hpp"
-#include "incite/units/unit_map.hpp"
+#include "base/fail.hpp"
+#include "program/column.hpp"
+#include "program/executor.hpp"
+#include "units/unit_map.hpp"
 
 namespace incite {
 namespace {

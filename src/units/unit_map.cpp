@@ -1,6 +1,6 @@
 // The end of the label analysis: labels become units, layers become groups, and what is known of them a UnitMap.
 
-#include "incite/units/unit_map.hpp"
+#include "units/unit_map.hpp"
 
 #include <ATen/ATen.h>
 
@@ -9,8 +9,8 @@
 #include <string>
 #include <tuple>
 
-#include "analysis.hpp"
-#include "incite/base/error.hpp"
+#include "base/fail.hpp"
+#include "units/analysis.hpp"
 
 namespace incite {
 /// Sizes that count positions along a labelled axis; the others stay as they are.

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <string>
 
-#include "analysis.hpp"
-#include "rules.hpp"
+#include "units/analysis.hpp"
+#include "units/rules.hpp"
 
 namespace incite {
 namespace {

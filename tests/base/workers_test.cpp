@@ -1,4 +1,4 @@
-#include "incite/base/workers.hpp"
+#include "base/workers.hpp"
 
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>

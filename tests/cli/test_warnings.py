@@ -226,3 +226,25 @@ def test_what_inspect_says_is_the_most_is_what_decompose_reaches(cli: Cli, model
 
 def test_a_compression_that_is_reached_is_not_warned_of(learnt: Cli) -> None:
     assert "not 2.00x as asked" not in learnt.done(*DECOMPOSE, "--target-compression", "2")
+
+
+def test_modules_are_written_where_no_sample_can_measure_them(learnt: Cli) -> None:
+    x, y = networks.samples(60, seed=3)
+    np.savez(learnt.folder / "test.npz", x=x[y == 1], y=y[y == 1])
+    result = learnt.run(*DECOMPOSE, "--test", "test.npz", "--outputs", "0,2")
+    assert result.code == 0, result.err
+    assert (learnt.folder / "out/module-0.pt").exists() and (learnt.folder / "out/module-2.pt").exists()
+    document = document_of(learnt)
+    missing = "the samples to measure on hold none of classes 0, 2, so measures that need them are missing; "
+    assert document["warnings"][-1].startswith(missing)
+    assert "warning: " + missing in " ".join(result.out.split())
+    assert document["evaluation"]["original_accuracy"] is None and document["evaluation"]["combined_accuracy"] is None
+    assert document["modules"][0]["recall"] is None and document["modules"][0]["accuracy"] is not None
+
+
+def test_inspect_takes_the_outputs_that_are_wanted(learnt: Cli) -> None:
+    x, y = networks.samples(300)
+    np.savez(learnt.folder / "data.npz", x=x[y != 2], y=y[y != 2])
+    assert learnt.run(*INSPECT).code == 5  # no sample of class 2
+    assert learnt.run(*INSPECT, "--outputs", "0,1").code == 0
+    assert learnt.run(*INSPECT, "--outputs", "3").code == 2

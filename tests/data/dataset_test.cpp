@@ -1,4 +1,4 @@
-#include "incite/data/dataset.hpp"
+#include "data/dataset.hpp"
 
 #include <ATen/ATen.h>
 #include <fmt/ranges.h>

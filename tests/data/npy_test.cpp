@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "incite/data/npz.hpp"
+#include "data/npz.hpp"
 #include "support/expect_error.hpp"
 #include "support/npz_forge.hpp"
 

@@ -1,4 +1,4 @@
-#include "incite/data/npz.hpp"
+#include "data/npz.hpp"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>

@@ -1,11 +1,11 @@
-#include "incite/data/npz_writer.hpp"
+#include "data/npz_writer.hpp"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
 
-#include "incite/data/npz.hpp"
+#include "data/npz.hpp"
 #include "support/npz_forge.hpp"
 
 namespace incite {

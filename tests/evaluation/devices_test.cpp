@@ -2,16 +2,16 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <gtest/gtest.h>
 
-#include "incite/evaluation/evaluate.hpp"
-#include "incite/program/executor.hpp"
-#include "incite/program/load.hpp"
-#include "incite/program/save.hpp"
-#include "incite/scoring/clusters.hpp"
-#include "incite/scoring/contributions.hpp"
-#include "incite/selection/select.hpp"
-#include "incite/slicing/head.hpp"
-#include "incite/slicing/repair.hpp"
-#include "incite/slicing/slice.hpp"
+#include "evaluation/evaluate.hpp"
+#include "program/executor.hpp"
+#include "program/load.hpp"
+#include "program/save.hpp"
+#include "scoring/clusters.hpp"
+#include "scoring/contributions.hpp"
+#include "selection/select.hpp"
+#include "slicing/head.hpp"
+#include "slicing/repair.hpp"
+#include "slicing/slice.hpp"
 #include "support/evaluate_programs.hpp"
 #include "support/script.hpp"
 #include "support/strict_device.hpp"
@@ -76,7 +76,7 @@ struct Pipeline {
     set.classes = outputs_for(program, data, order).argmax(1);
     const Selection keep = select(map, clusters, scores, 1, 0.6);
     Program body = slice(program, map, keep);
-    difference = check_slice(program, map, keep, body, data.batch(0, 8, device)).difference;
+    difference = slice_difference(program, map, keep, body, data.batch(0, 8, device));
     repair(program, map, keep, data, order, {}, body);
     const FittableHead place = fittable_head(program, map, Task::classification);
     HeadData fit;

@@ -1,4 +1,4 @@
-#include "incite/evaluation/evaluate.hpp"
+#include "evaluation/evaluate.hpp"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
@@ -121,10 +121,17 @@ TEST_F(EvaluateClasses, GivesNoCombinedAccuracyOfASingleClassifier) {
   EXPECT_DOUBLE_EQ(found.score(0), 0.8);  // on all samples, of which the second is not its own
 }
 
-TEST_F(EvaluateClasses, RefusesATestSetWithoutASampleOfAClassThatHasAModule) {
+TEST_F(EvaluateClasses, LeavesUndefinedWhatNeedsSamplesOfAClassThatHasAModule) {
   test_.samples = at::tensor({0, 2, 3, 4}, at::kLong);  // none of class 1
-  expect_error([&] { run({1}); }, ExitCode::data_mismatch,
-               "data.npz: no sample is of a class that has a module, so there is nothing to evaluate");
+  const Evaluation found = run({1});
+  EXPECT_EQ(found.samples, 0);
+  EXPECT_TRUE(std::isnan(found.original.score));
+  EXPECT_TRUE(std::isnan(found.combined.score));
+  ASSERT_EQ(found.modules.size(), 1U);
+  EXPECT_TRUE(std::isnan(found.modules[0].recall));
+  EXPECT_FALSE(std::isnan(found.modules[0].accuracy));  // as an answer to "is it class 1?", which is no
+  ASSERT_EQ(found.originals.size(), 1U);
+  EXPECT_EQ(found.originals[0].support, 0);
 }
 
 TEST_F(EvaluateClasses, GoesBatchByBatchAndReportsProgress) {

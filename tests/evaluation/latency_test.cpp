@@ -1,4 +1,4 @@
-#include "incite/evaluation/latency.hpp"
+#include "evaluation/latency.hpp"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>

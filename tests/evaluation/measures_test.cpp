@@ -1,4 +1,4 @@
-#include "incite/evaluation/measures.hpp"
+#include "evaluation/measures.hpp"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "incite/evaluation/overlap.hpp"
+#include "evaluation/overlap.hpp"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>

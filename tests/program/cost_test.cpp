@@ -1,4 +1,4 @@
-#include "incite/program/cost.hpp"
+#include "program/cost.hpp"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>

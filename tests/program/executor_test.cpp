@@ -1,4 +1,4 @@
-#include "incite/program/executor.hpp"
+#include "program/executor.hpp"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "incite/program/load.hpp"
+#include "program/load.hpp"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
@@ -6,8 +6,8 @@
 
 #include <fstream>
 
-#include "incite/program/executor.hpp"
-#include "incite/program/save.hpp"
+#include "program/executor.hpp"
+#include "program/save.hpp"
 #include "support/expect_error.hpp"
 #include "support/npz_forge.hpp"
 #include "support/script.hpp"

@@ -1,9 +1,10 @@
-#include "incite/report/dot.hpp"
+#include "report/dot.hpp"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include "incite/program/executor.hpp"
+#include "program/executor.hpp"
+#include "subject/analysed_model.hpp"
 #include "support/script.hpp"
 
 namespace incite {
@@ -12,11 +13,12 @@ namespace {
 /// The inspection of a model whose code is given. Sources of the nodes are left out: they are lines of the code.
 Inspection inspection_of(const std::string& code, const test::Parameters& parameters, const at::Tensor& input) {
   Inspection inspection;
-  inspection.program = test::program_from(code, parameters, input);
-  inspection.map = analyse(inspection.program, sample_values(inspection.program, input));
-  inspection.kind = output_kind(inspection.program, inspection.map);
+  inspection.model = std::make_shared<AnalysedModel>();
+  inspection.model->program = test::program_from(code, parameters, input);
+  inspection.model->map = analyse(inspection.model->program, sample_values(inspection.model->program, input));
+  inspection.kind = output_kind(inspection.model->program, inspection.model->map);
   inspection.outputs = 2;
-  for (Node& node : inspection.program.nodes)
+  for (Node& node : inspection.model->program.nodes)
     node.source = "";
   return inspection;
 }
@@ -80,7 +82,7 @@ def forward(self, x):
     return torch.linear(torch.softmax(torch.linear(x, self.a.weight), 1), self.b.weight)
 )",
       {{"a.weight", at::randn({4, 3})}, {"b.weight", at::randn({2, 4})}}, at::randn({2, 3}));
-  inspection.program.nodes[1].source = "net.py:4";
+  inspection.model->program.nodes[1].source = "net.py:4";
   EXPECT_EQ(to_dot(inspection), std::string(head) +
                                     R"dot(  input0 [label="x", shape=ellipse];
   n0 [label="a\nlinear\n4 pinned", fillcolor="gray85", tooltip="group 0, "];
@@ -98,7 +100,7 @@ def forward(self, x):
 TEST(Dot, QuotesNames) {
   Inspection inspection = inspection_of("def forward(self, x):\n    return torch.linear(x, self.a.weight)\n",
                                         {{"a.weight", at::randn({2, 3})}}, at::randn({2, 3}));
-  inspection.map.layers[0].name = "a\"b\\c";
+  inspection.model->map.layers[0].name = "a\"b\\c";
   EXPECT_EQ(count(to_dot(inspection), R"(label="a\"b\\c\nlinear)"), 1U) << to_dot(inspection);
 }
 

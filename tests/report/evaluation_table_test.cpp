@@ -1,4 +1,4 @@
-#include "incite/report/evaluation_table.hpp"
+#include "report/evaluation_table.hpp"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>

@@ -1,8 +1,9 @@
-#include "incite/report/inspection_table.hpp"
+#include "report/inspection_table.hpp"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "subject/analysed_model.hpp"
 #include "support/unit_maps.hpp"
 
 namespace incite {
@@ -29,23 +30,25 @@ Inspection small_inspection() {
   builder.add_layer(3, 2, 2, /*pinned=*/true);
   builder.set_head(3);
   Inspection inspection;
-  inspection.map = builder.build();
+  inspection.model = std::make_shared<AnalysedModel>();
+  inspection.model->map = builder.build();
   for (size_t l = 0; l < 4; ++l)
-    inspection.map.layers[l].name = std::vector<std::string>{"stem", "block.conv", "mid", "fc"}[l];
+    inspection.model->map.layers[l].name = std::vector<std::string>{"stem", "block.conv", "mid", "fc"}[l];
   for (NodeId node = 0; node < 4; ++node)
-    inspection.map.layers[static_cast<size_t>(node)].node = node;
-  inspection.map.pins = {{-1, "", "", "output", {4, 5}},
-                         {7, "aten::softmax", "net.py:31", "reduced", {3}},
-                         {9, "aten::softmax", "net.py:40", "reduced", {3}}};
+    inspection.model->map.layers[static_cast<size_t>(node)].node = node;
+  inspection.model->map.pins = {{-1, "", "", "output", {4, 5}},
+                                {7, "aten::softmax", "net.py:31", "reduced", {3}},
+                                {9, "aten::softmax", "net.py:40", "reduced", {3}}};
   inspection.kind = OutputKind::logits;
   inspection.outputs = 2;
   inspection.removable_parameters = 300;
   inspection.smallest_module = 800;
   // The second layer shares the first one's weight; a buffer does not count.
-  inspection.program.nodes.resize(4);
-  add_parameter(inspection.program, 1190, {0, 1});
-  add_parameter(inspection.program, 10, {1});
-  add_parameter(inspection.program, 5, {1}, /*is_buffer=*/true);
+  inspection.model->program.nodes.resize(4);
+  add_parameter(inspection.model->program, 1190, {0, 1});
+  add_parameter(inspection.model->program, 10, {1});
+  add_parameter(inspection.model->program, 5, {1}, /*is_buffer=*/true);
+  inspection.parameters = inspection.model->program.parameter_count();
   return inspection;
 }
 
@@ -95,7 +98,7 @@ TEST(InspectionTable, NamesAllLayersAndPinsWhereItIsAskedTo) {
 
 TEST(InspectionTable, FitsTheTerminal) {
   Inspection inspection = small_inspection();
-  inspection.map.layers[0].name = "encoder.layers.encoder_layer_11.self_attention.out_proj";
+  inspection.model->map.layers[0].name = "encoder.layers.encoder_layer_11.self_attention.out_proj";
   const std::string text = to_table(inspection, {60, false});
   EXPECT_EQ(text.substr(0, text.find("\n\n") + 1),
             "group  layers        units  removable  parameters  pinned by\n"
@@ -107,7 +110,7 @@ TEST(InspectionTable, FitsTheTerminal) {
 
 TEST(InspectionTable, LeavesAReasonThatItDoesNotKnowUnexplained) {
   Inspection inspection = small_inspection();
-  inspection.map.pins[1].reason = inspection.map.pins[2].reason = "strange";
+  inspection.model->map.pins[1].reason = inspection.model->map.pins[2].reason = "strange";
   const std::string text = to_table(inspection);
   EXPECT_NE(text.find("strange  aten::softmax"), std::string::npos) << text;
   EXPECT_NE(text.find("because\n  output  they are the model's outputs\n\n"), std::string::npos) << text;
@@ -115,6 +118,7 @@ TEST(InspectionTable, LeavesAReasonThatItDoesNotKnowUnexplained) {
 
 TEST(InspectionTable, SaysThatThereIsNoHeadAndNothingToRemove) {
   Inspection inspection;
+  inspection.model = std::make_shared<AnalysedModel>();
   inspection.outputs = 3;
   inspection.refusal.emplace(ExitCode::unsupported, "no unit can be removed");
   EXPECT_EQ(to_table(inspection),
@@ -128,9 +132,9 @@ TEST(InspectionTable, SaysThatThereIsNoHeadAndNothingToRemove) {
 
 TEST(InspectionTable, SaysWhatIsKeptWholeAndWhy) {
   Inspection inspection = small_inspection();
-  inspection.map.whole_layers = {{"norm1", 2, "aten::layer_norm", "net.py:20", "reduced", 1, {0}},
-                                 {"norm2", 3, "aten::layer_norm", "net.py:22", "reduced", 1, {1}},
-                                 {"cell", 3, "aten::lstm_cell", "net.py:24", "unknown", 4, {1}}};
+  inspection.model->map.whole_layers = {{"norm1", 2, "aten::layer_norm", "net.py:20", "reduced", 1, {0}},
+                                        {"norm2", 3, "aten::layer_norm", "net.py:22", "reduced", 1, {1}},
+                                        {"cell", 3, "aten::lstm_cell", "net.py:24", "unknown", 4, {1}}};
   const std::string text = to_table(inspection);
   EXPECT_NE(
       text.find("kept whole  why      operation         places  first at   parameters\n"

@@ -1,4 +1,4 @@
-#include "incite/report/pin_reasons.hpp"
+#include "report/pin_reasons.hpp"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 #include <regex>
 #include <set>
 
-#include "incite/base/files.hpp"
+#include "store/files.hpp"
 
 namespace incite {
 namespace {

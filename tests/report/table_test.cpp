@@ -1,4 +1,4 @@
-#include "incite/report/table.hpp"
+#include "report/table.hpp"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "incite/scoring/clustering.hpp"
+#include "scoring/clustering.hpp"
 #include "support/expect_error.hpp"
 
 namespace incite {

@@ -1,9 +1,9 @@
-#include "incite/scoring/clusters.hpp"
+#include "scoring/clusters.hpp"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include "incite/program/executor.hpp"
+#include "program/executor.hpp"
 #include "support/expect_error.hpp"
 #include "support/random_network.hpp"
 #include "support/script.hpp"

@@ -1,10 +1,10 @@
-#include "incite/scoring/contributions.hpp"
+#include "scoring/contributions.hpp"
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
 #include <gtest/gtest.h>
 
-#include "incite/program/executor.hpp"
+#include "program/executor.hpp"
 #include "support/expect_error.hpp"
 #include "support/script.hpp"
 

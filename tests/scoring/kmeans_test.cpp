@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "incite/scoring/clustering.hpp"
+#include "scoring/clustering.hpp"
 #include "support/expect_error.hpp"
 
 namespace incite {

@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "incite/scoring/clusters.hpp"
+#include "scoring/clusters.hpp"
 #include "support/script.hpp"
 
 namespace incite {

@@ -2,9 +2,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "incite/program/executor.hpp"
-#include "incite/selection/select.hpp"
-#include "incite/slicing/slice.hpp"
+#include "program/executor.hpp"
+#include "selection/select.hpp"
+#include "slicing/slice.hpp"
 #include "support/random_network.hpp"
 #include "support/random_normal.hpp"
 #include "support/script.hpp"

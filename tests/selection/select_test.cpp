@@ -1,4 +1,4 @@
-#include "incite/selection/select.hpp"
+#include "selection/select.hpp"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>

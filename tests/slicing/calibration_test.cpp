@@ -1,9 +1,9 @@
-#include "incite/slicing/calibration.hpp"
+#include "slicing/calibration.hpp"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include "incite/program/executor.hpp"
+#include "program/executor.hpp"
 #include "support/random_normal.hpp"
 #include "support/script.hpp"
 
@@ -72,7 +72,7 @@ TEST(Calibration, LeavesAllAsTheyAreWhereAModuleHasNoSample) {
 
 TEST(Calibration, NumbersModulesByTheirClass) {
   const at::Tensor classes = at::tensor({0, 7, 2, 4, 7}, at::kLong);
-  EXPECT_TRUE(at::equal(modules_of(classes, {7, 2, 9}), at::tensor({-1, 0, 1, -1, 0}, at::kLong)));
+  EXPECT_TRUE(at::equal(places_of(classes, {7, 2, 9}), at::tensor({-1, 0, 1, -1, 0}, at::kLong)));
 }
 
 /// Heads of two rows that say nothing yet.
@@ -158,20 +158,6 @@ TEST(JointHeads, KeepOutSamplesOfClassesWithoutAModule) {
   const at::Tensor said = odds(data, joint.heads, OutputKind::logits);
   const at::Tensor strangers = (said > 0).to(at::kDouble).masked_select((data.modules < 0).unsqueeze(1));
   EXPECT_LT(strangers.mean().item<double>(), 0.1);
-}
-
-TEST(ReplacedHead, IsTheOneThatIsFoundThen) {
-  const at::Tensor input = random_normal({4, 6}, 1);
-  Program module = test::program_from(
-      "def forward(self, x):\n"
-      "    return torch.linear(x, self.head.weight, self.head.bias)\n",
-      {{"head.weight", random_normal({2, 6}, 2)}, {"head.bias", random_normal({2}, 3)}}, input);
-  const HeadNames names{"head.weight", "head.bias"};
-  const Head head{random_normal({2, 6}, 4), random_normal({2}, 5)};
-  replace_head(names, head, module);
-  EXPECT_TRUE(head_of(names, module).weight.equal(head.weight));
-  EXPECT_TRUE(head_of(names, module).bias.equal(head.bias));
-  EXPECT_TRUE(at::allclose(Executor(module)(input), at::linear(input, head.weight, head.bias)));
 }
 
 TEST(CalibratedHead, SaysTheLogOddsTimesTheScalePlusTheOffset) {

@@ -1,11 +1,12 @@
-#include "incite/slicing/finetune.hpp"
+#include "slicing/finetune.hpp"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
-#include "incite/program/executor.hpp"
+#include "program/executor.hpp"
+#include "support/parameters.hpp"
 #include "support/random_normal.hpp"
 #include "support/script.hpp"
 
@@ -258,7 +259,8 @@ TEST(Finetune, TrainsTailsAlone) {
   const Untrained same;
   const double before = untrained.combined_accuracy();
   for (const Program& module : untrained.modules) {
-    std::optional<Tail> tail = find_tail(module, "head.weight", untrained.data.batch(0, 4, at::kCPU));
+    std::optional<Tail> tail =
+        find_tail(module, test::parameter_named(module, "head.weight"), untrained.data.batch(0, 4, at::kCPU));
     TailInputs inputs = run_up_to(module, *tail, untrained.data, at::arange(samples, at::kLong), 256);
     untrained.set.tails.push_back({*std::move(tail), std::move(inputs)});
   }

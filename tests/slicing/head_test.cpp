@@ -1,4 +1,4 @@
-#include "incite/slicing/head.hpp"
+#include "slicing/head.hpp"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "support/expect_error.hpp"
+#include "support/parameters.hpp"
 #include "support/random_normal.hpp"
 #include "support/script.hpp"
 
@@ -381,7 +382,7 @@ TEST(RegressionHead, IsExactWhereARectifiedOneCanBe) {
 }
 
 /// The output layer that can be fitted in a model of two linear layers, whose outputs `y` `after` makes what it gives.
-std::string head_of(const std::string& after, Task task) {
+std::string fittable_after(const std::string& after, Task task) {
   const at::Tensor input = random_normal({4, 6}, 9);
   const Program program = program_from(
       "def forward(self, x):\n    h = torch.relu(torch.linear(x, self.a.weight, self.a.bias))\n"
@@ -397,24 +398,26 @@ std::string head_of(const std::string& after, Task task) {
 }
 
 TEST(FittableHead, IsTheLastLinearLayer) {
-  EXPECT_EQ(head_of("y", Task::classification), "b");
-  EXPECT_EQ(head_of("y", Task::regression), "b");
+  EXPECT_EQ(fittable_after("y", Task::classification), "b");
+  EXPECT_EQ(fittable_after("y", Task::regression), "b");
   for (const char* after : {"torch.softmax(y, 1)", "torch.log_softmax(y, 1)", "torch.sigmoid(y)"})
-    EXPECT_EQ(head_of(after, Task::classification), "b") << after;
+    EXPECT_EQ(fittable_after(after, Task::classification), "b") << after;
   for (const Task task : {Task::classification, Task::regression})
-    EXPECT_EQ(head_of("torch.relu(y)", task), "b") << to_string(task);
+    EXPECT_EQ(fittable_after("torch.relu(y)", task), "b") << to_string(task);
 }
 
 TEST(FittableHead, RefusesOperationsAfterItThatAHeadCanNotPass) {
   const std::string start = "after the output layer 'b' stand operations that a fitted head can't pass (";
   const std::string end = "); use --head original";
-  expect_error([] { head_of("torch.tanh(y)", Task::classification); }, ExitCode::unsupported, start + "other" + end);
-  expect_error([] { head_of("torch.tanh(y)", Task::regression); }, ExitCode::unsupported, start + "other" + end);
-  expect_error([] { head_of("torch.sigmoid(y)", Task::regression); }, ExitCode::unsupported, start + "sigmoid" + end);
+  expect_error([] { fittable_after("torch.tanh(y)", Task::classification); }, ExitCode::unsupported,
+               start + "other" + end);
+  expect_error([] { fittable_after("torch.tanh(y)", Task::regression); }, ExitCode::unsupported, start + "other" + end);
+  expect_error([] { fittable_after("torch.sigmoid(y)", Task::regression); }, ExitCode::unsupported,
+               start + "sigmoid" + end);
 }
 
 TEST(FittableHead, RefusesChannelsThatAnotherLayerShares) {
-  expect_error([] { head_of("y + h", Task::classification); }, ExitCode::unsupported,
+  expect_error([] { fittable_after("y + h", Task::classification); }, ExitCode::unsupported,
                "the output layer 'b' shares its channels with another layer, so no head can be fitted; use --head "
                "original");
 }
@@ -590,6 +593,22 @@ TEST(LogisticHead, TakesThePenaltyThatDoesBestOnTheValidatingRows) {
   };
   EXPECT_LT(log_loss(strong), 0.7 * log_loss(weak));
   EXPECT_TRUE(at::allclose(fit(data, both).weight, fit(data, strong).weight, 1e-3, 1e-5));
+}
+
+TEST(ReplacedHead, IsTheOneThatIsFoundThen) {
+  const at::Tensor input = random_normal({4, 6}, 1);
+  Program module = test::program_from(
+      "def forward(self, x):\n"
+      "    return torch.linear(x, self.head.weight, self.head.bias)\n",
+      {{"head.weight", random_normal({2, 6}, 2)}, {"head.bias", random_normal({2}, 3)}}, input);
+  Layer layer;
+  layer.weight = test::parameter_named(module, "head.weight");
+  layer.bias = test::parameter_named(module, "head.bias");
+  const Head head{random_normal({2, 6}, 4), random_normal({2}, 5)};
+  replace_head(layer, head, module);
+  EXPECT_TRUE(head_of(layer, module).weight.equal(head.weight));
+  EXPECT_TRUE(head_of(layer, module).bias.equal(head.bias));
+  EXPECT_TRUE(at::allclose(Executor(module)(input), at::linear(input, head.weight, head.bias)));
 }
 
 }  // namespace

@@ -1,13 +1,13 @@
-#include "incite/slicing/repair.hpp"
+#include "slicing/repair.hpp"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-#include "incite/base/random.hpp"
-#include "incite/program/executor.hpp"
-#include "incite/slicing/slice.hpp"
+#include "base/random.hpp"
+#include "program/executor.hpp"
+#include "slicing/slice.hpp"
 #include "support/random_normal.hpp"
 #include "support/script.hpp"
 

@@ -1,15 +1,17 @@
-#include "incite/slicing/tail.hpp"
+#include "slicing/tail.hpp"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include "incite/units/unit_map.hpp"
+#include "support/parameters.hpp"
 #include "support/random_normal.hpp"
 #include "support/script.hpp"
+#include "units/unit_map.hpp"
 
 namespace incite {
 namespace {
 
+using test::parameter_named;
 using test::Parameters;
 using test::program_from;
 using test::random_normal;
@@ -47,7 +49,7 @@ struct Model {
 };
 
 void expect_the_same_outputs(const Model& model, const std::string& from, size_t reads) {
-  const std::optional<Tail> tail = find_tail(model.program, from, model.first());
+  const std::optional<Tail> tail = find_tail(model.program, parameter_named(model.program, from), model.first());
   ASSERT_TRUE(tail);
   EXPECT_EQ(tail->reads.size(), reads);
   EXPECT_LT(tail->nodes.size(), model.program.nodes.size());
@@ -84,17 +86,16 @@ TEST(Tail, RefusesWhatHasNoRowForEachSample) {
   const Model folded("def forward(self, x):\n    n = x.size(0)\n    x = x.reshape(-1, 6)\n    x = torch.relu(" +
                          layer("a") + ")\n    x = x.reshape(n, -1, 6).mean([1])\n    return " + layer("head") + "\n",
                      {"a", "head"}, {5, 6});
-  EXPECT_FALSE(find_tail(folded.program, "a.weight", folded.first()));
-  EXPECT_TRUE(find_tail(folded.program, "head.weight", folded.first()));
-  EXPECT_FALSE(find_tail(folded.program, "absent.weight", folded.first()));
+  EXPECT_FALSE(find_tail(folded.program, parameter_named(folded.program, "a.weight"), folded.first()));
+  EXPECT_TRUE(find_tail(folded.program, parameter_named(folded.program, "head.weight"), folded.first()));
 }
 
 TEST(Tail, BeginsWithTheLastHiddenLayers) {
   const Model model(around);
   const UnitMap map = analyse(model.program, sample_values(model.program, model.first()));
-  EXPECT_EQ(last_layers(model.program, map, 1), "b.weight");
-  EXPECT_EQ(last_layers(model.program, map, 2), "a.weight");
-  EXPECT_EQ(last_layers(model.program, map, 3), "a.weight");
+  EXPECT_EQ(last_layers(model.program, map, 1), parameter_named(model.program, "b.weight"));
+  EXPECT_EQ(last_layers(model.program, map, 2), parameter_named(model.program, "a.weight"));
+  EXPECT_EQ(last_layers(model.program, map, 3), parameter_named(model.program, "a.weight"));
 }
 
 TEST(Tail, BeginsWithAConvolutionWhereNoLinearLayerIsHidden) {
@@ -109,7 +110,7 @@ TEST(Tail, BeginsWithAConvolutionWhereNoLinearLayerIsHidden) {
        {"head.weight", random_normal({3, 4}, 4)}},
       data.batch(0, 4, at::kCPU));
   const UnitMap map = analyse(program, sample_values(program, data.batch(0, 4, at::kCPU)));
-  EXPECT_EQ(last_layers(program, map, 2), "b.weight");
+  EXPECT_EQ(last_layers(program, map, 2), parameter_named(program, "b.weight"));
 }
 
 }  // namespace

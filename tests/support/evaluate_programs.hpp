@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "incite/evaluation/evaluate.hpp"
+#include "evaluation/evaluate.hpp"
 
 namespace incite::test {
 

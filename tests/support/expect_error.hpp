@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "incite/base/error.hpp"
+#include "base/fail.hpp"
 
 namespace incite::test {
 

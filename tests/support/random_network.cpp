@@ -3,7 +3,7 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <fmt/format.h>
 
-#include "incite/base/random.hpp"
+#include "base/random.hpp"
 #include "support/random_network_builder.hpp"
 #include "support/script.hpp"
 

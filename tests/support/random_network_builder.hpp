@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "incite/base/random.hpp"
+#include "base/random.hpp"
 #include "support/random_network.hpp"
 
 namespace incite::test {

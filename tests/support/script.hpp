@@ -6,8 +6,8 @@
 #include <map>
 #include <string>
 
-#include "incite/program/load.hpp"
-#include "incite/program/program.hpp"
+#include "program/load.hpp"
+#include "program/program.hpp"
 #include "support/npz_forge.hpp"
 
 namespace incite::test {

@@ -4,7 +4,7 @@
 #include <initializer_list>
 #include <vector>
 
-#include "incite/units/unit_map.hpp"
+#include "units/unit_map.hpp"
 
 namespace incite::test {
 

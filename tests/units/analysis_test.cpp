@@ -6,10 +6,10 @@
 
 #include <tuple>
 
-#include "incite/program/executor.hpp"
-#include "incite/units/unit_map.hpp"
+#include "program/executor.hpp"
 #include "support/random_network.hpp"
 #include "support/script.hpp"
+#include "units/unit_map.hpp"
 
 namespace incite {
 namespace {

@@ -1,4 +1,4 @@
-#include "incite/units/output_kind.hpp"
+#include "units/output_kind.hpp"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>

@@ -1,14 +1,14 @@
-#include "incite/units/two_columns.hpp"
+#include "units/two_columns.hpp"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
-#include "incite/program/executor.hpp"
-#include "incite/units/output_kind.hpp"
+#include "program/executor.hpp"
 #include "support/expect_error.hpp"
 #include "support/script.hpp"
+#include "units/output_kind.hpp"
 
 namespace incite {
 namespace {

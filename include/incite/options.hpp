@@ -1,0 +1,162 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace incite {
+
+// What can be chosen. Each enumeration has its names beside it: the command line, documents and messages use them.
+
+template <typename Enum, size_t count>
+using NameTable = std::array<std::pair<Enum, const char*>, count>;
+
+enum class Task { classification, regression };
+constexpr NameTable<Task, 2> names_of(Task) {
+  return {{{Task::classification, "classification"}, {Task::regression, "regression"}}};
+}
+
+/// How the axes of images lie in a file.
+enum class InputLayout : uint8_t {
+  as_stored,  ///< as the model takes them
+  nhwc,       ///< [N, H, W, C], channels last: the model is given [N, C, H, W]
+};
+constexpr NameTable<InputLayout, 2> names_of(InputLayout) {
+  return {{{InputLayout::as_stored, "as-stored"}, {InputLayout::nhwc, "nhwc"}}};
+}
+
+/// What a model's outputs are: told from the operations after its last layer.
+enum class OutputKind {
+  logits,             ///< nothing but layout, relu and global average pooling
+  probabilities,      ///< softmax
+  log_probabilities,  ///< log_softmax
+  sigmoid,            ///< one probability for each output
+  other,              ///< anything else
+};
+constexpr NameTable<OutputKind, 5> names_of(OutputKind) {
+  return {{{OutputKind::logits, "logits"},
+           {OutputKind::probabilities, "probabilities"},
+           {OutputKind::log_probabilities, "log-probabilities"},
+           {OutputKind::sigmoid, "sigmoid"},
+           {OutputKind::other, "other"}}};
+}
+
+/// How a mutant's effect on an output is measured. The effects are summed over samples. `random` and `magnitude` run no
+/// mutants: they are baselines that a metric must beat.
+enum class Metric {
+  probability,  ///< |p - p'|, of the outputs' probabilities
+  flips,        ///< |onehot(argmax y) - onehot(argmax y')|: the paper's (Algorithm 1)
+  absolute,     ///< |y - y'|: the paper's for regression
+  random,       ///< a seeded random number
+  magnitude,    ///< the weights' magnitude
+};
+constexpr NameTable<Metric, 5> names_of(Metric) {
+  return {{{Metric::probability, "probability"},
+           {Metric::flips, "flips"},
+           {Metric::absolute, "absolute"},
+           {Metric::random, "random"},
+           {Metric::magnitude, "magnitude"}}};
+}
+
+/// How units are grouped into clusters, which are mutated as one.
+enum class ClusteringMethod { kmeans, agglomerative, none };
+constexpr NameTable<ClusteringMethod, 3> names_of(ClusteringMethod) {
+  return {{{ClusteringMethod::kmeans, "kmeans"},
+           {ClusteringMethod::agglomerative, "agglomerative"},
+           {ClusteringMethod::none, "none"}}};
+}
+
+/// How a module's size is divided among the groups.
+enum class Allocation {
+  global,   ///< clusters of all groups compete by contribution per parameter
+  uniform,  ///< the same share of each group's clusters: the paper's
+};
+constexpr NameTable<Allocation, 2> names_of(Allocation) {
+  return {{{Allocation::global, "global"}, {Allocation::uniform, "uniform"}}};
+}
+
+/// How the weights that stay are refitted.
+enum class RepairMethod {
+  none,           ///< they stay as they were
+  mean,           ///< biases alone: each pre-activation's mean becomes the original's
+  least_squares,  ///< weights and biases
+};
+constexpr NameTable<RepairMethod, 3> names_of(RepairMethod) {
+  return {{{RepairMethod::none, "none"}, {RepairMethod::mean, "mean"}, {RepairMethod::least_squares, "least-squares"}}};
+}
+
+/// How a module's output layer is made.
+enum class HeadMethod {
+  lbfgs,     ///< convex, to convergence, on all samples, with both classes weighted equally
+  adam,      ///< the paper's: mini-batches of balanced samples; the best validation epoch is kept
+  original,  ///< the original's output layer, with all outputs
+};
+constexpr NameTable<HeadMethod, 3> names_of(HeadMethod) {
+  return {{{HeadMethod::lbfgs, "lbfgs"}, {HeadMethod::adam, "adam"}, {HeadMethod::original, "original"}}};
+}
+
+/// How the log-odds of modules, whose heads were fitted one by one, are made comparable.
+enum class CalibrationMethod {
+  none,
+  scales,  ///< a scale and an offset for each module, fitted together
+  heads,   ///< before that, all weights of all heads
+  layers,  ///< between the two, the last hidden layers and the heads
+};
+constexpr NameTable<CalibrationMethod, 4> names_of(CalibrationMethod) {
+  return {{{CalibrationMethod::layers, "layers"},
+           {CalibrationMethod::heads, "heads"},
+           {CalibrationMethod::scales, "scales"},
+           {CalibrationMethod::none, "none"}}};
+}
+
+/// An enumeration with a table of names.
+template <typename Enum>
+concept Named = requires(Enum value) {
+  names_of(value);
+};
+
+template <Named Enum>
+constexpr const char* to_string(Enum value) {
+  for (const auto& [one, name] : names_of(value)) {
+    if (one == value) return name;
+  }
+  throw std::logic_error("a value that is not in its table of names");
+}
+
+/// The value of that name; nullopt where there is none.
+template <Named Enum>
+constexpr std::optional<Enum> named(std::string_view name) {
+  for (const auto& [value, other] : names_of(Enum{})) {
+    if (name == other) return value;
+  }
+  return std::nullopt;
+}
+
+/// What to read from an .npz file, and how.
+struct DatasetOptions {
+  std::filesystem::path file;
+  std::string input_key = "x";  ///< an array for each input of the model, in its order: "x", or "image,mask"
+  std::string target_key = "y";
+  bool target_required = false;       ///< whether a missing target is an error
+  std::optional<double> input_scale;  ///< factor on inputs given as float32; unset: 1/255 for uint8, 1 for other types
+  std::vector<int64_t> input_shape;   ///< shape of one sample for the model's one input; empty: as in the file
+  InputLayout input_layout = InputLayout::as_stored;  ///< of inputs of four dimensions or more
+};
+
+/// A model, its data, and which of its outputs are wanted.
+struct ModelOptions {
+  std::filesystem::path model;
+  DatasetOptions data;
+  std::optional<Task> task;      ///< unset: from the target
+  std::vector<int64_t> outputs;  ///< that get modules; empty: all
+  std::string output;            ///< which of several outputs: a field's name or position; empty: the only one
+  std::string device = "cpu";    ///< cpu, cuda or cuda:<index>
+};
+
+}  // namespace incite

@@ -1,9 +1,0 @@
-#include "incite/base/error.hpp"
-
-namespace incite {
-
-void assertion_failed(const char* expression, const char* file, int line) {
-  throw std::logic_error(fmt::format("{}:{}: '{}' does not hold", file, line, expression));
-}
-
-}  // namespace incite

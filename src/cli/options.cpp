@@ -1,0 +1,88 @@
+#include "cli/options.hpp"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <charconv>
+
+namespace incite::cli {
+namespace {
+
+const std::vector<std::string> groups = {"", "Data", "Size", "Method", "Research", "Output", "Machine"};
+
+std::string flags_of(const std::string& name) {
+  if (name == "model") return name;  // a positional
+  if (name == "data") return "-d,--data";
+  if (name == "out") return "-o,--out";
+  return "--" + name;
+}
+
+/// Adds to an option what its text may be.
+struct Restrict {
+  CLI::Option& option;
+  void operator()(const AnyText& /*any*/) const {}
+  void operator()(const Flag& /*flag*/) const {}
+  void operator()(const Bytes& /*bytes*/) const { option.transform(CLI::AsSizeValue(false).description("")); }
+  void operator()(const OneOf& choice) const { option.check(one_of(choice.names))->type_name(list_of(choice.names)); }
+  void operator()(const Number& range) const { option.check(in_range(range)); }
+  void operator()(const Numbers& range) const { option.check(in_range(range))->delimiter(',')->expected(1, -1); }
+  void operator()(const Sizes& /*sizes*/) const { option.delimiter(',')->expected(1, -1); }
+};
+
+}  // namespace
+
+void GivenOptions::add(CLI::App& verb, const std::function<bool(const Option&)>& wanted) {
+  for (const std::string& group : groups) {
+    for (const Option& row : decompose_options()) {
+      if (row.group != group || !wanted(row)) continue;
+      Place& place = places_[row.name];
+      const std::string name = flags_of(row.name);
+      if (std::holds_alternative<Flag>(row.takes)) {
+        place.option = verb.add_flag(name, row.help);
+      } else {
+        place.option = verb.add_option(name, place.parts, row.help)->expected(1);
+        std::visit(Restrict{*place.option}, row.takes);
+        if (!row.type.empty()) place.option->type_name(row.type);
+        if (!row.initial.empty()) place.option->default_str(row.initial);
+      }
+      if (!group.empty()) place.option->group(group);
+      if (row.name == "model" || row.name == "data" || row.name == "out") place.option->required();
+    }
+  }
+}
+
+std::map<std::string, std::string> GivenOptions::texts() const {
+  std::map<std::string, std::string> texts;
+  for (const auto& [name, place] : places_) {
+    if (place.option->count() > 0) texts[name] = fmt::format("{}", fmt::join(place.parts, ","));
+  }
+  return texts;
+}
+
+CLI::Validator one_of(const std::vector<std::string>& names) {
+  return CLI::Validator(
+      [names](std::string& text) -> std::string {
+        if (std::find(names.begin(), names.end(), text) != names.end()) return {};
+        return fmt::format("{}: expected {}", text, list_of(names));
+      },
+      "");
+}
+
+CLI::Validator in_range(const Number& range) {
+  return CLI::Validator(
+      [range](std::string& text) -> std::string {
+        double value = 0;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+        const bool number = error == std::errc() && end == text.data() + text.size();
+        if (number && value <= range.high && (value > range.low || (range.low_allowed && value == range.low)))
+          return {};
+        return fmt::format("{}: expected {}", text, range.expected);
+      },
+      "");
+}
+
+std::string list_of(const std::vector<std::string>& names) {
+  return fmt::format("{}", fmt::join(names, "|"));
+}
+
+}  // namespace incite::cli

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "data/dataset.hpp"
+#include "evaluation/measures.hpp"
+#include "incite/progress.hpp"
+#include "program/program.hpp"
+#include "units/output_kind.hpp"
+
+namespace incite {
+
+// Evaluation has two steps: programs are run over a test set, one at a time, each for its column of a matrix; and
+// measures are taken of the matrices alone. So no more than one program need be in memory.
+
+/// Samples to measure on, and the truth about them.
+struct TestSet {
+  const Dataset* data = nullptr;
+  at::Tensor samples;  ///< [n] int64: which of the data's samples
+  at::Tensor classes;  ///< classification: [N] int64 for all samples of the data
+  at::Tensor values;   ///< regression: [N, outputs] float32
+};
+
+/// One module to measure.
+struct ModuleToTest {
+  int64_t output = 0;
+  const Program* program = nullptr;
+  bool own_head = true;  ///< its columns are [others, output], or the one of a regression; else all the original's
+};
+
+/// The program's outputs for `samples` of the data: [n, outputs] float32 on the CPU. Runs in batches, after each of
+/// which `progress` is told the samples done.
+at::Tensor outputs_for(const Program& program, const Dataset& data, const at::Tensor& samples,
+                       const Progress& progress = {});
+
+/// What a module says of the test set's samples: [n] float64 on the CPU, its log-odds for its class; for regression its
+/// values. `kind` is that of the original's outputs. Progress as outputs_for.
+at::Tensor module_scores(const ModuleToTest& module, OutputKind kind, Task task, const TestSet& test,
+                         const Progress& progress = {});
+
+/// Measures modules against the original they were cut from. `original` [n, all outputs] as outputs_for gives them;
+/// `modules` [n, modules], columns as module_scores gives them, of the outputs `outputs`; rows are the test set's
+/// samples. Pure; time and memory are linear in n · modules.
+///
+/// Classification: the combined class of a sample is that of the module with the largest log-odds, its probabilities
+/// the softmax of them all; if there are modules for some classes only, samples of the others are left out, and the
+/// original chooses among the same classes. Regression: module by module, column by column.
+///
+/// Where no sample is of a class that has a module, `samples` is 0 and what needs such samples is undefined.
+Evaluation evaluate(const at::Tensor& original, const at::Tensor& modules, const std::vector<int64_t>& outputs,
+                    OutputKind kind, Task task, const TestSet& test);
+
+/// Measures a model by itself: `outputs` [n, outputs] as outputs_for gives them, of a kind.
+ModelMeasures measure(const at::Tensor& outputs, OutputKind kind, Task task, const TestSet& test);
+
+}  // namespace incite

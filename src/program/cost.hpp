@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string_view>
+#include <vector>
+
+#include "base/batch.hpp"
+#include "incite/measures.hpp"
+#include "program/program.hpp"
+
+namespace incite {
+
+/// The sizes of a value; empty for what is no tensor.
+using ShapeOf = std::function<const std::vector<int64_t>&(ValueId)>;
+
+/// Whether an operator is a convolution whose weight is [outputs, inputs / groups, ...]; `aten::convolution` may be
+/// transposed all the same.
+bool is_convolution(std::string_view op);
+
+/// The multiply-adds of one node on values of such shapes: of convolutions, transposed ones too, of linear and
+/// recurrent layers, of products of two tensors and of attention. All else counts as 0: activations, norms, pooling and
+/// additions.
+double multiply_adds(const Program& program, NodeId node, const ShapeOf& shape);
+
+/// The same of all nodes, for one sample. `batch`, a few samples, is run to see the shapes.
+double multiply_adds(const Program& program, const Batch& batch);
+
+}  // namespace incite

@@ -1,0 +1,48 @@
+#include "report/composition.hpp"
+
+#include "base/json.hpp"
+#include "report/json_parts.hpp"
+#include "report/table.hpp"
+#include "store/document.hpp"
+
+namespace incite {
+
+std::string to_json(const Composition& composition) {
+  Json json;
+  json["schema"] = schema;
+  json["file"] = composition.file;
+  json["task"] = to_string(composition.task);
+  json["parameters"] = composition.parameters;
+  json["bytes"] = composition.bytes;
+  json["checked_on"] = composition.checked_on.empty() ? Json(nullptr) : Json(composition.checked_on);
+  json["modules"] = Json::array();
+  for (const ComposedModule& module : composition.modules) {
+    json["modules"].push_back({{"name", module.name},
+                               {"key", module.key},
+                               {"file", module.file},
+                               {"output", module.output},
+                               {"parameters", module.parameters}});
+  }
+  json["versions"] = versions();
+  return text(json);
+}
+
+std::string to_table(const Composition& composition, size_t width) {
+  Table table({"column", "name", "key", "module", "parameters"}, {1, 2, 3});
+  for (size_t i = 0; i < composition.modules.size(); ++i) {
+    const ComposedModule& module = composition.modules[i];
+    table.add({std::to_string(i), module.name, module.key, module.file, human_count(module.parameters)});
+  }
+  const size_t count = composition.modules.size();
+  std::string text =
+      fmt::format("{}: {} module{} ({}), {} parameters, {}\n\n", composition.file, count, count == 1 ? "" : "s",
+                  to_string(composition.task), human_count(composition.parameters), human_bytes(composition.bytes));
+  text += table.text(width, {1, 2, 3}) + "\n";
+  text +=
+      composition.checked_on.empty()
+          ? "Not checked on samples: the data of the decomposition is not there; name some with --data.\n"
+          : fmt::format("Each column is what its module says on the first samples of {}.\n", composition.checked_on);
+  return text;
+}
+
+}  // namespace incite

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "data/dataset.hpp"
+#include "incite/progress.hpp"
+#include "program/program.hpp"
+#include "slicing/tail.hpp"
+#include "units/output_kind.hpp"
+
+namespace incite {
+
+struct FinetuneParams {
+  int64_t epochs = 0;           ///< most passes over the samples
+  int64_t patience = 3;         ///< epochs of the second half, none the best so far, that end it
+  double learning_rate = 6e-3;  ///< of Adam at the start; falls to 0 in half a cosine, ...
+  double decay = 0.5;           ///< ... after a trial that did harm it falls by this
+  double tolerance = 2;         ///< a trial has done harm where the loss is more times what it was
+  int64_t trials = 6;           ///< most short trainings before the first epoch, each with a lower rate, ...
+  int64_t trial_steps = 64;     ///< ... of so many steps
+  int64_t batch = 64;           ///< samples a step
+  double teacher = 0.8;         ///< share of the original's outputs in the loss, the rest is the labels'
+  bool calibrated = false;      ///< classification: losses on validation samples are those after calibrate
+  uint64_t seed = 0;
+  int64_t workers = 1;                ///< modules that are run at a time
+  std::string stage = "fine-tuning";  ///< what progress calls it
+};
+
+/// What modules are fine-tuned to.
+struct FinetuneData {
+  const Dataset* data = nullptr;
+  at::Tensor train;       ///< [n] int64: the samples to learn from
+  at::Tensor validation;  ///< [v] int64: those that choose the epoch
+  at::Tensor classes;     ///< classification: [N] int64, for all samples of the data
+  at::Tensor values;      ///< regression: [N, outputs] float32
+  at::Tensor original;    ///< classification: [n, outputs] float32, the original's probabilities for `train`
+  /// By module: its tail, which alone is trained, and what that reads for `train`, and then for `validation`. Empty:
+  /// all of each module is trained.
+  std::vector<TailData> tails;
+};
+
+/// What fine-tuning did.
+struct FinetuneResult {
+  std::vector<double> losses;  ///< on the validation samples: before the first epoch, and after each
+  int64_t best = 0;            ///< which of them is kept; 0: none was better than before
+  /// What the modules then say of the validation samples: [samples, modules] float64, log-odds or values, on the CPU.
+  at::Tensor columns;
+};
+
+/// Trains all parameters of modules with heads of their own, or those of their tails, in place, by Adam: one stream of
+/// mini-batches, in a seeded order, for all of them. Buffers (running statistics) stay as they are. The epoch of the
+/// second half with the least validation loss is kept, which may be none.
+///
+/// Classification: the cross-entropy of the softmax over all modules' log-odds, against the labels and the original's
+/// probabilities (Hinton et al., 2015), on samples whose class has a module; and each module's own class-balanced
+/// cross-entropy on all. Each module gets the gradient of its own column, so that one after another is run. Regression:
+/// the absolute error over the values' deviation. `outputs` says which output each module is for.
+FinetuneResult finetune(std::vector<Program>& modules, const std::vector<int64_t>& outputs, OutputKind kind, Task task,
+                        const FinetuneData& data, const FinetuneParams& params, const Progress& progress = {});
+
+}  // namespace incite

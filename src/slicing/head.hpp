@@ -1,0 +1,105 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "data/dataset.hpp"
+#include "incite/options.hpp"
+#include "units/output_kind.hpp"
+#include "units/unit_map.hpp"
+
+namespace incite {
+
+/// Rows of a module's head: two for a class, [others, the class], one for a value; 0: as many as the original's.
+int64_t head_rows(HeadMethod method, Task task);
+
+struct HeadData;
+struct Head;
+struct HeadParams;
+
+/// One way to make a head: the row of a HeadMethod.
+struct HeadRow {
+  HeadMethod method;
+  bool own;               ///< the module gets a head of its own; else it keeps the original's
+  bool needs_validation;  ///< its penalty is chosen by samples that it is not fitted to
+  bool balances;          ///< it is fitted to as many samples of the class as of others: balanced_rows
+  /// Null where there is no own head. See fit_classification_head and fit_regression_head.
+  Head (*classification)(const HeadData& data, const Head& original, int64_t output, const HeadParams& params);
+  Head (*regression)(const HeadData& data, const Head& original, int64_t output, const HeadParams& params);
+};
+const HeadRow& row_of(HeadMethod method);
+
+struct HeadParams {
+  HeadMethod method = HeadMethod::lbfgs;
+  int64_t epochs = 128;      ///< adam: most passes over the samples
+  int64_t iterations = 200;  ///< lbfgs: most iterations
+  /// lbfgs: penalties on the weights of standardised features, of which the one that does best on the validating rows
+  /// is taken; where there are none, the first.
+  std::vector<double> l2 = {1e-5, 1e-4, 1e-3, 1e-2};
+  double learning_rate = 1e-3;  ///< adam
+  int64_t batch = 128;          ///< adam: samples a step
+  double validation = 0.1;      ///< adam: share of the samples that choose the epoch
+  uint64_t seed = 0;
+};
+
+/// An output layer for one module. Classification: two rows, [others, the module's class]; regression: one.
+struct Head {
+  at::Tensor weight;  ///< [rows, features] float32
+  at::Tensor bias;    ///< [rows] float32; undefined if the original's layer has none
+};
+
+/// What the head of a module is fitted to. All tensors are on one device.
+struct HeadData {
+  at::Tensor features;     ///< [samples, features] float32: what the module's body gives
+  at::Tensor positive;     ///< classification: [samples] bool, whether a sample is of the module's class
+  at::Tensor values;       ///< regression: [samples] float32
+  int64_t validating = 0;  ///< of the samples, the last ones, which lbfgs is not fitted to: they choose the penalty
+  bool rectified = false;  ///< regression: the module ends in a relu (see put_head)
+  bool has_bias = true;
+  OutputKind kind = OutputKind::logits;
+};
+
+/// The layer whose outputs are the model's, where a head can be fitted in its place, and how it reads.
+struct FittableHead {
+  const Layer& layer;          ///< of the map; it computes the same at each position, if there are several
+  std::vector<ValueId> relus;  ///< what relus between it and the output make
+
+  /// What a head is fitted to, [samples, features], from what the layer reads: its average over the positions. The
+  /// layer and the pooling after it are linear, so that their order does not matter.
+  at::Tensor features(const at::Tensor& read) const;
+};
+
+/// The head that can be fitted: a linear layer or 1x1 convolution whose channels belong to nothing else. Global average
+/// pooling may follow it, relus (they go: see put_head), and a (log-)softmax or sigmoid, the latter for classification
+/// only. Throws Error (unsupported) otherwise; the message says what stands in the way.
+FittableHead fittable_head(const Program& program, const UnitMap& map, Task task);
+
+/// The samples that adam fits a classification head to, by whether they are of the class: those of it and as many
+/// others, or the other way round, shuffled; [n] int64 on the CPU. Throws Error (data_mismatch) if there is no sample
+/// of one of the two.
+at::Tensor balanced_rows(const at::Tensor& positive, int64_t output, uint64_t seed);
+
+/// Fits a classification head: logistic regression; see HeadMethod. For adam the samples are those of balanced_rows,
+/// and `original` is the original's output layer with its inputs cut (all rows), where it starts. Throws Error
+/// (data_mismatch) if there is no sample of one of the two classes.
+Head fit_classification_head(const HeadData& data, const Head& original, int64_t output, const HeadParams& params);
+
+/// Fits a regression head by least absolute deviation: with lbfgs from the least-squares solution, with a smoothed |r|
+/// that sharpens in stages. Where the module ends in a relu, an output below 0 is right for a value of 0: then the loss
+/// is convex still, and at least the rectified output's deviation.
+Head fit_regression_head(const HeadData& data, const Head& original, int64_t output, const HeadParams& params);
+
+/// Puts a fitted head in the place of the module's. Relus after it are taken out, since fitted logits may be negative;
+/// for regression one is put at the end instead, so that no value is negative where the original's can't be.
+void put_head(const FittableHead& head, const Head& fitted, Task task, Program& module);
+
+/// The head of a module, in the rows that put_head left. `layer`: the original's, whose values the module has.
+Head head_of(const Layer& layer, const Program& module);
+
+/// Puts another head of the same size into a module.
+void replace_head(const Layer& layer, const Head& head, Program& module);
+
+}  // namespace incite

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <cstdint>
+
+#include "program/program.hpp"
+#include "units/output_kind.hpp"
+#include "units/unit_map.hpp"
+
+namespace incite {
+
+/// A model's program, with its units and outputs.
+struct AnalysedModel {
+  Program program;
+  UnitMap map;
+  OutputKind kind = OutputKind::other;
+  int64_t outputs = 0;
+};
+
+}  // namespace incite

@@ -1,0 +1,125 @@
+#include "subject/subject.hpp"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/fail.hpp"
+#include "program/cost.hpp"
+#include "program/device.hpp"
+#include "slicing/head.hpp"
+#include "subject/checks.hpp"
+#include "subject/samples.hpp"
+
+namespace incite {
+namespace {
+
+constexpr double validation_share = 0.2;
+constexpr int64_t most_validation_samples = 10'000;
+
+std::shared_ptr<Dataset> read_test_data(const DecomposeOptions& options, const Dataset& data) {
+  if (!options.test) return nullptr;
+  DatasetOptions test = *options.test;
+  test.target_required = data.target.defined();
+  auto read = std::make_shared<Dataset>(read_dataset(test));
+  read_like(*read, data);  // before the model is read; again when the types are settled
+  return read;
+}
+
+/// Ascending, each once; all where none is named.
+std::vector<int64_t> chosen_outputs(std::vector<int64_t> outputs, int64_t count) {
+  if (outputs.empty()) {
+    outputs.resize(static_cast<size_t>(count));
+    std::iota(outputs.begin(), outputs.end(), 0);
+  }
+  std::sort(outputs.begin(), outputs.end());
+  outputs.erase(std::unique(outputs.begin(), outputs.end()), outputs.end());
+  for (const int64_t output : outputs) {
+    if (output < 0 || output >= count)
+      fail(ExitCode::usage, "--outputs {}: the model has outputs 0 to {}", output, count - 1);
+  }
+  return outputs;
+}
+
+/// Divides what may be fitted to: ridges, penalties, calibrations, epochs and sizes are chosen by validation samples.
+/// The paper's way chooses nothing, and has none.
+void set_validation_samples(const DecomposeOptions& options, Subject& subject) {
+  const bool searches = std::holds_alternative<MaxLoss>(options.size);
+  const bool needed = options.head == HeadMethod::lbfgs || options.calibration != CalibrationMethod::none || searches ||
+                      options.finetune > 0;
+  const at::Tensor& all = subject.fit.samples;
+  const int64_t samples = all.size(0);
+  const auto share = static_cast<int64_t>(validation_share * static_cast<double>(samples));
+  int64_t count = needed ? std::min(share, most_validation_samples) : 0;
+  if (subject.task == Task::classification && count > 0) {
+    // A class whose samples all validate could not be learnt.
+    const at::Tensor train = subject.fit.classes.index_select(0, all.narrow(0, 0, samples - count));
+    for (const int64_t output : subject.outputs) {
+      if ((train == output).sum().item<int64_t>() == 0) count = 0;
+    }
+  }
+  if (count == 0 && (searches || options.finetune > 0)) {
+    fail(ExitCode::data_mismatch,
+         "{}: {} samples are too few to fit on some and choose by others; give more, or pass neither --max-loss nor "
+         "--finetune",
+         options.data.file.string(), samples);
+  }
+  subject.train = all.narrow(0, 0, samples - count);
+  subject.validation = all.narrow(0, samples - count, count);
+}
+
+/// What is fitted to and what is measured on: never the same samples.
+void split(const DecomposeOptions& options, Subject& subject) {
+  const AnalysedModel& model = subject.model;
+  subject.fit = truth(model.program, *subject.data, subject.task, model.outputs);
+  if (subject.test) {
+    subject.fit.samples = sample_order(subject.fit, options.seed);
+    subject.held_out = truth(model.program, *subject.test, subject.task, model.outputs);
+    subject.held_out.samples = at::arange(subject.test->size(), at::kLong);
+  } else {
+    subject.held_out = hold_out(subject.fit, options.held_out, options.seed);
+  }
+  set_validation_samples(options, subject);
+}
+
+}  // namespace
+
+LoadedModel load(const DecomposeOptions& options, Stopwatch& watch) {
+  watch.start("load");
+  const at::Device device = parse_device(options.device);
+  if (options.tf32 && device.is_cpu())
+    fail(ExitCode::usage, "--tf32 is for a GPU; not for --device {}", options.device);
+  auto data = std::make_shared<Dataset>(read_dataset(options.data));
+  const std::shared_ptr<Dataset> test = read_test_data(options, *data);
+  Program program = load_model(options.model, *data, options.output, device);
+  if (test) {
+    read_like(*test, *data);
+    check_integers(program, *test);
+  }
+  watch.start("analysis");
+  LoadedModel loaded{analysed(std::move(program), *data), data, test, 0};
+  loaded.multiply_adds = multiply_adds(loaded.model.program, two_samples(*data, device));
+  return loaded;
+}
+
+Subject prepare(LoadedModel loaded, const DecomposeOptions& options) {
+  Subject subject;
+  subject.model = std::move(loaded.model);
+  subject.data = std::move(loaded.data);
+  subject.test = std::move(loaded.test);
+  subject.parameters = subject.model.program.parameter_count();
+  subject.multiply_adds = loaded.multiply_adds;
+  subject.task = choose_task(options.task, *subject.data, subject.model.kind, subject.model.outputs);
+  subject.one_column = is_one_column(subject.task, subject.model.outputs);
+  if (subject.one_column) subject.model = as_two_columns(options.model, subject.model.program, *subject.data);
+  const AnalysedModel& model = subject.model;
+  check_model(options.model, model.map);
+  subject.outputs = chosen_outputs(options.outputs, model.outputs);
+  if (options.head != HeadMethod::original) fittable_head(model.program, model.map, subject.task);
+  split(options, subject);
+  if (subject.task == Task::classification) check_classes(subject.fit, subject.outputs, model.outputs);
+  return subject;
+}
+
+}  // namespace incite

@@ -1,0 +1,132 @@
+#include "subject/warnings.hpp"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/fail.hpp"
+#include "base/human.hpp"
+#include "program/cost.hpp"
+#include "subject/samples.hpp"
+
+namespace incite {
+namespace {
+
+constexpr double one_sided = 1.645;  // 95 % confidence
+
+// Samples to run the model on: enough to tell 12 % from 10 %, and in large models no more than some seconds' worth.
+constexpr int64_t most_samples = 1'000;
+constexpr int64_t least_samples = 50;
+constexpr double most_multiply_adds = 1e11;
+
+// Between a constant's mean recall (0) and a perfect one (1): a detector of a rare class may be no more accurate than
+// "always no", and yet find the class.
+constexpr double tells_apart = 0.25;
+
+// On data like those that they were trained on, uncalibrated networks are up to 0.17 too confident (C. Guo et al., "On
+// Calibration of Modern Neural Networks", ICML 2017, table 1).
+constexpr double most_overconfidence = 0.3;
+
+// The head's class is known by these alone, and a fifth of them choose its penalty. Of LeNet-5's module for the 3, on
+// MNIST, the recall is 0.70 with 2 samples, 0.86 with 10, 0.91 with 20, 0.95 with 40 (means of three draws).
+constexpr int64_t few_samples = 20;
+constexpr size_t most_named = 3;
+
+const char* const advice =
+    "check the inputs' scale (--input-scale), the order of their axes and the order of the labels";
+
+std::optional<std::string> classifier_warning(const at::Tensor& outputs, OutputKind kind, const at::Tensor& truth) {
+  const int64_t n = truth.size(0);
+  const at::Tensor right_ones = outputs.argmax(1) == truth;
+  const at::Tensor support = at::bincount(truth, {}, outputs.size(1));
+  const at::Tensor hits = at::bincount(truth.masked_select(right_ones), {}, outputs.size(1));
+  const at::Tensor present = support > 0;
+  const auto classes = present.sum().item<double>();
+  if (classes < 2) return std::nullopt;
+  const double accuracy = right_ones.sum().item<double>() / static_cast<double>(n);
+  const auto right = [&] {
+    return fmt::format("the model is right on {} of {} samples", human_percent(accuracy), human_count(n));
+  };
+  const auto largest = support.argmax().item<int64_t>();
+  const double share = support[largest].item<double>() / static_cast<double>(n);
+  const double recall = (hits.to(at::kDouble) / support).masked_select(present).mean().item<double>();
+  const double apart = (recall - 1 / classes) / (1 - 1 / classes);
+  if (wilson_interval(accuracy, n, one_sided).low <= share && apart < tells_apart) {
+    return fmt::format("{}, no better than always saying class {} ({}); {}", right(), largest, human_percent(share),
+                       advice);
+  }
+  if (kind == OutputKind::sigmoid || kind == OutputKind::other) return std::nullopt;
+  const double confidence = mean_confidence(outputs, kind);
+  if (confidence - wilson_interval(accuracy, n, one_sided).high > most_overconfidence) {
+    return fmt::format("{}, but its mean confidence is {}; {}", right(), human_percent(confidence), advice);
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> regression_warning(const at::Tensor& outputs, const at::Tensor& truth) {
+  double sum = 0, bounded = 0;
+  int64_t defined = 0;
+  for (const ErrorMeasures& own : measure_regression(outputs, truth).errors) {
+    if (!std::isfinite(own.r2)) continue;
+    ++defined;
+    sum += own.r2;
+    bounded += std::max(own.r2, -1.0);  // so that one bad output does not speak for all
+  }
+  if (defined == 0 || bounded > 0) return std::nullopt;
+  return fmt::format(
+      "the model predicts the targets no better than their mean does (R2 {:.3g} on {} samples); check the inputs' "
+      "scale (--input-scale), the order of their axes, and the targets' scale and order",
+      sum / static_cast<double>(defined), human_count(truth.size(0)));
+}
+
+/// Of the set's samples, which are in a seeded order, those to run the model on.
+at::Tensor samples_to_run(const Program& program, const TestSet& fit) {
+  const double each = multiply_adds(program, first_samples(*fit.data, program.device));
+  const auto affordable = static_cast<int64_t>(most_multiply_adds / std::max(each, 1.0));
+  const int64_t count = std::clamp(affordable, least_samples, most_samples);
+  return fit.samples.narrow(0, 0, std::min(count, fit.samples.size(0)));
+}
+
+}  // namespace
+
+std::optional<std::string> guessing_warning(const at::Tensor& outputs, OutputKind kind, Task task, const TestSet& set) {
+  if (task == Task::classification) return classifier_warning(outputs, kind, set.classes.index_select(0, set.samples));
+  return regression_warning(outputs, set.values.index_select(0, set.samples));
+}
+
+std::optional<std::string> few_samples_warning(const TestSet& fit, const std::vector<int64_t>& modules) {
+  const int64_t classes = *std::max_element(modules.begin(), modules.end()) + 1;
+  const at::Tensor counts = at::bincount(fit.classes.index_select(0, fit.samples), {}, classes);
+  std::vector<std::string> named;
+  size_t few = 0;
+  for (const int64_t output : modules) {
+    const auto count = counts[output].item<int64_t>();
+    if (count >= few_samples) continue;
+    if (++few <= most_named) named.push_back(fmt::format("{} ({} sample{})", output, count, count == 1 ? "" : "s"));
+  }
+  if (few == 0) return std::nullopt;
+  std::string last = few > most_named ? fmt::format("{} more", few - most_named) : named.back();
+  if (few <= most_named) named.pop_back();
+  const std::string list = named.empty() ? last : fmt::format("{} and {}", fmt::join(named, ", "), last);
+  return fmt::format("class{} {} {} fewer than {} samples to fit on, so {} may do worse on other data; add samples",
+                     few == 1 ? "" : "es", list, few == 1 ? "has" : "have", few_samples,
+                     few == 1 ? "its module" : "their modules");
+}
+
+std::vector<std::string> warnings_before_scoring(const Program& program, OutputKind kind, Task task, const TestSet& fit,
+                                                 const std::vector<int64_t>& modules) {
+  std::vector<std::string> warnings;
+  const auto add = [&](std::optional<std::string> warning) {
+    if (warning) warnings.push_back(std::move(*warning));
+  };
+  if (fit.data->target.defined()) {
+    TestSet part = fit;
+    part.samples = samples_to_run(program, fit);
+    add(guessing_warning(outputs_for(program, *fit.data, part.samples), kind, task, part));
+  }
+  if (task == Task::classification) add(few_samples_warning(fit, modules));
+  return warnings;
+}
+
+}  // namespace incite

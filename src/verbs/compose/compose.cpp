@@ -1,0 +1,159 @@
+#include "incite/compose.hpp"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "base/fail.hpp"
+#include "program/executor.hpp"
+#include "program/load.hpp"
+#include "store/files.hpp"
+#include "subject/samples.hpp"
+#include "verbs/compose/common_samples.hpp"
+#include "verbs/compose/join.hpp"
+#include "verbs/compose/parts.hpp"
+
+namespace incite {
+namespace {
+
+/// A log-odds beyond it comes of probabilities that float32 hardly holds.
+constexpr double largest_log_odds = 80;
+constexpr double tolerance = 1e-4;
+
+Column column_of(const ModuleIdentity& identity) {
+  if (identity.task == Task::regression) return Column::value;
+  switch (identity.kind) {
+    case OutputKind::probabilities:
+      return Column::of_probabilities;
+    case OutputKind::sigmoid:
+      return Column::of_sigmoid;
+    default:
+      return Column::of_logits;  // as evaluate takes them
+  }
+}
+
+/// Which of a module's outputs its column is; none where its head is its own.
+std::optional<int64_t> output_of(const Part& part) {
+  if (part.identity().own_head) return std::nullopt;
+  return part.identity().output;
+}
+
+std::vector<JoinedModule> to_join(const std::vector<Part>& parts) {
+  std::vector<JoinedModule> modules;
+  for (const Part& part : parts)
+    modules.push_back({part.file, part.key, part.name, column_of(part.identity()), output_of(part), part.label});
+  return modules;
+}
+
+/// What the joined file says of itself: what its modules have in common. Nothing where samples are read differently for
+/// them.
+std::string identity_of_all(const std::vector<Part>& parts) {
+  ModuleIdentity whole = parts[0].identity();
+  for (const Part& part : parts) {
+    const ModuleIdentity& own = part.identity();
+    if (!own.reads_like(whole)) return "";
+    if (own.model == whole.model) continue;
+    whole.model.clear();
+    whole.outputs = 0;
+  }
+  whole.output = -1;
+  whole.kind = whole.task == Task::classification ? OutputKind::logits : whole.kind;
+  whole.own_head = true;
+  return to_text(whole);
+}
+
+/// The file to write; a link is followed, since a file is put in place by renaming. Refuses one that is in the way.
+std::filesystem::path checked_out(const ComposeOptions& options) {
+  std::error_code error;
+  const std::filesystem::path file = std::filesystem::is_symlink(options.out, error)
+                                         ? std::filesystem::weakly_canonical(options.out, error)
+                                         : options.out;
+  const bool exists = std::filesystem::exists(file, error);
+  if (!file.has_filename() || (exists && !std::filesystem::is_regular_file(file, error))) {
+    fail(ExitCode::output, "--out {}: not the name of a file; expected one such as combined.pt", options.out.string());
+  }
+  if (exists && !options.force) {
+    fail(ExitCode::output, "{}: is there already; pass --force to replace it, or another --out", options.out.string());
+  }
+  return file;
+}
+
+void check_not_read(const std::filesystem::path& out, const std::vector<Part>& parts) {
+  for (const Part& part : parts) {
+    std::error_code error;
+    if (!std::filesystem::equivalent(out, part.file, error)) continue;
+    fail(ExitCode::output, "{}: would replace a module that is to be joined; pass another --out", out.string());
+  }
+}
+
+/// What a module says of the samples by itself: [samples] float64.
+at::Tensor said_by(const Part& part, const Batch& batch) {
+  const ModuleIdentity& identity = part.identity();
+  const Program program = load_program(part.file, batch);
+  const at::Tensor outputs = Executor(program)(batch);
+  const int64_t expected = !identity.own_head ? identity.outputs : identity.task == Task::classification ? 2 : 1;
+  if (outputs.size(1) != expected) {
+    fail(ExitCode::model_file, "{}: gives {} outputs; expected {}, by {}. Decompose again", part.file.string(),
+         outputs.size(1), expected,
+         part.known.by_document ? "the decomposition.json beside it" : "what the file says of itself");
+  }
+  if (identity.task == Task::regression) return outputs.select(1, output_of(part).value_or(0)).to(at::kDouble);
+  return log_odds(outputs, identity.kind, output_of(part));
+}
+
+/// Compares the columns of the file with what the modules say. Throws std::logic_error where they differ.
+void check(const std::filesystem::path& file, const std::vector<Part>& parts, const Batch& batch,
+           const Progress& progress) {
+  const at::NoGradGuard no_grad;
+  std::vector<at::Tensor> expected;
+  for (const Part& part : parts) {
+    expected.push_back(said_by(part, batch));
+    if (progress) {
+      progress({"checking", static_cast<int64_t>(expected.size()), static_cast<int64_t>(parts.size()), "modules"});
+    }
+  }
+  at::Tensor found;
+  try {
+    const Program program = load_program(file, batch);
+    found = Executor(program)(batch).to(at::kDouble);
+  } catch (const Error& error) {
+    throw std::logic_error(fmt::format("the joined file does not load: {}", error.what()));
+  }
+  INCITE_ASSERT(found.size(1) == static_cast<int64_t>(parts.size()));
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const at::Tensor size = expected[i].abs();
+    const at::Tensor difference = (found.select(1, static_cast<int64_t>(i)) - expected[i]).abs();
+    const at::Tensor wrong = (difference > tolerance * size.clamp_min(1)).logical_and(size < largest_log_odds);
+    if (wrong.any().item<bool>()) {
+      throw std::logic_error(fmt::format("column {} is not what {} says", i, parts[i].file.string()));
+    }
+  }
+}
+
+}  // namespace
+
+Composition compose(const ComposeOptions& options, const Progress& progress) {
+  const std::filesystem::path out = checked_out(options);
+  const std::vector<Part> parts = parts_of(options);
+  check_not_read(out, parts);
+  const std::optional<Dataset> samples = common_samples(parts, options);
+  const std::string bytes = join(to_join(parts), identity_of_all(parts));
+  StagedFiles files(out.has_parent_path() ? out.parent_path() : ".");
+  const std::string name = out.filename().string();
+  files.write(name, bytes);
+  if (samples) check(files.path(name), parts, first_samples(*samples, at::kCPU), progress);
+  files.commit();
+
+  Composition result;
+  result.file = options.out.string();
+  result.task = parts[0].identity().task;
+  result.bytes = static_cast<int64_t>(bytes.size());
+  for (const Part& part : parts) {
+    result.modules.push_back({part.name, part.key, part.file.string(), part.identity().output, part.parameters});
+    result.parameters += part.parameters;
+  }
+  if (samples) result.checked_on = samples->file;
+  return result;
+}
+
+}  // namespace incite

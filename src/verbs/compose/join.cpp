@@ -1,0 +1,145 @@
+#include "verbs/compose/join.hpp"
+
+#include <ATen/core/List.h>
+#include <fmt/ranges.h>
+#include <torch/csrc/jit/api/compilation_unit.h>
+#include <torch/csrc/jit/api/module.h>
+
+#include <memory>
+#include <set>
+#include <sstream>
+
+#include "base/fail.hpp"
+#include "program/attributes.hpp"
+#include "program/read_module.hpp"
+
+namespace incite {
+namespace {
+
+namespace jit = torch::jit;
+
+constexpr const char* names_attribute = "names";
+constexpr const char* outputs_attribute = "outputs";
+
+/// Methods of a joined module that make columns, in TorchScript; only those are written that it needs. Probabilities
+/// are kept where float32 is exact, at its smallest normal number or above: a log-odds is then finite, 87 at most. A
+/// sigmoid's is computed from 1 - p, which is exact near 1, and is 37 at most.
+struct Method {
+  const char* name;
+  const char* source;
+};
+constexpr Method log_odds = {"log_odds", R"(
+def log_odds(self, logs: Tensor) -> Tensor:
+  return logs.select(1, 1) - logs.select(1, 0)
+)"};
+constexpr Method log_odds_of = {"log_odds_of", R"(
+def log_odds_of(self, logs: Tensor, output: int) -> Tensor:
+  others = torch.cat([logs[:, :output], logs[:, output + 1:]], 1)
+  return logs.select(1, output) - torch.logsumexp(others, [1])
+)"};
+constexpr Method logs_of = {"logs_of", R"(
+def logs_of(self, probabilities: Tensor) -> Tensor:
+  return torch.log(torch.clamp_min(probabilities, 1.1754943508222875e-38))
+)"};
+constexpr Method log_odds_alone = {"log_odds_alone", R"(
+def log_odds_alone(self, probabilities: Tensor, output: int) -> Tensor:
+  own = probabilities.select(1, output)
+  return torch.log(torch.clamp_min(own, 1.1754943508222875e-38)) - torch.log(torch.clamp_min(1 - own, 1e-16))
+)"};
+
+/// The names of forward's arguments, `self` left out.
+std::vector<std::string> argument_names(const jit::Module& module, const std::filesystem::path& file) {
+  const auto forward = module.find_method("forward");
+  if (!forward) {
+    fail(ExitCode::model_file, "{}: has no method forward; expected a module that 'incite decompose' wrote",
+         file.string());
+  }
+  std::vector<std::string> names;
+  for (const c10::Argument& argument : forward->function().getSchema().arguments())
+    names.push_back(argument.name());
+  names.erase(names.begin());
+  return names;
+}
+
+/// The code of a joined module.
+class Code {
+ public:
+  explicit Code(const std::vector<std::string>& arguments) : arguments_(fmt::format("{}", fmt::join(arguments, ", "))) {
+    parameters_ = "self";
+    for (const std::string& argument : arguments)
+      parameters_ += fmt::format(", {}: Tensor", argument);
+  }
+
+  void add(const JoinedModule& module) {
+    const std::string outputs = fmt::format("self.{}.forward({})", module.key, arguments_);
+    columns_.push_back(column(module, outputs));
+  }
+
+  std::string text() const {
+    std::string text = fmt::format("def forward({}) -> Tensor:\n  return torch.stack([{}], 1).float()\n", parameters_,
+                                   fmt::join(columns_, ", "));
+    for (const Method& method : {log_odds, log_odds_of, logs_of, log_odds_alone}) {
+      if (used_.contains(method.name)) text += method.source;
+    }
+    return text;
+  }
+
+ private:
+  std::string column(const JoinedModule& module, std::string outputs) {
+    if (module.column == Column::value) return fmt::format("{}.select(1, {})", outputs, module.output.value_or(0));
+    if (module.column == Column::of_sigmoid && module.output) return call(log_odds_alone, outputs, *module.output);
+    if (module.column != Column::of_logits) outputs = call(logs_of, outputs);
+    return module.output ? call(log_odds_of, outputs, *module.output) : call(log_odds, outputs);
+  }
+
+  std::string call(const Method& method, const std::string& outputs, std::optional<int64_t> output = {}) {
+    used_.insert(method.name);
+    return output ? fmt::format("self.{}({}, {})", method.name, outputs, *output)
+                  : fmt::format("self.{}({})", method.name, outputs);
+  }
+
+  std::string arguments_;   // "image, mask"
+  std::string parameters_;  // "self, image: Tensor, mask: Tensor"
+  std::vector<std::string> columns_;
+  std::set<std::string> used_;
+};
+
+}  // namespace
+
+std::string join(const std::vector<JoinedModule>& modules, const std::string& identity) {
+  INCITE_ASSERT(!modules.empty());
+  jit::Module whole(c10::QualifiedName("__torch__.Composition"), std::make_shared<jit::CompilationUnit>(),
+                    /*shouldMangle=*/true);
+  std::optional<Code> code;
+  size_t inputs = 0;
+  c10::List<std::string> names;
+  c10::List<int64_t> outputs;
+  for (const JoinedModule& module : modules) {
+    const jit::Module part = read_module(module.file, at::kCPU);
+    const std::vector<std::string> arguments = argument_names(part, module.file);
+    if (!code) {
+      inputs = arguments.size();
+      code.emplace(arguments);
+    }
+    if (arguments.size() != inputs) {
+      fail(ExitCode::data_mismatch, "{}: takes {} input{} ({}); expected {}, as {} takes. Join modules of like models",
+           module.file.string(), arguments.size(), arguments.size() == 1 ? "" : "s", fmt::join(arguments, ", "), inputs,
+           modules[0].file.string());
+    }
+    INCITE_ASSERT(!whole.hasattr(module.key));
+    whole.register_module(module.key, part);
+    code->add(module);
+    names.push_back(module.name);
+    outputs.push_back(module.label);
+  }
+  whole.register_attribute(names_attribute, c10::ListType::ofStrings(), names);
+  whole.register_attribute("training", c10::BoolType::get(), false);  // which Python's module.train() sets
+  whole.register_attribute(outputs_attribute, c10::ListType::ofInts(), outputs);
+  if (!identity.empty()) whole.register_attribute(identity_attribute, c10::StringType::get(), identity);
+  whole.define(code->text());
+  std::ostringstream stream;
+  whole.save(stream);
+  return std::move(stream).str();
+}
+
+}  // namespace incite

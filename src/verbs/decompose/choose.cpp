@@ -1,0 +1,100 @@
+#include "verbs/decompose/choose.hpp"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/workers.hpp"
+#include "scoring/metrics.hpp"
+#include "selection/select.hpp"
+#include "verbs/decompose/fit_together.hpp"
+#include "verbs/decompose/loss.hpp"
+
+namespace incite {
+namespace {
+
+/// Clusters whose removal changes nothing go, whatever the size. Only some metrics are 0 for no others.
+std::vector<bool> dead_clusters(const Plan& plan, const Scores& scores, int64_t output) {
+  const std::vector<double>& factors = plan.options.factors;
+  const bool removes = std::find(factors.begin(), factors.end(), 0.0) != factors.end();
+  std::vector<bool> dead(scores.clusters.size(), false);
+  if (!row_of(plan.metric).exact || !removes) return dead;
+  const at::Tensor column = scores.contributions.scores.select(1, output).contiguous();
+  for (size_t c = 0; c < dead.size(); ++c)
+    dead[c] = column.const_data_ptr<double>()[c] == 0;
+  return dead;
+}
+
+/// Selects for each module on the workers.
+template <typename Select>
+std::vector<Selection> for_each_output(const Workshop& w, const Select& select_for) {
+  const std::vector<int64_t>& outputs = w.subject.outputs;
+  std::vector<Selection> selections(outputs.size());
+  run_on_workers(static_cast<int64_t>(outputs.size()), w.workers,
+                 [&](int64_t m) { selections[static_cast<size_t>(m)] = select_for(outputs[static_cast<size_t>(m)]); });
+  return selections;
+}
+
+std::vector<Selection> kept_shares(const Workshop& w, const Scores& scores, double share) {
+  const UnitMap& map = w.subject.model.map;
+  return for_each_output(w, [&](int64_t output) {
+    Selection keep = select(map, scores.clusters, scores.contributions.scores, output, share);
+    remove_dead(map, scores.clusters, dead_clusters(w.plan, scores, output), keep);
+    return keep;
+  });
+}
+
+std::vector<Selection> compressed(const Workshop& w, const Scores& scores, double times) {
+  const AnalysedModel& model = w.subject.model;
+  const ParameterCount count(model.program, model.map, head_rows(w.plan.options.head, w.subject.task));
+  CompressParams params;
+  params.allocation = w.plan.options.allocation;
+  params.parameters = static_cast<int64_t>(static_cast<double>(w.subject.parameters) / times);
+  return for_each_output(w, [&](int64_t output) {
+    CompressParams own = params;
+    own.dead = dead_clusters(w.plan, scores, output);
+    return compress(count, model.map, scores.clusters, scores.contributions.scores, output, own);
+  });
+}
+
+/// Bisection over the steps, since smaller modules lose more.
+Choice search(const Workshop& w, const Scores& scores, double most_loss) {
+  const ModuleLoss loss(w);
+  Choice choice;
+  const auto compression = [](int64_t step) {
+    return std::exp2(static_cast<double>(step) / static_cast<double>(search_steps_per_octave));
+  };
+  const auto good = [&](int64_t step) {
+    const FittedModules fitted = fit_together(w, compressed(w, scores, compression(step)));
+    choice.steps.push_back(loss(fitted.validation_columns, compression(step)));
+    return choice.steps.back().bound() <= most_loss;
+  };
+  constexpr int64_t too_large = 8 * search_steps_per_octave;  // 256 times smaller: not tried
+  int64_t small = 0;                                          // taken, whether or not it is good enough
+  int64_t large = too_large;
+  int64_t step = 2 * search_steps_per_octave;
+  while (large - small > 1) {
+    (good(step) ? small : large) = step;
+    // Up by doubling at first, since most models lie near the start.
+    step =
+        large == too_large ? std::min(small + search_steps_per_octave, (small + large + 1) / 2) : (small + large) / 2;
+  }
+  choice.selections = compressed(w, scores, compression(small));
+  return choice;
+}
+
+}  // namespace
+
+Choice choose(const Workshop& w, const Scores& scores) {
+  struct Choose {
+    const Workshop& w;
+    const Scores& scores;
+    Choice operator()(const Keep& keep) const { return {kept_shares(w, scores, keep.share), {}}; }
+    Choice operator()(const Compression& size) const { return {compressed(w, scores, size.times), {}}; }
+    Choice operator()(const MaxLoss& loss) const { return search(w, scores, loss.most); }
+  };
+  return std::visit(Choose{w, scores}, w.plan.options.size);
+}
+
+}  // namespace incite

@@ -1,0 +1,113 @@
+#include "verbs/decompose/make.hpp"
+
+#include <ATen/ATen.h>
+
+#include "base/workers.hpp"
+#include "program/cost.hpp"
+#include "program/save.hpp"
+#include "slicing/calibration.hpp"
+#include "store/module_identity.hpp"
+#include "store/result_folder.hpp"
+#include "subject/samples.hpp"
+#include "verbs/decompose/fit_together.hpp"
+
+namespace incite {
+namespace {
+
+/// By layer, the channels that a module has.
+std::map<std::string, std::vector<int64_t>> kept_channels(const Workshop& w, const Selection& keep, int64_t output) {
+  const UnitMap& map = w.subject.model.map;
+  const bool own_head = row_of(w.plan.options.head).own;
+  std::map<std::string, std::vector<int64_t>> kept;
+  for (size_t l = 0; l < map.layers.size(); ++l) {
+    const Layer& layer = map.layers[l];
+    std::vector<int64_t>& channels = kept[layer.name];
+    channels.clear();
+    const bool new_head = static_cast<int32_t>(l) == map.head && own_head;
+    for (size_t channel = 0; channel < layer.units.size(); ++channel) {
+      const bool stays =
+          new_head ? static_cast<int64_t>(channel) == output : keep[static_cast<size_t>(layer.units[channel])];
+      if (stays) channels.push_back(static_cast<int64_t>(channel));
+    }
+  }
+  return kept;
+}
+
+/// What a module's file says of itself.
+ModuleIdentity identity_of(const Workshop& w, int64_t output) {
+  const Subject& subject = w.subject;
+  const DatasetOptions& data = w.plan.options.data;
+  ModuleIdentity identity;
+  identity.model = w.plan.model.sha256;
+  identity.output = output;
+  identity.outputs = subject.model.outputs;
+  identity.kind = subject.model.kind;
+  identity.task = subject.task;
+  identity.own_head = row_of(w.plan.options.head).own;
+  identity.input_key = data.input_key;
+  identity.target_key = data.target_key;
+  identity.input_scale = data.input_scale;
+  identity.scale = subject.data->input_scale;
+  identity.input_shape = data.input_shape;
+  identity.input_layout = data.input_layout;
+  for (const at::Tensor& input : subject.data->input.inputs)
+    identity.shapes.push_back(input.sizes().slice(1).vec());
+  return identity;
+}
+
+ModuleResult write(const Workshop& w, int64_t output, const Selection& keep, const Program& module) {
+  ModuleResult result;
+  result.output = output;
+  result.file = module_file(output);
+  const std::string bytes = serialise(module, to_text(identity_of(w, output)));
+  w.files.write(result.file, bytes);
+  check_file(w.subject, w.files.path(result.file), module);
+  result.bytes = static_cast<int64_t>(bytes.size());
+  result.parameters = module.parameter_count();
+  result.compression = static_cast<double>(w.subject.parameters) / static_cast<double>(result.parameters);
+  result.multiply_adds = multiply_adds(module, two_samples(*w.subject.data, module.device));
+  result.kept = kept_channels(w, keep, output);
+  return result;
+}
+
+}  // namespace
+
+Modules make(const Workshop& w, const Choice& choice) {
+  const Subject& subject = w.subject;
+  const std::vector<int64_t>& outputs = subject.outputs;
+  FittedModules fitted = fit_together(w, choice.selections);
+  std::vector<Calibration> calibrations(outputs.size());
+  if (calibrates(w)) {
+    const at::Tensor classes = subject.fit.classes.index_select(0, subject.validation);
+    calibrations = calibrate(fitted.validation_columns, places_of(classes, outputs));
+  }
+  Modules modules;
+  modules.head_losses = fitted.head_losses;
+  modules.last_layer_losses = fitted.last_layer_losses;
+  modules.finetuning_losses = fitted.finetuning_losses;
+  modules.results.resize(outputs.size());
+  modules.columns.resize(outputs.size());
+  const auto count = static_cast<int64_t>(outputs.size());
+  run_on_workers(
+      count, w.workers,
+      [&](int64_t number) {
+        const auto m = static_cast<size_t>(number);
+        Program module = take_module(w, choice.selections, fitted, m);
+        if (calibrates(w)) {
+          const Layer& layer = head_layer(subject);
+          replace_head(layer, calibrated(head_of(layer, module), calibrations[m], subject.model.kind), module);
+        }
+        ModuleResult& result = modules.results[m];
+        result = write(w, outputs[m], choice.selections[m], module);
+        result.slice_difference = fitted.slice_differences[m];
+        result.calibration = calibrations[m];
+        const ModuleToTest tested{outputs[m], &module, row_of(w.plan.options.head).own};
+        modules.columns[m] = module_scores(tested, subject.model.kind, subject.task, subject.held_out);
+      },
+      [&](int64_t done) {
+        if (w.progress) w.progress({"writing modules", done, count, "modules"});
+      });
+  return modules;
+}
+
+}  // namespace incite

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "incite/decomposition.hpp"
+#include "verbs/decompose/choose.hpp"
+#include "verbs/decompose/module.hpp"
+
+namespace incite {
+
+/// The modules of a decomposition, written.
+struct Modules {
+  std::vector<ModuleResult> results;
+  std::vector<at::Tensor> columns;  ///< by module: what it says of the held-out samples, [n] float64
+  std::vector<double> head_losses, last_layer_losses, finetuning_losses;  ///< see FittedModules
+};
+
+/// Makes the modules that were chosen, calibrates them, and writes each to the staged files. Every file is read back
+/// and compared with the module in memory. Throws what make_module and check_file throw.
+Modules make(const Workshop& workshop, const Choice& choice);
+
+}  // namespace incite

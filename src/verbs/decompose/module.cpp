@@ -1,0 +1,350 @@
+#include "verbs/decompose/module.hpp"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <torch/csrc/jit/serialization/pickle.h>
+
+#include <algorithm>
+
+#include "base/fail.hpp"
+#include "base/random.hpp"
+#include "program/executor.hpp"
+#include "program/load.hpp"
+#include "slicing/repair.hpp"
+#include "slicing/slice.hpp"
+#include "store/checkpoint_files.hpp"
+#include "subject/samples.hpp"
+
+namespace incite {
+namespace {
+
+constexpr int64_t most_repair_samples = 4096;    // of each kind
+constexpr int64_t most_first_samples = 16384;    // that a head is fitted to, where all are fitted together later
+constexpr int64_t most_at_once = 1024;           // samples
+constexpr int64_t most_last_layers = 2;          // hidden ones, fitted together with the heads
+constexpr int64_t most_probabilities = 1 << 26;  // of the original's, kept while modules are made
+
+Batch first_batch(const Subject& subject) {
+  return first_samples(*subject.data, subject.model.program.device);
+}
+
+int64_t samples_at_once(const Subject& subject, const Program& module) {
+  return batch_size(module, first_batch(subject), most_at_once);
+}
+
+FittableHead place_of_head(const Subject& subject) {
+  return fittable_head(subject.model.program, subject.model.map, subject.task);
+}
+
+/// The original's probabilities for the samples that weights are fitted to, as many as a fixed size holds.
+at::Tensor original_probabilities(const Plan& plan, const Subject& subject) {
+  const bool needed = plan.options.repair != RepairMethod::none || plan.options.finetune > 0;
+  if (subject.task != Task::classification || !needed) return {};
+  const AnalysedModel& model = subject.model;
+  const int64_t samples = std::min(subject.train.size(0), most_probabilities / model.outputs);
+  return probabilities(outputs_for(model.program, *subject.data, subject.train.narrow(0, 0, samples)), model.kind);
+}
+
+// ---- Slice --------------------------------------------------------------------------------------------------------
+
+/// A slice that differs from the masked original is never written.
+Program checked_slice(const Subject& subject, int64_t output, const Selection& keep, double& difference) {
+  const AnalysedModel& model = subject.model;
+  Program body = slice(model.program, model.map, keep);
+  difference = slice_difference(model.program, model.map, keep, body, first_batch(subject));
+  if (difference <= slice_tolerance) return body;
+  fail(ExitCode::internal,
+       "module {}: the slice differs from the masked original by {:.2g} (at most {:.2g} is allowed), so it is not "
+       "written; please report this model",
+       output, difference, slice_tolerance);
+}
+
+/// A head of zeros, with `rows` rows.
+Head empty_head(const Subject& subject, const Program& body, int64_t rows) {
+  const Layer& layer = head_layer(subject);
+  const at::Tensor weight = body.value(layer.weight).content.toTensor();
+  Head head{at::zeros({rows, weight.size(1)}, weight.options()), {}};
+  if (layer.bias >= 0) head.bias = at::zeros({rows}, weight.options());
+  return head;
+}
+
+/// The module's code: cut to what it keeps, with a place for its own head. Weights are the original's, the head's are
+/// 0.
+Program module_code(const Workshop& w, const Program& body, int64_t output, const Selection& keep) {
+  if (!row_of(w.plan.options.head).own) return body;
+  const Subject& subject = w.subject;
+  const int64_t rows = head_rows(w.plan.options.head, subject.task);
+  const FittableHead place = place_of_head(subject);
+  const std::vector<int32_t>& units = place.layer.units;
+  // The slice keeps as many of the head's channels as the new one has rows.
+  Selection with_rows = keep;
+  for (const int32_t unit : units)
+    with_rows[at_index(unit)] = false;
+  with_rows[at_index(units[static_cast<size_t>(output)])] = true;
+  if (rows == 2) with_rows[at_index(units[output == 0 ? 1 : 0])] = true;
+  Program module = slice(subject.model.program, subject.model.map, with_rows);
+  put_head(place, empty_head(subject, body, rows), subject.task, module);
+  return module;
+}
+
+// ---- Checkpoint ---------------------------------------------------------------------------------------------------
+
+std::string checkpoint_file(const Workshop& w, int64_t output, const Selection& keep, bool empty_head) {
+  std::string bits(keep.size(), '0');
+  for (size_t unit = 0; unit < keep.size(); ++unit) {
+    if (keep[unit]) bits[unit] = '1';
+  }
+  return module_checkpoint_name(sha256(fmt::format("{}\n{}\n{}\n{}", w.plan.modules_key, output, bits, empty_head)));
+}
+
+/// A module's parameters, in the order of their values.
+std::vector<at::Tensor> parameters_of(const Program& module) {
+  std::vector<at::Tensor> parameters;
+  for (const Value& value : module.values) {
+    if (value.kind == Value::Kind::parameter && value.content.isTensor())
+      parameters.push_back(value.content.toTensor());
+  }
+  return parameters;
+}
+
+std::string serialised(const std::vector<at::Tensor>& tensors) {
+  c10::List<at::Tensor> list;
+  for (const at::Tensor& tensor : tensors)
+    list.push_back(tensor.detach().cpu().contiguous());
+  const std::vector<char> bytes = torch::jit::pickle_save(c10::IValue(list));
+  return {bytes.begin(), bytes.end()};
+}
+
+/// Fills a module's code with the parameters of a checkpoint. False where there is none that fits.
+bool read_checkpoint(const std::filesystem::path& file, Program& module) {
+  std::error_code error;
+  if (!std::filesystem::exists(file, error)) return false;
+  const std::string bytes = read_text(file);
+  const c10::List<at::Tensor> tensors = torch::jit::pickle_load({bytes.begin(), bytes.end()}).toTensorList();
+  const std::vector<at::Tensor> places = parameters_of(module);
+  if (tensors.size() != places.size()) return false;
+  size_t next = 0;
+  for (Value& value : module.values) {
+    if (value.kind != Value::Kind::parameter || !value.content.isTensor()) continue;
+    const at::Tensor tensor = tensors.get(next++);
+    INCITE_ASSERT(tensor.sizes() == value.content.toTensor().sizes());
+    value.content = tensor.to(module.device);
+  }
+  return true;
+}
+
+// ---- Repair -------------------------------------------------------------------------------------------------------
+
+/// A class's own samples, as many of other classes that the original takes for it most, and as many of any others; for
+/// regression, any.
+at::Tensor repair_samples(const Workshop& w, int64_t output) {
+  const at::Tensor& train = w.subject.train;
+  if (w.subject.task == Task::regression) return train.narrow(0, 0, std::min(train.size(0), 2 * most_repair_samples));
+  const at::Tensor own = w.subject.fit.classes.index_select(0, train) == output;
+  const at::Tensor positives = own.nonzero().flatten();
+  const at::Tensor known = own.narrow(0, 0, w.original.size(0));
+  const at::Tensor similar = w.original.select(1, output).masked_fill(known, -1).argsort(true, 0, true);
+  const int64_t count = std::min({positives.size(0), known.logical_not().sum().item<int64_t>(), most_repair_samples});
+  const at::Tensor hard = similar.narrow(0, 0, count);
+  const at::Tensor rest = own.logical_not().index_fill(0, hard, false).nonzero().flatten();
+  std::vector<at::Tensor> kinds = {positives.narrow(0, 0, count), hard};
+  if (rest.size(0) >= count) kinds.push_back(rest.narrow(0, 0, count));
+  // One after the other, so that every part of them has as many of each.
+  return train.index_select(0, at::stack(kinds, 1).flatten());
+}
+
+void repair_body(const Workshop& w, Program& body, const Selection& keep, int64_t output) {
+  const DecomposeOptions& options = w.plan.options;
+  RepairParams params;
+  params.method = options.repair;
+  params.head = !row_of(options.head).own;
+  params.memory = w.memory;
+  params.seed = derive_seed(options.seed, fmt::format("repair {}", output));
+  const AnalysedModel& model = w.subject.model;
+  repair(model.program, model.map, keep, *w.subject.data, repair_samples(w, output), params, body);
+}
+
+// ---- Head ---------------------------------------------------------------------------------------------------------
+
+/// As many samples as the memory holds of what a head of so many features is fitted to, in double precision.
+int64_t most_head_samples(const Workshop& w, int64_t features) {
+  const int64_t row = features * 4 * static_cast<int64_t>(sizeof(double));
+  return std::max<int64_t>(w.memory / std::max<int64_t>(row, 1), 1000);
+}
+
+/// Samples to fit the head on, those that choose its penalty last. A head that splits off its own gets all.
+at::Tensor head_samples(const Workshop& w, int64_t features, int64_t& validating) {
+  const at::Tensor& all = w.subject.train;
+  const at::Tensor& validation = w.subject.validation;
+  const at::Tensor train = all.narrow(0, 0, std::min(most_head_samples(w, features), all.size(0)));
+  if (!row_of(w.plan.options.head).needs_validation) return at::cat({train, validation});
+  validating = std::min(train.size(0), validation.size(0));
+  return at::cat({train, validation.narrow(0, 0, validating)});
+}
+
+/// The node that is a module's head.
+NodeId head_node(const Subject& subject, const Program& module) {
+  const ValueId weight = head_layer(subject).weight;
+  const auto reader = std::find_if(module.nodes.rbegin(), module.nodes.rend(), [&](const Node& one) {
+    return std::find(one.inputs.begin(), one.inputs.end(), weight) != one.inputs.end();
+  });
+  INCITE_ASSERT(reader != module.nodes.rend());
+  return static_cast<NodeId>(module.nodes.rend() - reader - 1);
+}
+
+Head fitted_head(const Workshop& w, const Program& body, int64_t output) {
+  const FittableHead place = place_of_head(w.subject);
+  const Layer& layer = place.layer;
+  const TestSet& fit = w.subject.fit;
+  const at::Device device = body.device;
+  Head original;
+  original.weight = body.value(layer.weight).content.toTensor().flatten(1);
+  HeadData data;
+  at::Tensor samples = head_samples(w, original.weight.size(1), data.validating);
+  data.has_bias = layer.bias >= 0;
+  data.kind = w.subject.model.kind;
+  if (data.has_bias) original.bias = body.value(layer.bias).content.toTensor();
+  HeadParams params;
+  params.method = w.plan.options.head;
+  params.epochs = w.plan.options.epochs;
+  params.seed = derive_seed(w.plan.options.seed, fmt::format("head {}", output));
+  if (w.subject.task == Task::classification) {
+    at::Tensor own = fit.classes.index_select(0, samples) == output;
+    if (row_of(params.method).balances) {
+      const at::Tensor rows = balanced_rows(own, output, params.seed);
+      samples = samples.index_select(0, rows);
+      own = own.index_select(0, rows);
+    }
+    data.features = head_features(w, body, samples);
+    data.positive = own.to(device);
+    return fit_classification_head(data, original, output, params);
+  }
+  data.features = head_features(w, body, samples);
+  data.rectified = !place.relus.empty();
+  data.values = fit.values.index_select(0, samples).select(1, output).contiguous().to(device);
+  return fit_regression_head(data, original, output, params);
+}
+
+}  // namespace
+
+Workshop workshop(const Plan& plan, const Subject& subject, StagedFiles& files, const Progress& progress) {
+  const bool cpu = subject.model.program.device.is_cpu();
+  const int64_t threads = cpu ? at::get_num_threads() : 1;
+  const int64_t side_by_side = std::min(threads, static_cast<int64_t>(subject.outputs.size()));
+  return {.plan = plan,
+          .subject = subject,
+          .files = files,
+          .progress = progress,
+          .original = original_probabilities(plan, subject),
+          .memory = plan.memory / side_by_side,
+          .workers = threads};
+}
+
+MadeModule make_module(const Workshop& w, int64_t output, const Selection& keep, bool empty_head) {
+  MadeModule made;
+  Program body = checked_slice(w.subject, output, keep, made.slice_difference);
+  made.program = module_code(w, body, output, keep);
+  const std::string file = checkpoint_file(w, output, keep, empty_head);
+  if (read_checkpoint(w.plan.options.out / file, made.program)) return made;
+  if (w.plan.options.repair != RepairMethod::none) repair_body(w, body, keep, output);
+  const Layer& layer = head_layer(w.subject);
+  const bool own_head = row_of(w.plan.options.head).own;
+  for (size_t i = 0; i < made.program.values.size(); ++i) {
+    const auto id = static_cast<ValueId>(i);
+    const bool of_head = own_head && (id == layer.weight || id == layer.bias);
+    Value& value = made.program.values[i];
+    if (value.kind == Value::Kind::parameter && !of_head) value.content = body.values[i].content;
+  }
+  if (own_head && !empty_head) replace_head(layer, fitted_head(w, body, output), made.program);
+  w.files.put(file, serialised(parameters_of(made.program)));
+  return made;
+}
+
+at::Tensor validation_scores(const Workshop& w, int64_t output, const Program& module) {
+  TestSet set = w.subject.fit;
+  set.samples = w.subject.validation;
+  return module_scores({output, &module, row_of(w.plan.options.head).own}, w.subject.model.kind, w.subject.task, set);
+}
+
+const Layer& head_layer(const Subject& subject) {
+  const UnitMap& map = subject.model.map;
+  return map.layers[at_index(map.head)];
+}
+
+Head first_head(const Workshop& w, int64_t output, const at::Tensor& features, const at::Tensor& samples,
+                int64_t validating) {
+  const int64_t all = samples.size(0) - validating;
+  const int64_t fitted = std::min({all, most_first_samples, most_head_samples(w, features.size(1))});
+  HeadData data;
+  data.validating = std::min({validating, fitted, most_first_samples / 4});
+  const auto both = [&](const at::Tensor& rows) {
+    return at::cat({rows.narrow(0, 0, fitted), rows.narrow(0, all, data.validating)});
+  };
+  data.features = both(features);
+  data.positive = (w.subject.fit.classes.index_select(0, both(samples)) == output).to(features.device());
+  data.has_bias = head_layer(w.subject).bias >= 0;
+  data.kind = w.subject.model.kind;
+  return fit_classification_head(data, {}, output, {});
+}
+
+at::Tensor head_features(const Workshop& w, const Program& module, const at::Tensor& samples) {
+  const at::NoGradGuard no_grad;
+  const FittableHead head = place_of_head(w.subject);
+  const NodeId node = head_node(w.subject, module);
+  const ValueId read = module.node(node).inputs[0];
+  const int64_t batch = samples_at_once(w.subject, module);
+  const Executor executor(module);
+  std::vector<bool> keep(module.values.size(), false);
+  keep[at_index(read)] = true;
+  std::vector<at::Tensor> features;
+  for (int64_t first = 0; first < samples.size(0); first += batch) {
+    Environment environment = executor.start(
+        w.subject.data->batch(samples.narrow(0, first, std::min(batch, samples.size(0) - first)), module.device));
+    executor.run(environment, 0, node, keep);
+    features.push_back(head.features(environment[at_index(read)].toTensor()));
+  }
+  return at::cat(features);
+}
+
+at::Tensor head_features(const Workshop& w, const Program& module, const TailData& data) {
+  const at::NoGradGuard no_grad;
+  const FittableHead head = place_of_head(w.subject);
+  const ValueId read = module.node(head_node(w.subject, module)).inputs[0];
+  const int64_t batch = samples_at_once(w.subject, module);
+  const int64_t samples = data.inputs.front().size(data.tail.axes.front());
+  const Executor executor(module);
+  std::vector<at::Tensor> features;
+  for (int64_t first = 0; first < samples; first += batch) {
+    const at::Tensor rows =
+        at::arange(first, std::min(first + batch, samples), at::TensorOptions(at::kLong).device(module.device));
+    features.push_back(head.features(run_tail(executor, data.tail, select_rows(data.tail, data.inputs, rows), read)));
+  }
+  return at::cat(features);
+}
+
+std::optional<Tail> tail_of(const Workshop& w, const Program& module) {
+  const AnalysedModel& model = w.subject.model;
+  const std::optional<ValueId> weight = last_layers(model.program, model.map, most_last_layers);
+  if (!weight) return std::nullopt;
+  std::optional<Tail> tail = find_tail(module, *weight, first_batch(w.subject));
+  if (tail && !makes(module, *tail, module.node(head_node(w.subject, module)).inputs[0])) return std::nullopt;
+  return tail;
+}
+
+TailInputs tail_inputs(const Workshop& w, const Program& module, const Tail& tail, const at::Tensor& samples) {
+  return run_up_to(module, tail, *w.subject.data, samples, samples_at_once(w.subject, module));
+}
+
+void check_file(const Subject& subject, const std::filesystem::path& file, const Program& module) {
+  const at::NoGradGuard no_grad;
+  const Batch batch = first_batch(subject);
+  const Program read = load_program(file, batch);
+  const at::Tensor expected = Executor(module)(batch);
+  const at::Tensor found = Executor(read)(batch);
+  const double scale = std::max(expected.abs().max().item<double>(), 1e-30);
+  if ((found - expected).abs().max().item<double>() <= 1e-5 * scale) return;
+  fail(ExitCode::internal, "{}: read back, it gives other outputs than the module in memory; please report this model",
+       file.string());
+}
+
+}  // namespace incite

@@ -1,0 +1,225 @@
+#include <ATen/ATen.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <numeric>
+#include <set>
+
+#include "base/fail.hpp"
+#include "evaluation/latency.hpp"
+#include "evaluation/result_warnings.hpp"
+#include "incite/decompose.hpp"
+#include "incite/evaluate.hpp"
+#include "program/attributes.hpp"
+#include "program/cost.hpp"
+#include "program/device.hpp"
+#include "store/files.hpp"
+#include "store/identify.hpp"
+#include "subject/checks.hpp"
+#include "subject/samples.hpp"
+#include "subject/warnings.hpp"
+
+namespace incite {
+namespace {
+
+/// What a file says of itself, or the document beside it of it.
+struct Described {
+  FileAttributes attributes;
+  std::optional<ModuleIdentity> identity;  ///< of a module, or of a composition: see is_module
+
+  bool is_composition() const { return !attributes.names.empty(); }
+  bool is_module() const { return identity && identity->output >= 0; }
+};
+
+Described describe(const std::filesystem::path& file) {
+  Described described{read_attributes(file), {}};
+  if (described.is_composition()) {
+    described.identity = parse_identity(described.attributes.identity);
+    return described;
+  }
+  try {
+    if (const auto known = Identifier().identify(file, described.attributes)) described.identity = known->identity;
+  } catch (const Error&) {  // a damaged document beside a model is not the model's
+  }
+  return described;
+}
+
+/// How samples were read when the module was made.
+DatasetOptions as_decomposed(const std::optional<ModuleIdentity>& known) {
+  const ModuleIdentity identity = known.value_or(ModuleIdentity{});
+  DatasetOptions data;
+  data.input_key = identity.input_key;
+  data.target_key = identity.target_key;
+  data.input_scale = identity.input_scale;
+  data.input_shape = identity.input_shape;
+  data.input_layout = identity.input_layout;
+  return data;
+}
+
+/// Which output of its original each column of a composition is for; empty where two are for outputs of the same
+/// number, of different originals: labels are then the columns.
+std::vector<int64_t> labels_of(const FileAttributes& attributes, int64_t columns) {
+  const std::vector<int64_t>& outputs = attributes.outputs;
+  const std::set<int64_t> different(outputs.begin(), outputs.end());
+  if (static_cast<int64_t>(outputs.size()) != columns || different.size() != outputs.size()) return {};
+  return outputs;
+}
+
+/// The classes of all samples, by the numbers that the original has for them; `outputs` of it, 0: not known.
+at::Tensor original_classes(const Dataset& data, int64_t outputs) {
+  if (outputs > 0) return classes_of(data, outputs);
+  const bool rows = data.target.dim() == 2 && data.target.size(1) > 1;
+  const double largest = rows ? 0 : data.target.max().item<double>();
+  return classes_of(data, rows ? data.target.size(1) : std::max<int64_t>(static_cast<int64_t>(largest) + 1, 1));
+}
+
+class Evaluator {
+ public:
+  Evaluator(const EvaluateModelOptions& options, const Progress& progress)
+      : options_(options),
+        progress_(progress),
+        described_(describe(options.model)),
+        data_(read_to_evaluate(options, as_decomposed(described_.identity))),
+        program_(load_model(options.model, data_, options.output, parse_device(options.device))),
+        batch_(first_samples(data_, program_.device)) {
+    test_.data = &data_;
+    test_.samples = at::arange(data_.size(), at::kLong);
+  }
+
+  ModelEvaluation run() {
+    result_.outputs = output_count(program_, batch_);
+    result_.all_samples = data_.size();
+    result_.cost = {program_.parameter_count(), static_cast<int64_t>(std::filesystem::file_size(options_.model)),
+                    multiply_adds(program_, batch_)};
+    if (described_.is_module()) {
+      module();
+    } else if (described_.is_composition()) {
+      composition();
+    } else {
+      model();
+    }
+    if (options_.latency) result_.latency = measure_latency(program_, data_);
+    result_.model = {options_.model.string(), sha256_of_file(options_.model)};
+    result_.data = {options_.data.string(), sha256_of_file(options_.data)};
+    return std::move(result_);
+  }
+
+ private:
+  void model() {
+    AnalysedModel model = analysed(program_, data_);
+    result_.task = choose_task(options_.task, data_, model.kind, model.outputs);
+    result_.one_column = is_one_column(result_.task, model.outputs);
+    if (result_.one_column) model = as_two_columns(options_.model, model.program, data_);
+    result_.outputs = model.outputs;
+    result_.kind = model.kind == OutputKind::other ? OutputKind::logits : model.kind;
+    const at::Tensor samples = test_.samples;
+    test_ = truth(model.program, data_, result_.task, result_.outputs);
+    test_.samples = samples;
+    result_.samples = data_.size();
+    const at::Tensor outputs = outputs_for(model.program, data_, samples, progress_);
+    if (auto warning = guessing_warning(outputs, result_.kind, result_.task, test_))
+      result_.warnings.push_back(*warning);
+    result_.measures = measure(outputs, result_.kind, result_.task, test_);
+  }
+
+  /// The task that the file is known to be of. Throws Error (usage) where another is asked for.
+  Task known_task(Task known) const {
+    if (options_.task && *options_.task != known) {
+      fail(ExitCode::usage, "--task {}: {} is of a {}; leave it out", to_string(*options_.task),
+           options_.model.string(), to_string(known));
+    }
+    return known;
+  }
+
+  /// Columns are log-odds, or values.
+  void composition() {
+    const std::optional<ModuleIdentity>& said = described_.identity;
+    result_.kind = OutputKind::logits;
+    result_.task = said ? known_task(said->task) : choose_task(options_.task, data_, result_.kind, result_.outputs);
+    result_.names = described_.attributes.names;
+    result_.labels = labels_of(described_.attributes, result_.outputs);
+    const int64_t originals = result_.labels.empty() ? result_.outputs : said ? said->outputs : 0;
+    if (result_.labels.empty()) {
+      result_.labels.resize(static_cast<size_t>(result_.outputs));
+      std::iota(result_.labels.begin(), result_.labels.end(), 0);
+    }
+    if (result_.task == Task::regression) return values(originals);
+    const at::Tensor columns = outputs_for(program_, data_, test_.samples, progress_);
+    if (result_.outputs == 1) return yes_or_no(columns.select(1, 0).to(at::kDouble), originals);
+    const at::Tensor places = places_of(original_classes(data_, originals), result_.labels);
+    for (int64_t column = 0; column < result_.outputs; ++column)
+      result_.alone.push_back(class_measures(columns.select(1, column), places == column));
+    const at::Tensor covered = (places >= 0).nonzero().squeeze(1);
+    result_.samples = covered.size(0);
+    check_covered(result_.samples);
+    result_.measures =
+        measure_classifier(columns.index_select(0, covered), result_.kind, places.index_select(0, covered));
+  }
+
+  /// What a composition of a regression says of the targets that its columns are for.
+  void values(int64_t originals) {
+    const bool all = data_.target.dim() == 2 && data_.target.size(1) == originals;
+    const at::Tensor wanted = all ? values_of(data_, originals).index_select(1, at::tensor(result_.labels, at::kLong))
+                                  : values_of(data_, result_.outputs);
+    result_.samples = data_.size();
+    result_.measures = measure_regression(outputs_for(program_, data_, test_.samples, progress_), wanted);
+  }
+
+  void module() {
+    const ModuleIdentity& said = *described_.identity;
+    result_.task = known_task(said.task);
+    result_.kind = said.kind;
+    result_.labels = {said.output};
+    result_.is_module = true;
+    const int64_t expected = !said.own_head ? said.outputs : said.task == Task::classification ? 2 : 1;
+    if (result_.outputs != expected) {
+      fail(ExitCode::model_file, "{}: gives {} outputs; expected {}, as a module for output {} of {}",
+           options_.model.string(), result_.outputs, expected, said.output, said.outputs);
+    }
+    const at::Tensor scores =
+        module_scores({said.output, &program_, said.own_head}, said.kind, said.task, test_, progress_);
+    if (said.task == Task::classification) return yes_or_no(scores, said.outputs);
+    const bool one = data_.target.dim() == 1 || data_.target.size(1) == 1;
+    const at::Tensor wanted = one ? values_of(data_, 1) : values_of(data_, said.outputs).narrow(1, said.output, 1);
+    result_.samples = data_.size();
+    result_.measures = measure_regression(scores.unsqueeze(1), wanted);
+  }
+
+  /// Measures log-odds [samples] as the answer to whether a sample is of the one label's class.
+  void yes_or_no(const at::Tensor& scores, int64_t originals) {
+    result_.is_module = true;
+    const at::Tensor own = original_classes(data_, originals) == result_.labels[0];
+    check_covered(own.sum().item<int64_t>());
+    result_.samples = data_.size();
+    result_.measures =
+        measure_classifier(at::stack({at::zeros_like(scores), scores}, 1), OutputKind::logits, own.to(at::kLong));
+    result_.alone = {class_measures(scores, own)};
+    result_.measures.score = result_.alone[0].accuracy;
+    result_.measures.classes = result_.alone;
+  }
+
+  void check_covered(int64_t samples) const {
+    if (samples > 0) return;
+    const bool one = result_.labels.size() == 1;
+    fail(ExitCode::data_mismatch,
+         "{}: no sample is of class {}, {} {} is for; expected labels as the original has them", data_.file,
+         fmt::join(result_.labels, " or "), one ? "which" : "that a column of", options_.model.string());
+  }
+
+  const EvaluateModelOptions& options_;
+  const Progress& progress_;
+  const Described described_;
+  Dataset data_;
+  const Program program_;
+  const Batch batch_;
+  TestSet test_;
+  ModelEvaluation result_;
+};
+
+}  // namespace
+
+ModelEvaluation evaluate_model(const EvaluateModelOptions& options, const Progress& progress) {
+  return Evaluator(options, progress).run();
+}
+
+}  // namespace incite

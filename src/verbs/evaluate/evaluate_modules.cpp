@@ -1,0 +1,112 @@
+#include <ATen/ATen.h>
+
+#include "base/fail.hpp"
+#include "evaluation/latency.hpp"
+#include "evaluation/result_warnings.hpp"
+#include "incite/decompose.hpp"
+#include "incite/evaluate.hpp"
+#include "program/cost.hpp"
+#include "program/device.hpp"
+#include "program/load.hpp"
+#include "report/json.hpp"
+#include "store/document.hpp"
+#include "store/files.hpp"
+#include "store/result_folder.hpp"
+#include "subject/checks.hpp"
+#include "subject/samples.hpp"
+#include "subject/warnings.hpp"
+
+namespace incite {
+namespace {
+
+int64_t bytes_of(const std::filesystem::path& file) {
+  return static_cast<int64_t>(std::filesystem::file_size(file));
+}
+
+/// How samples were read when the modules were made.
+DatasetOptions as_decomposed(const Decomposition& decomposition) {
+  DatasetOptions data;
+  data.input_key = decomposition.input_key;
+  data.target_key = decomposition.target_key;
+  data.input_scale = decomposition.input_scale;
+  data.input_shape = decomposition.input_shape;
+  data.input_layout = decomposition.input_layout;
+  return data;
+}
+
+/// The original's file. Throws Error if it is not there, or another.
+std::filesystem::path original_file(const EvaluateOptions& options, const Decomposition& made) {
+  const std::filesystem::path file = options.model.empty() ? std::filesystem::path(made.model.file) : options.model;
+  if (!std::filesystem::exists(file)) {
+    fail(ExitCode::model_file, "{}: the original model is not there; say where it is with --model", file.string());
+  }
+  if (sha256_of_file(file) != made.model.sha256) {
+    fail(ExitCode::data_mismatch,
+         "{}: not the model that {} was decomposed from (its SHA-256 differs); pass that one with --model",
+         file.string(), options.folder.string());
+  }
+  return file;
+}
+
+/// The progress of one run among several over the same samples.
+Progress part_of(const Progress& progress, size_t run, size_t runs) {
+  if (!progress) return {};
+  return [&progress, run, runs](ProgressEvent event) {
+    event.done += event.total * static_cast<int64_t>(run);
+    event.total *= static_cast<int64_t>(runs);
+    event.unit = "module-samples";
+    progress(event);
+  };
+}
+
+}  // namespace
+
+ModulesEvaluation evaluate_modules(const EvaluateOptions& options, const Progress& progress) {
+  const at::Device device = parse_device(options.device);
+  ModulesEvaluation result;
+  result.decomposition = read_decomposition(options.folder / document_name);
+  Decomposition& made = result.decomposition;
+  Dataset data = read_to_evaluate(options, as_decomposed(made));
+  const std::filesystem::path file = original_file(options, made);
+  Program original = load_model(file, data, made.output, device);
+  const Batch batch = first_samples(data, device);
+  made.bytes = bytes_of(file);
+  made.multiply_adds = multiply_adds(original, batch);
+  if (options.latency) result.latency = LatencyResult{measure_latency(original, data), {}, {0, 0}};
+  made.one_column = is_one_column(made.task, output_count(original, batch));
+  if (made.one_column) original = as_two_columns(file, original, data).program;
+  TestSet test = truth(original, data, made.task, made.outputs);
+  test.samples = at::arange(data.size(), at::kLong);
+
+  const size_t runs = made.modules.size() + 1;
+  const at::Tensor outputs = outputs_for(original, data, test.samples, part_of(progress, 0, runs));
+
+  // A row for each module, so that its scores lie side by side.
+  const at::Tensor scores = at::empty({static_cast<int64_t>(made.modules.size()), data.size()}, at::kDouble);
+  std::vector<int64_t> measured;
+  for (size_t i = 0; i < made.modules.size(); ++i) {
+    ModuleResult& module = made.modules[i];
+    const Program program = load_program(options.folder / module.file, batch);
+    const ModuleToTest tested = {module.output, &program, made.own_heads};
+    scores[static_cast<int64_t>(i)].copy_(
+        module_scores(tested, made.kind, made.task, test, part_of(progress, i + 1, runs)));
+    measured.push_back(module.output);
+    module.bytes = bytes_of(options.folder / module.file);
+    module.multiply_adds = multiply_adds(program, batch);
+    if (!result.latency) continue;
+    result.latency->modules.push_back(measure_latency(program, data));
+    result.latency->together += result.latency->modules.back();
+  }
+  if (auto warning = guessing_warning(outputs, made.kind, made.task, test)) result.warnings.push_back(*warning);
+  result.evaluation = evaluate(outputs, scores.t(), measured, made.kind, made.task, test);
+  if (result.evaluation.samples == 0) {
+    fail(ExitCode::data_mismatch, "{}: no sample is of a class that has a module, so there is nothing to evaluate",
+         data.file);
+  }
+  const std::string remedy = "decompose again with --max-loss, --finetune or a smaller --target-compression";
+  if (auto warning = loss_warning(result.evaluation, remedy)) result.warnings.push_back(*warning);
+  result.data = {options.data.string(), sha256_of_file(options.data)};
+  return result;
+}
+
+}  // namespace incite

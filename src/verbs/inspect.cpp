@@ -1,0 +1,71 @@
+#include "incite/inspect.hpp"
+
+#include "selection/select.hpp"
+#include "slicing/head.hpp"
+#include "slicing/slice.hpp"
+#include "subject/checks.hpp"
+#include "subject/subject.hpp"
+#include "subject/warnings.hpp"
+
+namespace incite {
+namespace {
+
+std::optional<Task> task_of(const ModelOptions& options, const Dataset& data, const AnalysedModel& model) {
+  try {
+    return choose_task(options.task, data, model.kind, model.outputs);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+/// Rows of the head that decompose gives a module by default; 0: none can be fitted, so the model's own must stay.
+int64_t rows_of_own_head(const AnalysedModel& model, std::optional<Task> task) {
+  if (!task) return 0;
+  try {
+    fittable_head(model.program, model.map, *task);
+    return head_rows(HeadMethod::lbfgs, *task);
+  } catch (const Error&) {
+    return 0;
+  }
+}
+
+/// Prepares a decomposition by the defaults, to see whether it would be refused.
+std::optional<Subject> prepared(const LoadedModel& loaded, const DecomposeOptions& options, Inspection& inspection) {
+  try {
+    Subject subject = prepare(loaded, options);
+    inspection.warnings =
+        warnings_before_scoring(subject.model.program, subject.model.kind, subject.task, subject.fit, subject.outputs);
+    return subject;
+  } catch (const Error& error) {
+    inspection.refusal = error;
+    return std::nullopt;
+  }
+}
+
+}  // namespace
+
+Inspection inspect(const ModelOptions& options) {
+  DecomposeOptions defaults;
+  static_cast<ModelOptions&>(defaults) = options;
+  Stopwatch watch;
+  const LoadedModel loaded = load(defaults, watch);
+  const AnalysedModel& model = loaded.model;
+  Inspection inspection;
+  inspection.model = std::make_shared<AnalysedModel>(model);
+  inspection.kind = model.kind;
+  inspection.outputs = model.outputs;
+  inspection.parameters = model.program.parameter_count();
+  inspection.removable_parameters =
+      inspection.parameters - slice(model.program, model.map, smallest_selection(model.map)).parameter_count();
+  inspection.task = task_of(options, *loaded.data, model);
+  const std::optional<Subject> subject = prepared(loaded, defaults, inspection);
+  inspection.one_column = subject && subject->one_column;
+  const AnalysedModel& decomposed = subject ? subject->model : model;
+  const int64_t rows = rows_of_own_head(decomposed, inspection.task);
+  inspection.own_head = rows > 0;
+  inspection.smallest_module =
+      ParameterCount(decomposed.program, decomposed.map, rows)(smallest_selection(decomposed.map));
+  return inspection;
+}
+
+}  // namespace incite

@@ -1,0 +1,369 @@
+// The invariants of the design, on random networks. A seed that fails is named in the message; random_network(seed)
+// makes it again.
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+#include <torch/csrc/jit/serialization/import.h>
+#include <torch/csrc/jit/serialization/pickle.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <set>
+
+#include "base/random.hpp"
+#include "program/executor.hpp"
+#include "program/load.hpp"
+#include "program/save.hpp"
+#include "scoring/contributions.hpp"
+#include "selection/select.hpp"
+#include "slicing/slice.hpp"
+#include "support/masking.hpp"
+#include "support/npz_forge.hpp"
+#include "support/random_network.hpp"
+
+namespace incite {
+namespace {
+
+using test::random_network;
+using test::RandomNetwork;
+
+/// Networks that each test runs on; INCITE_SEEDS=FIRST:COUNT asks for others.
+struct Seeds {
+  uint64_t first = 0;
+  uint64_t count = 500;
+};
+
+Seeds asked_seeds() {
+  Seeds seeds;
+  if (const char* asked = std::getenv("INCITE_SEEDS"); asked != nullptr) {
+    char* rest = nullptr;
+    seeds.first = std::strtoull(asked, &rest, 10);
+    if (*rest == ':') seeds.count = std::strtoull(rest + 1, &rest, 10);
+    if (*rest != '\0' || seeds.count == 0) throw std::invalid_argument("INCITE_SEEDS: expected FIRST:COUNT");
+  }
+  return seeds;
+}
+
+const Seeds seeds = asked_seeds();
+
+double relative_difference(const at::Tensor& found, const at::Tensor& expected) {
+  if (found.sizes() != expected.sizes()) return INFINITY;
+  return (found - expected).abs().max().item<double>() / std::max(expected.abs().max().item<double>(), 1e-30);
+}
+
+/// A network as the program that incite makes of its file.
+struct Loaded {
+  explicit Loaded(uint64_t seed) : network(random_network(seed)), file(folder / "model.pt") {
+    network.module().save(file.string());
+    program = load_program(file, network.input(4, seed));
+    map = analyse(program, sample_values(program, network.input(2, seed)));
+  }
+
+  test::TempDir folder;
+  RandomNetwork network;
+  std::filesystem::path file;
+  Program program;
+  UnitMap map;
+};
+
+/// Runs `check` on the network of each seed; a failure names its seed and shows its source.
+template <typename Check>
+void for_each_network(Check&& check) {
+  const at::NoGradGuard no_grad;
+  for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; ++seed) {
+    SCOPED_TRACE(::testing::Message() << "seed " << seed << "\n" << random_network(seed).source);
+    try {
+      Loaded loaded(seed);
+      check(seed, loaded);
+    } catch (const std::exception& error) {
+      ADD_FAILURE() << error.what();
+    }
+    if (::testing::Test::HasFailure()) return;
+  }
+}
+
+/// A selection that takes out each removable unit with a chance of 40 %, but leaves no layer empty.
+Selection random_selection(const UnitMap& map, uint64_t seed) {
+  Random random(seed);
+  Selection keep;
+  for (const Unit& unit : map.units)
+    keep.push_back(unit.pinned || random.uniform() < 0.6);
+  for (const size_t span : empty_spans(map, keep)) {
+    const auto& units = map.spans[span];
+    keep[static_cast<size_t>(units[random.below(units.size())])] = true;
+  }
+  return keep;
+}
+
+bool removes_any(const Selection& keep) {
+  return std::find(keep.begin(), keep.end(), false) != keep.end();
+}
+
+TEST(RandomNetworks, ProgramsGiveWhatTheirModelsGive) {
+  for_each_network([](uint64_t seed, Loaded& loaded) {
+    torch::jit::Module original = torch::jit::load(loaded.file.string());
+    const Executor executor(loaded.program);
+    for (const int64_t samples : {1, 7}) {
+      const at::Tensor input = loaded.network.input(samples, seed + 1000);
+      EXPECT_LE(relative_difference(executor(input), original.forward({input.clone()}).toTensor()), 1e-5);
+    }
+  });
+}
+
+TEST(RandomNetworks, SlicesThatKeepAllAreTheOriginalToTheLastBit) {
+  for_each_network([](uint64_t seed, Loaded& loaded) {
+    const Program sliced = slice(loaded.program, loaded.map, Selection(loaded.map.units.size(), true));
+    const at::Tensor input = loaded.network.input(5, seed + 2000);
+    EXPECT_TRUE(Executor(sliced)(input).equal(Executor(loaded.program)(input)));
+    EXPECT_EQ(sliced.parameter_count(), loaded.program.parameter_count());
+  });
+}
+
+TEST(RandomNetworks, SlicesAreTheMaskedOriginal) {
+  int64_t cut = 0;
+  int64_t moved = 0;
+  for_each_network([&](uint64_t seed, Loaded& loaded) {
+    for (uint64_t draw = 0; draw < 2; ++draw) {
+      const Selection keep = random_selection(loaded.map, seed * 2 + draw);
+      if (!removes_any(keep)) continue;
+      const Program sliced = slice(loaded.program, loaded.map, keep);
+      const Batch input = loaded.network.input(6, seed + 3000);
+      EXPECT_LE(slice_difference(loaded.program, loaded.map, keep, sliced, input), slice_tolerance);
+      EXPECT_LT(sliced.parameter_count(), loaded.program.parameter_count());
+      ++cut;
+      moved += test::masking_changes(loaded.program, loaded.map, keep, input) ? 1 : 0;
+    }
+  });
+  // Otherwise the comparison says nothing.
+  EXPECT_GE(cut, static_cast<int64_t>(seeds.count));
+  EXPECT_GE(moved, cut * 95 / 100);
+}
+
+/// Multiplies what a node makes, position by position, in the program itself.
+void scale_value(Program& program, ValueId value, const at::Tensor& factors) {
+  const NodeId maker = program.maker(value);
+  Value unscaled;
+  unscaled.type = c10::TensorType::get();
+  const ValueId before = program.add(std::move(unscaled));
+  for (ValueId& output : program.nodes[static_cast<size_t>(maker)].outputs) {
+    if (output == value) output = before;
+  }
+  Node multiply;
+  multiply.op = "aten::mul";
+  multiply.overload = "Tensor";
+  multiply.inputs = {before, program.add_constant(factors)};
+  multiply.outputs = {value};
+  multiply.run = find_operation("aten::mul", "Tensor");
+  program.nodes.insert(program.nodes.begin() + maker + 1, std::move(multiply));
+}
+
+bool holds(const Cluster& cluster, int32_t unit) {
+  return std::find(cluster.units.begin(), cluster.units.end(), unit) != cluster.units.end();
+}
+
+/// The cluster's weights and biases multiplied for real, as the paper does. The units of a recurrent layer, and of a
+/// transposed convolution in groups, are not rows of its weight: what they give is multiplied.
+Program mutant(const Loaded& loaded, const Cluster& cluster, double factor) {
+  Program mutated = loaded.program;
+  std::set<std::pair<ValueId, int64_t>> done;  // a weight may serve several layers
+  for (const Layer& layer : loaded.map.layers) {
+    const Node& node = loaded.program.node(layer.node);
+    const bool recurrent = node.op == "aten::lstm" || node.op == "aten::gru" || node.op.starts_with("aten::rnn");
+    const at::Tensor weight = loaded.program.value(layer.weight).content.toTensor();
+    const bool by_row = weight.size(layer.weight_axis) == static_cast<int64_t>(layer.units.size());
+    const bool grouped = node.op.starts_with("aten::conv_transpose") && layer.weight_axis == 0;
+    if (!recurrent && by_row && !grouped) {
+      for (size_t channel = 0; channel < layer.units.size(); ++channel) {
+        if (!holds(cluster, layer.units[channel])) continue;
+        for (const ValueId id : {layer.weight, layer.bias}) {
+          const auto row = static_cast<int64_t>(channel);
+          if (id < 0 || !done.emplace(id, row).second) continue;
+          c10::IValue& content = mutated.values[static_cast<size_t>(id)].content;
+          at::Tensor changed = content.toTensor().clone();
+          changed.select(id == layer.weight ? layer.weight_axis : 0, row).mul_(factor);
+          content = changed;
+        }
+      }
+      continue;
+    }
+    std::vector<ValueId> outputs = layer.states;
+    outputs.push_back(layer.output);
+    for (const ValueId value : outputs) {
+      const Labels& labels = loaded.map.activations[static_cast<size_t>(value)];
+      if (labels.empty()) continue;
+      std::vector<int64_t> shape(static_cast<size_t>(labels.rank), 1);
+      shape[static_cast<size_t>(labels.axis)] = static_cast<int64_t>(labels.units.size());
+      at::Tensor factors = at::ones({shape[static_cast<size_t>(labels.axis)]});
+      for (size_t i = 0; i < labels.units.size(); ++i) {
+        if (holds(cluster, labels.units[i])) factors[static_cast<int64_t>(i)] = factor;
+      }
+      const auto& nodes = mutated.nodes;
+      const bool made = std::any_of(nodes.begin(), nodes.end(), [&](const Node& n) {
+        return std::find(n.outputs.begin(), n.outputs.end(), value) != n.outputs.end();
+      });
+      if (made) scale_value(mutated, value, factors.view(shape));
+    }
+  }
+  return mutated;
+}
+
+/// Whether rounding in float32 decides which of a sample's outputs is the largest, as when a sigmoid gives 1 twice.
+bool is_tie(const at::Tensor& outputs) {
+  const at::Tensor largest = std::get<0>(outputs.topk(2));
+  const double gap = (largest[0] - largest[1]).item<double>();
+  return gap <= 8 * std::numeric_limits<float>::epsilon() * std::max(1.0, largest.abs().max().item<double>());
+}
+
+/// Samples of which a tie decides the class, of the original or of a mutant.
+int64_t ties(const Loaded& loaded, const Program& mutated, const Dataset& data) {
+  const Executor before(loaded.program);
+  const Executor after(mutated);
+  int64_t count = 0;
+  for (int64_t i = 0; i < data.size(); ++i) {
+    const at::Tensor input = data.batch(i, 1, at::kCPU)[0];
+    if (is_tie(before(input).to(at::kDouble)[0]) || is_tie(after(input).to(at::kDouble)[0])) ++count;
+  }
+  return count;
+}
+
+/// The metric of one mutant, sample by sample, in float64: [outputs].
+at::Tensor effect(const Loaded& loaded, const Program& mutated, const Dataset& data, Metric metric, OutputKind kind) {
+  const Executor before(loaded.program);
+  const Executor after(mutated);
+  at::Tensor sum;
+  for (int64_t i = 0; i < data.size(); ++i) {
+    const at::Tensor input = data.batch(i, 1, at::kCPU)[0];
+    const at::Tensor y = before(input).to(at::kDouble)[0];
+    const at::Tensor z = after(input).to(at::kDouble)[0];
+    at::Tensor difference;
+    if (metric == Metric::flips) {
+      difference = (at::one_hot(y.argmax(), y.size(0)) - at::one_hot(z.argmax(), y.size(0))).abs().to(at::kDouble);
+    } else if (metric == Metric::absolute) {
+      difference = (y - z).abs();
+    } else {
+      difference = (probabilities(y, kind) - probabilities(z, kind)).abs();
+    }
+    sum = sum.defined() ? sum + difference : difference;
+  }
+  return sum;
+}
+
+Dataset small_dataset(const RandomNetwork& network, uint64_t seed) {
+  Dataset data;
+  data.input = network.input(9, seed);
+  if (network.vocabulary > 0) data.as_integers = {true};
+  return data;
+}
+
+/// What rounding in float32 can add to a score: eight units in the last place of each output, under 3 factors.
+double rounding(const Loaded& loaded, const Dataset& data) {
+  const at::Tensor outputs = Executor(loaded.program)(data.batch(0, data.size(), at::kCPU));
+  return 3 * 8 * std::numeric_limits<float>::epsilon() * std::max(1.0, outputs.abs().max().item<double>());
+}
+
+TEST(RandomNetworks, ScoresAreThoseOfMutantsMadeAndRunOneByOne) {
+  int64_t compared = 0;
+  int64_t exact = 0;  // flips that no tie decides
+  for_each_network([&](uint64_t seed, Loaded& loaded) {
+    const OutputKind kind = output_kind(loaded.program, loaded.map);
+    ClusterParams cluster_params;
+    cluster_params.cluster_size = 2;
+    cluster_params.seed = seed;
+    const std::vector<Cluster> clusters = cluster_units(loaded.program, loaded.map, cluster_params);
+    if (clusters.empty()) return;
+    const Dataset data = small_dataset(loaded.network, seed + 4000);
+    const at::Tensor order = at::arange(data.size(), at::kLong);
+    ScoringParams params;
+    params.factors = {1.1, 0.9, 0};
+    for (const Metric metric : {Metric::probability, Metric::flips, Metric::absolute}) {
+      params.metric = metric;
+      const at::Tensor scores = score(loaded.program, loaded.map, clusters, kind, data, order, params).scores;
+      const size_t step = std::max<size_t>(clusters.size() / 4, 1);
+      for (size_t c = 0; c < clusters.size(); c += step) {
+        at::Tensor expected = at::zeros({loaded.network.outputs}, at::kDouble);
+        int64_t undecided = 0;
+        for (const double factor : params.factors) {
+          const Program mutated = mutant(loaded, clusters[c], factor);
+          expected += effect(loaded, mutated, data, metric, kind);
+          if (metric == Metric::flips && loaded.network.outputs > 1) undecided += ties(loaded, mutated, data);
+        }
+        expected /= static_cast<double>(data.size());
+        const at::Tensor found = scores[static_cast<int64_t>(c)];
+        if (metric == Metric::flips) {
+          if (undecided == 0) {
+            EXPECT_TRUE(found.equal(expected)) << found << expected;
+            ++exact;
+          } else {  // each of them flips each output once at most
+            const double most = static_cast<double>(undecided) / static_cast<double>(data.size());
+            EXPECT_LE((found - expected).abs().max().item<double>(), most * (1 + 1e-12)) << found << expected;
+          }
+        } else {
+          EXPECT_TRUE(at::allclose(found, expected, 1e-4, rounding(loaded, data))) << found << expected;
+        }
+        ++compared;
+      }
+    }
+  });
+  EXPECT_GE(compared, static_cast<int64_t>(seeds.count) * 3);
+  EXPECT_GE(exact, compared / 4);
+}
+
+TEST(RandomNetworks, ScoresDoNotDependOnBatching) {
+  for_each_network([](uint64_t seed, Loaded& loaded) {
+    const OutputKind kind = output_kind(loaded.program, loaded.map);
+    const std::vector<Cluster> clusters = cluster_units(loaded.program, loaded.map, {});
+    if (clusters.empty()) return;
+    const Dataset data = small_dataset(loaded.network, seed + 5000);
+    const at::Tensor order = at::arange(data.size(), at::kLong);
+    for (const Metric metric : {Metric::flips, Metric::probability}) {
+      ScoringParams params;
+      params.factors = {1.1, 0.9, 0};
+      params.metric = metric;
+      const Contributions together = score(loaded.program, loaded.map, clusters, kind, data, order, params);
+      params.most = ChunkSizes{2, 6};
+      const Contributions apart = score(loaded.program, loaded.map, clusters, kind, data, order, params);
+      EXPECT_EQ(apart.chunk, 2);
+      EXPECT_LE(apart.batch, 3);
+      if (metric == Metric::flips) {
+        EXPECT_TRUE(together.scores.equal(apart.scores));
+      } else {
+        EXPECT_TRUE(at::allclose(together.scores, apart.scores, 1e-4, rounding(loaded, data)))
+            << (together.scores - apart.scores).abs().max() << together.scores.abs().max();
+      }
+    }
+  });
+}
+
+void write(const std::filesystem::path& file, const std::string& bytes) {
+  std::ofstream stream(file, std::ios::binary);
+  stream << bytes;
+  ASSERT_TRUE(stream.flush().good()) << file;
+}
+
+TEST(RandomNetworks, SlicesGiveTheSameFileEveryTimeAndReadBackAsThemselves) {
+  // Where the build says where: python.exchange loads these files in Python and compares.
+  const char* exchange = std::getenv("INCITE_EXCHANGE");
+  test::TempDir otherwise;
+  const std::filesystem::path folder = exchange != nullptr ? std::filesystem::path(exchange) : otherwise / "exchange";
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder);
+  for_each_network([&](uint64_t seed, Loaded& loaded) {
+    const Program sliced = slice(loaded.program, loaded.map, random_selection(loaded.map, seed));
+    const std::string bytes = serialise(sliced);
+    EXPECT_EQ(bytes, serialise(sliced));
+    const at::Tensor input = loaded.network.input(3, seed + 6000);
+    const at::Tensor output = Executor(sliced)(input);
+    write(folder / fmt::format("{}.pt", seed), bytes);
+    const Program read = load_program(folder / fmt::format("{}.pt", seed), input);
+    EXPECT_LE(relative_difference(Executor(read)(input), output), 1e-6);
+    std::filesystem::copy_file(loaded.file, folder / fmt::format("{}.original.pt", seed));
+    const std::vector<char> pickled = torch::jit::pickle_save(c10::ivalue::Tuple::create({input, output}));
+    write(folder / fmt::format("{}.io", seed), {pickled.begin(), pickled.end()});
+  });
+}
+
+}  // namespace
+}  // namespace incite
