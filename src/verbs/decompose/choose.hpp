@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "incite/decomposition.hpp"
@@ -20,7 +21,11 @@ struct Choice {
 /// more, by the 95 % bound, or the largest where all lose more.
 Choice choose(const Workshop& workshop, const Scores& scores);
 
-/// The search tries compressions of 2^(1/8), 2^(2/8), ...
+/// The search tries compressions of 2^(1/8), 2^(2/8), ...: step s is 2^(s/8).
 inline constexpr int64_t search_steps_per_octave = 8;
+
+/// The largest step that is good, by bisection: it takes for granted that no step above a bad one is good. 0, which is
+/// not tried, where all are bad; 63 where all are good.
+int64_t largest_good_step(const std::function<bool(int64_t)>& good);
 
 }  // namespace incite
