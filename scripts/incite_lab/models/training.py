@@ -1,31 +1,63 @@
-"""Training of the paper's image networks."""
+"""How the networks for images are trained."""
 
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a network is trained, on how much, and what Incite gets of the data."""
-
-    epochs: int
-    batch: int
-    learning_rate: float  # at its highest
-    images: int | None = None  # to train on, drawn with the seed; None: all
-    given: int | None = None  # to decompose with, those that it was trained on first; None: all
-    tested: int | None = None  # test images, drawn with the seed; None: all
-    side: int = 28  # of an image
-    bfloat16: bool = False  # multiply in it where the processor does, which is up to several times as fast; weights stay float32
+from incite_lab.models.recipes import ImageRecipe
 
 
-VGGNET16 = Recipe(epochs=3, batch=32, learning_rate=3e-4, images=4_000, given=8_000, tested=2_000, side=56, bfloat16=True)
+def repeatable(threads: int, seed: int | None = None) -> None:
+    """The same sums, and so the same weights, on every run on this machine."""
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    if seed is not None:
+        torch.manual_seed(seed)
+
+
+def as_input(x: np.ndarray) -> Tensor:
+    """Images in [0, 1], whatever their shape; other numbers as they are."""
+    return torch.from_numpy(x).float() / (255 if x.dtype == np.uint8 else 1)
+
+
+def shifted(x: Tensor, by: int = 1) -> Tensor:
+    """Images of 28 × 28 in the last two dimensions, moved together by up to `by` pixels each way."""
+    down, right = (int(v) for v in torch.randint(-by, by + 1, (2,)))
+    return functional.pad(x, (by, by, by, by))[..., by + down : by + down + 28, by + right : by + right + 28]
+
+
+def train_classifier(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    epochs: int,
+    optimizer: torch.optim.Optimizer,
+    cycle: Mapping[str, Any],
+    change: Callable[[Tensor], Tensor] = shifted,
+    clip: float | None = None,
+) -> None:
+    """One cycle of the learning rate. `change` is applied to each batch of images; `clip` bounds the gradients' norm."""
+    batch = 128
+    steps = epochs * ((len(x) + batch - 1) // batch)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, total_steps=steps, **cycle)
+    for epoch in range(epochs):
+        total = 0.0
+        for index in torch.randperm(len(x)).split(batch):
+            optimizer.zero_grad()
+            loss = functional.cross_entropy(model(change(x[index])), y[index])
+            loss.backward()
+            if clip is not None:
+                nn.utils.clip_grad_norm_(model.parameters(), clip)
+            optimizer.step()
+            schedule.step()
+            total += loss.item() * len(index)
+        print(f"epoch {epoch + 1:2}/{epochs}  loss {total / len(x):.4f}", flush=True)
 
 
 def enlarged(images: np.ndarray, side: int = 56) -> Tensor:
@@ -36,27 +68,27 @@ def enlarged(images: np.ndarray, side: int = 56) -> Tensor:
     return functional.interpolate(x.float(), size=(side, side), mode="bilinear").round().to(torch.uint8)
 
 
-def train(model: nn.Module, x: Tensor, y: Tensor, loss_of: Callable[[Tensor, Tensor], Tensor], recipe: Recipe) -> None:
-    """Adam with one cycle of the learning rate, on whole batches of uint8 images [N, 1, H, W]. Tells each epoch's loss on stderr."""
+def train_on_images(model: nn.Module, x: Tensor, y: Tensor, loss_of: Callable[[Tensor, Tensor], Tensor], recipe: ImageRecipe) -> None:
+    """Adam with one cycle of the learning rate, on whole batches of uint8 images [N, 1, H, W]. Prints each epoch's loss on stderr."""
     batch = recipe.batch
-    able = torch.cpu.get_capabilities()
-    bfloat16 = recipe.bfloat16 and any(able.get(one, False) for one in ("amx_bf16", "avx512_bf16"))
+    supported = torch.cpu.get_capabilities()
+    bfloat16 = recipe.bfloat16 and any(supported.get(name, False) for name in ("amx_bf16", "avx512_bf16"))
     multiplies = torch.autocast("cpu", torch.bfloat16, enabled=bfloat16)
     model.to(memory_format=torch.channels_last).train()
     optimizer = torch.optim.Adam(model.parameters(), recipe.learning_rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate, total_steps=recipe.epochs * (len(x) // batch))
     for epoch in range(recipe.epochs):
-        began, losses = time.monotonic(), []
+        start, losses = time.monotonic(), []
         order = torch.randperm(len(x))
         for rows in order[: len(x) // batch * batch].split(batch):
             with multiplies:
-                found = model(x[rows].float() / 255)
-            loss = loss_of(found.float(), y[rows])
+                output = model(x[rows].float() / 255)
+            loss = loss_of(output.float(), y[rows])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
             losses.append(loss.item())
-        told = f"epoch {epoch + 1}/{recipe.epochs}: loss {np.mean(losses):.4f}, {time.monotonic() - began:.0f} s"
-        print(told, file=sys.stderr, flush=True)
+        line = f"epoch {epoch + 1}/{recipe.epochs}: loss {np.mean(losses):.4f}, {time.monotonic() - start:.0f} s"
+        print(line, file=sys.stderr, flush=True)
     model.to(memory_format=torch.contiguous_format)

@@ -1,9 +1,11 @@
-"""Pages of docs/ to which each benchmark writes a section of its own."""
+"""Sections of the pages in docs/, each written by one command, and the words that they share."""
 
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+from incite_lab.paths import DOCS
+
 PERFORMANCE = DOCS / "performance.md"
 QUALITY = DOCS / "quality.md"
 
@@ -14,13 +16,17 @@ def cpu_model() -> str:
     return names[0] if names else platform.machine()
 
 
-def write_section(title: str, lines: list[str], page: Path = PERFORMANCE) -> None:
-    """Puts a section in the place of the one with the same title, or at the end."""
+def threads_text(count: int) -> str:
+    return f"{count} {'thread' if count == 1 else 'threads'}"
+
+
+def write_section(title: str, lines: Sequence[str], page: Path) -> None:
+    """Replaces the section with this title, or adds it at the end."""
     head, *sections = page.read_text().split("\n## ")
-    made = "\n".join([title, "", *lines]) + "\n"
+    new = "\n".join([title, "", *lines]) + "\n"
     titles = [section.partition("\n")[0] for section in sections]
     if title in titles:
-        sections[titles.index(title)] = made
+        sections[titles.index(title)] = new
     else:
-        sections.append(made)
+        sections.append(new)
     page.write_text("\n## ".join([head, *sections]).rstrip("\n") + "\n")

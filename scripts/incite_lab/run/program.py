@@ -1,5 +1,6 @@
-"""Runs of `incite decompose` that benchmarks compare."""
+"""Runs of the incite program, or of another that prints JSON."""
 
+import argparse
 import json
 import os
 import signal
@@ -12,33 +13,38 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-RELEASE = ROOT / "build" / "release" / "incite"
+from incite_lab.paths import PROGRAM
 
 
 class Failed(Exception):
-    """A program ended with another status than 0: the status, and the last line that it said."""
+    """A program's exit status was not 0. The message has the status and the last line of stderr."""
 
 
 @dataclass(frozen=True)
 class Run:
     document: dict[str, Any]
-    peak_mib: float  # of the whole program, or of this process so far, if that is more: Linux hands it on
+    peak_mib: float  # of the whole program, or of this process so far if that is more: Linux passes it on
+
+
+def add_arguments(parser: argparse.ArgumentParser, threads: int | None = 1) -> None:
+    """--binary and --threads."""
+    parser.add_argument("--binary", type=Path, default=PROGRAM, help="the program (default: the release build)")
+    parser.add_argument("--threads", type=int, default=threads, help="threads of each run (default: %(default)s)")
 
 
 running: set[int] = set()  # process ids
-no_more = threading.Event()
+stopping = threading.Event()
 changing = threading.Lock()
 
 
-def run(command: Sequence[str], log: Path | None = None) -> Run:
-    """Runs a command that prints a JSON document, with what else it says in a file. Throws Failed."""
-    with tempfile.TemporaryFile("w+") if log is None else log.open("w+") as said:
+def run(command: Sequence[str], log: Path | None = None, folder: Path | None = None) -> Run:
+    """Runs a command that prints a JSON document; stderr goes into `log`. Throws Failed."""
+    with tempfile.TemporaryFile("w+") if log is None else log.open("w+") as messages:
         with changing:
-            if no_more.is_set():
+            if stopping.is_set():
                 raise Failed("stopped")
-            # In a group of its own Ctrl-C does not reach it: stop_all() hands it on, once.
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, process_group=0)
+            # In its own group Ctrl-C does not reach it: stop_all() passes it on, once.
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=messages, cwd=folder, process_group=0)
             running.add(process.pid)
         try:
             assert process.stdout is not None
@@ -51,52 +57,54 @@ def run(command: Sequence[str], log: Path | None = None) -> Run:
             with changing:
                 running.discard(process.pid)
             process.returncode = os.waitstatus_to_exitcode(status)
-        said.seek(0)
-        last = said.read().strip().rpartition("\n")[2]
+        messages.seek(0)
+        last = messages.read().strip().rpartition("\n")[2]
     if process.returncode != 0:
         raise Failed(f"status {process.returncode}: {last}")
     return Run(json.loads(text), usage.ru_maxrss / 1024)
 
 
 def stop_all() -> None:
-    """Asks all programs that run to stop, as Ctrl-C would, and lets no other begin."""
+    """Interrupts all running programs, as Ctrl-C would, and lets no other start."""
     with changing:
-        no_more.set()
+        stopping.set()
         for pid in running:
             with suppress(ProcessLookupError):  # it has just ended
                 os.kill(pid, signal.SIGINT)
 
 
+def executable(binary: Path) -> Path:
+    """The program's full path. Ends the process if there is no such program."""
+    if not os.access(binary, os.X_OK):
+        raise SystemExit(f"--binary: {binary} can't be run; build it first")
+    return binary.resolve()
+
+
 def version(binary: Path) -> str:
-    if not binary.exists():
-        raise SystemExit(f"{binary}: not there; build it, or give --binary")
     return subprocess.run([binary, "--version"], check=True, capture_output=True, text=True).stdout.strip()
 
 
-def command(binary: Path, model: Path, data: Sequence[str], options: Sequence[str], out: Path) -> list[str]:
+def decompose_command(binary: Path, model: Path, data: Sequence[str], options: Sequence[str], out: Path) -> list[str]:
+    """`data`: the options that name the data."""
     return [str(binary), "decompose", str(model), *data, *options, "--json", "--out", str(out)]
 
 
 def decompose(binary: Path, model: Path, data: Sequence[str], options: Sequence[str]) -> Run:
-    """`data` are the options that name the data. The modules are thrown away."""
+    """Decomposes into a temporary folder. Ends the process if that fails."""
     with tempfile.TemporaryDirectory() as out:
-        given = command(binary, model, data, options, Path(out))
+        command = decompose_command(binary, model, data, options, Path(out))
         try:
-            return run(given)
+            return run(command)
         except Failed as failure:
-            raise SystemExit(f"{' '.join(given)}: {failure}") from None
+            raise SystemExit(f"{' '.join(command)}: {failure}") from None
+
+
+# For an archive of images with x_train, y_train, x_test, y_test, [N, 28, 28].
+IMAGE_OPTIONS = (
+    "--input-key", "x_train", "--target-key", "y_train", "--test-input-key", "x_test", "--test-target-key", "y_test",
+    "--input-shape", "1,28,28",
+)  # fmt: skip
 
 
 def images(data: Path) -> list[str]:
-    """The options for an archive of images with x_train, y_train, x_test, y_test, [N, 28, 28]."""
-    keys = ["--input-key", "x_train", "--target-key", "y_train", "--test-input-key", "x_test", "--test-target-key", "y_test"]
-    return ["--data", str(data), "--test", str(data), *keys, "--input-shape", "1,28,28"]
-
-
-def jaccard(a: dict[str, Any], b: dict[str, Any]) -> float:
-    """Of the channels that two documents' modules keep, the mean over modules."""
-    values = []
-    for one, other in zip(a["modules"], b["modules"], strict=True):
-        pairs = [({(layer, c) for layer in kept for c in kept[layer]}) for kept in (one["kept"], other["kept"])]
-        values.append(len(pairs[0] & pairs[1]) / len(pairs[0] | pairs[1]))
-    return sum(values) / len(values)
+    return ["--data", str(data), "--test", str(data), *IMAGE_OPTIONS]

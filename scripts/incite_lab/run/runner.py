@@ -1,26 +1,26 @@
-"""Runs of `incite decompose` on any model and data: kept by content, side by side, and gone on with where they were stopped."""
+"""Runs of `incite decompose`: side by side, continued where they were stopped, and never run twice."""
 
 import argparse
-import hashlib
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
-import measures
-from batch import Record, Store, hash_of, side_by_side
-from decomposing import RELEASE, Failed, command, run, version
+from incite_lab.paths import BUILD
+from incite_lab.run import program, record
+from incite_lab.run.batch import side_by_side
+from incite_lab.run.program import Failed, decompose_command, run
+from incite_lab.run.store import Record, Store, content, hash_of
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class Job:
-    name: str  # that the user is told
+    name: str  # for the log
     model: Path
     data: Path
     test: Path | None  # None: a part of the data is held out
@@ -33,51 +33,55 @@ class Job:
         return self.name
 
 
-@lru_cache
-def content(file: Path) -> str:
-    """A hash of what is in it."""
-    try:
-        with file.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
-    except OSError as error:
-        raise SystemExit(f"{file}: {error.strerror}") from None
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--binary", type=Path, default=RELEASE, help="incite (default: the release build)")
-    parser.add_argument("--threads", type=int, default=1, help="of each run (default: %(default)s)")
+    program.add_arguments(parser)
     parser.add_argument("--jobs", type=int, help="runs side by side (default: the cores over --threads)")
+    parser.add_argument("--cache", type=Path, default=BUILD / "runs", metavar="FOLDER", help="finished runs (default: build/runs)")
 
 
-def jobs_within_cores(args: argparse.Namespace) -> int:
+def side_by_side_jobs(args: argparse.Namespace) -> int:
     return args.jobs or max(1, (os.cpu_count() or 1) // args.threads)
 
 
-class Decompositions:
-    """Makes jobs into records: what measures.compact() gives, with samples scored, the overlap matrix and whether it was gone on with."""
+class Runner:
+    """Turns jobs into records: see record.compact(), and `resumed`.
 
-    def __init__(self, args: argparse.Namespace, cache: Path) -> None:
-        self.binary, self.threads, self.jobs, self.cache = args.binary.resolve(), args.threads, jobs_within_cores(args), cache
-        self.version = version(self.binary)
-        self.store = Store(cache / "results")
-        (cache / "scores").mkdir(exist_ok=True)
+    resume: a run that was stopped continues, and its seconds are those of its last part. Otherwise it starts again.
+    """
 
-    def results(self, jobs: Sequence[Job], fresh: bool = False) -> tuple[dict[Job, Record], dict[Job, Failed]]:
-        """Of each job, or why it failed. `fresh`: those that are finished are run again."""
+    def __init__(self, args: argparse.Namespace, resume: bool = True) -> None:
+        self.binary, self.threads, self.jobs = program.executable(args.binary), args.threads, side_by_side_jobs(args)
+        self.cache, self.resume = args.cache, resume
+        self.store = Store(self.cache / "results")
+
+    def results(self, jobs: Iterable[Job], fresh: bool = False) -> tuple[dict[Job, Record], dict[Job, Failed]]:
+        """Each job's record, or why it failed. Runs that others need the scores of come first. `fresh`: run finished ones again."""
+        jobs = list(dict.fromkeys(jobs))
+        stored = {} if fresh else {job: record for job in jobs if (record := self.finished(job))}
+        wanted = [job for job in jobs if job not in stored]
+        print(f"{len(jobs)} runs of incite, {len(stored)} of them in {self.cache}", file=sys.stderr, flush=True)
+        scoring = [job.scores for job in wanted if job.scores and (job.scores in wanted or not self.finished(job.scores))]
+        first, failed = self.run_all([*(job for job in wanted if job.scores is None), *scoring])
+        second, failed_too = self.run_all([job for job in wanted if job.scores and job.scores not in failed])
+        failed |= failed_too | {job: Failed(f"scores: {failed[job.scores]}") for job in wanted if job.scores in failed}
+        found = stored | first | second
+        return {job: found[job] for job in jobs if job in found}, {job: failed[job] for job in jobs if job in failed}
+
+    def run_all(self, jobs: Iterable[Job]) -> tuple[dict[Job, Record], dict[Job, Failed]]:
+        """Jobs with different names may be the same run, which is then run once."""
         keys = {job: self.key(job) for job in jobs}
-        kept = {} if fresh else {job: record for job in jobs if (record := self.finished(job))}
-        wanted = {keys[job]: job for job in jobs if job not in kept}  # jobs of other names may be the same run
-        print(f"{len(jobs)} runs of incite, {len(kept)} of them in {self.cache}", file=sys.stderr, flush=True)
-        made, failed = side_by_side("runs", [*wanted.values()], self.make, told, self.jobs, sys.stderr)
-        return by_job(keys, kept | made), by_job(keys, failed)
+        single = {keys[job]: job for job in sorted(keys, key=lambda job: job.keep_scores)}  # one that keeps scores goes first
+        done, failed = side_by_side("runs", [*single.values()], self.run, record.summary, self.jobs, sys.stderr)
+        return for_all(keys, done), for_all(keys, failed)
 
     def finished(self, job: Job) -> Record | None:
-        record = self.store.load(self.key(job))
-        return record if not job.keep_scores or self.scores_file(job).exists() else None
+        return self.store.load(self.key(job)) if not job.keep_scores or self.scores_file(job).exists() else None
 
-    def make(self, job: Job) -> Record:
+    def run(self, job: Job) -> Record:
         key = self.key(job)
         out = self.cache / "work" / key  # stays when the run is stopped
+        if not self.resume:
+            shutil.rmtree(out, ignore_errors=True)
         resumed = any(out.glob("checkpoint*"))
         data = ["--data", str(job.data), *(["--test", str(job.test)] if job.test else [])]
         options = [*job.options, "--seed", str(job.seed), "--threads", str(self.threads), "--resume", "--force"]
@@ -85,34 +89,30 @@ class Decompositions:
             options.append("--keep-scores")
         if job.scores:
             options += ["--scores", str(self.scores_file(job.scores))]
-        document = run(command(self.binary, job.model, data, options, out)).document
-        record = measures.compact(document)
-        record |= {"scored": document["data"]["scored_samples"], "resumed": resumed, "overlaps": document["evaluation"].get("overlap", [])}
+        result = record.compact(run(decompose_command(self.binary, job.model, data, options, out)).document) | {"resumed": resumed}
         if job.scores:
             scored = self.store.load(self.key(job.scores))
             assert scored is not None
-            measures.add_scoring(record, scored)
-            record["resumed"] |= scored["resumed"]
+            # The seconds that the run would have taken by itself.
+            result["timing"] |= {stage: scored["timing"][stage] for stage in record.SCORING}
+            result["resumed"] |= scored["resumed"]
         if job.keep_scores:
+            self.scores_file(job).parent.mkdir(parents=True, exist_ok=True)
             (out / "scores.npz").rename(self.scores_file(job))
-        self.store.save(key, record)
+        self.store.save(key, result)
         shutil.rmtree(out)
-        return record
+        return result
 
     def key(self, job: Job) -> str:
-        """Of all that the result depends on: the program's bytes too, since a version may have many builds."""
+        """Made from the bytes of the program and of all files, since a version may have many builds, and from the options."""
         files = [content(file) if file else None for file in (self.binary, job.model, job.data, job.test)]
-        return hash_of([self.version, files, job.options, job.seed, self.threads, self.key(job.scores) if job.scores else None])
+        return hash_of([files, job.options, job.seed, self.threads, self.key(job.scores) if job.scores else None])
 
     def scores_file(self, job: Job) -> Path:
         return self.cache / "scores" / f"{self.key(job)}.npz"
 
 
-def by_job(keys: Mapping[Job, str], results: Mapping[Job, Result]) -> dict[Job, Result]:
+def for_all(keys: Mapping[Job, str], results: Mapping[Job, Result]) -> dict[Job, Result]:
     """Results for all jobs that are the same runs."""
     found = {keys[job]: result for job, result in results.items()}
     return {job: found[key] for job, key in keys.items() if key in found}
-
-
-def told(record: Record) -> str:
-    return measures.summary(record) if record["combined"] is not None else "one module"

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from data import Arrays, from_pypi
+from incite_lab.models.data import Arrays, from_pypi
 
 SIDE = 56
 SIZES = (14, 40)  # of a face, in pixels

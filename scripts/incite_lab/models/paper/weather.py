@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data import Arrays, NoData
+from incite_lab.models.data import Arrays, NoData
 
 INPUTS = ("GHI", "DHI", "DNI", "Relative Humidity", "Temperature", "Solar Zenith Angle")
 TARGETS = ("Wind Speed", "Wind Direction")

@@ -1,32 +1,17 @@
-"""docs/quality.json, to which quality.py, controls.py and promises.py each write a part, and the numbers in docs/quality.md."""
+"""docs/quality.json, of which each command writes a part, and the numbers in docs/quality.md."""
 
-import argparse
 import json
-import sys
 from collections.abc import Sequence
-from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
 
-from batch import Record
-from measures import change, loss, seconds
+from incite_lab.pages.sections import QUALITY, cpu_model, threads_text
+from incite_lab.pages.tables import json_lines
+from incite_lab.run.record import change, loss, seconds, spread
+from incite_lab.run.runner import Runner
+from incite_lab.run.store import Record
 
-sys.path.append(str(Path(__file__).resolve().parent / "bench"))
-
-import page  # noqa: E402 (it lies in a folder below)
-
-FILE = page.QUALITY.with_suffix(".json")
-
-
-def several(values: Sequence[float], form: str = ".2f") -> str:
-    """The mean, and the sample standard deviation."""
-    middle = format(mean(values), form)
-    return f"{middle} ± {format(deviation(values), form.lstrip('+'))}" if len(values) > 1 else middle
-
-
-def deviation(values: Sequence[float]) -> float:
-    """The sample standard deviation; 0 of one value."""
-    return stdev(values) if len(values) > 1 else 0.0
+FILE = QUALITY.with_suffix(".json")
 
 
 def point(records: Sequence[Record]) -> dict[str, Any]:
@@ -43,38 +28,24 @@ def point(records: Sequence[Record]) -> dict[str, Any]:
     }
 
 
-def unit(kind: str) -> str:
-    return "change, points" if kind == "accuracy" else "change of MAE, %"
-
-
 def change_of(kind: str, point: dict[str, Any]) -> str:
-    return several([change(kind, lost) for lost in point["loss"]], "+.2f" if kind == "accuracy" else "+.1f")
+    return spread([change(kind, lost) for lost in point["loss"]], "+.2f" if kind == "accuracy" else "+.1f")
 
 
-def update(part: str, args: argparse.Namespace, subjects: dict[str, Any]) -> dict[str, Any]:
+def overlap_of(point: dict[str, Any]) -> str:
+    return spread([100 * overlap for overlap in point["overlap"]], ".1f")
+
+
+def update(part: str, runner: Runner, subjects: dict[str, Any]) -> dict[str, Any]:
     """Replaces what the part has of these subjects, and returns the part with the others'."""
     whole = json.loads(FILE.read_text()) if FILE.exists() else {}
     found = whole.setdefault(part, {})
-    found["cpu"], found["jobs"], found["threads"] = page.cpu_model(), args.jobs, args.threads
+    found["cpu"], found["jobs"], found["threads"] = cpu_model(), runner.jobs, runner.threads
     found["subjects"] = found.get("subjects", {}) | subjects
-    FILE.write_text(one_line_a_point(whole) + "\n")
+    FILE.write_text(json_lines(whole) + "\n")
     return found
-
-
-def one_line_a_point(value: Any, depth: int = 0) -> str:
-    """JSON indented down to what holds numbers alone, so that differences can be read."""
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    if depth > 4 or not any(isinstance(one, (dict, list)) for one in inner):
-        return json.dumps(value)
-    pad = "  " * (depth + 1)
-    if isinstance(value, dict):
-        lines = [f"{pad}{json.dumps(key)}: {one_line_a_point(one, depth + 1)}" for key, one in value.items()]
-    else:
-        lines = [f"{pad}{one_line_a_point(one, depth + 1)}" for one in value]
-    opening, closing = "{}" if isinstance(value, dict) else "[]"
-    return opening + "\n" + ",\n".join(lines) + "\n" + "  " * depth + closing
 
 
 def conditions(part: dict[str, Any]) -> str:
     runs = "one run at a time" if part["jobs"] == 1 else f"{part['jobs']} runs side by side"
-    return f"{part['cpu']}, {runs}, {part['threads']} {'thread' if part['threads'] == 1 else 'threads'} each"
+    return f"{part['cpu']}, {runs}, {threads_text(part['threads'])} each"

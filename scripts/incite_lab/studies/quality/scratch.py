@@ -1,4 +1,4 @@
-"""The control that knows nothing of the original: networks of the modules' sizes, trained from scratch for a given time."""
+"""A control without the original: networks of the modules' sizes, trained from scratch for a given time."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from subjects import Subject
+from incite_lab.models.training import as_input
+from incite_lab.studies.quality.subjects import Subject
 
 BATCH = 128
 LEARNING_RATE = 2e-3  # at first; it falls in proportion to the time left
@@ -22,16 +23,12 @@ class Trained:
     steps: int  # of all networks together
 
 
-def as_input(x: np.ndarray) -> Tensor:
-    return torch.from_numpy(x).float() / (255 if x.dtype == np.uint8 else 1)
-
-
 def train_all(subject: Subject, widths: Sequence[Mapping[str, int]], seconds: float, seed: int, threads: int) -> Trained:
     """Trains a network for each output, of the given units by layer, each for its share of `seconds`."""
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     data = subject.arrays()
-    make = subject.network()
+    make = subject.make()
     x, y = data["x_train"], torch.from_numpy(data["y_train"])
     x_test, y_test = as_input(data["x_test"]), torch.from_numpy(data["y_test"])
     outputs, parameters, steps = [], [], 0

@@ -1,19 +1,14 @@
-"""Runs of `incite decompose` side by side and never twice: results are kept in a folder, by what they were made from."""
+"""Runs that the parts of docs/quality.md are made from: a subject, a method, a seed and a size."""
 
 import argparse
-import os
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import batch
-import subjects
-from batch import Record, Store, hash_of
-from decomposing import RELEASE, ROOT, Failed, command, run, version
-from measures import add_scoring, compact, summary
-from subjects import Subject
+from incite_lab.run import runner
+from incite_lab.run.runner import Job, Runner
+from incite_lab.run.store import Record
+from incite_lab.studies.quality import subjects
+from incite_lab.studies.quality.subjects import Subject
 
 
 @dataclass(frozen=True)
@@ -31,6 +26,8 @@ FINETUNE = Method("finetune", options=("--finetune", "3"))
 PAPER = Method("paper", ("--preset", "paper"))
 RANDOM = Method("random", ("--metric", "random"), scored=False)
 MAGNITUDE = Method("magnitude", ("--metric", "magnitude"), scored=False)
+# One module, as cheaply as possible: the run is for its scores.
+SCORES_ALONE = ("--outputs", "0", "--repair", "none", "--head", "original")
 
 
 @dataclass(frozen=True)
@@ -44,85 +41,36 @@ class Spec:
         return f"{self.subject.name}, {self.method.name}, seed {self.seed}, {' '.join(self.size)}"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser, default: tuple[str, ...] = tuple(subjects.KINDS)) -> None:
+    subjects.add_arguments(parser, default)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="SEED")
-    parser.add_argument("--binary", type=Path, default=RELEASE, help="incite (default: the release build)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs side by side (default: one for each core)")
-    parser.add_argument("--threads", type=int, default=1, help="of each run (default: %(default)s)")
-    parser.add_argument("--cache", type=Path, default=ROOT / "build" / "quality", help="folder of finished runs (default: build/quality)")
+    runner.add_arguments(parser)
     parser.add_argument("--score-each", action="store_true", help="score in each run, not once for each subject and seed")
 
 
-class Runner:
-    """Makes specs into records, with progress on stdout."""
+class Runs:
+    """Finds or makes the records of specs. Runs that were stopped start again, since their seconds count."""
 
     def __init__(self, args: argparse.Namespace) -> None:
-        self.binary, self.jobs, self.threads, self.cache = args.binary.resolve(), args.jobs, args.threads, args.cache
-        self.score_each: bool = args.score_each
-        self.version = version(self.binary)
-        self.store = Store(self.cache / "results")
-        (self.cache / "scores").mkdir(exist_ok=True)
+        self.runner, self.score_each = Runner(args, resume=False), args.score_each
 
     def results(self, specs: Iterable[Spec]) -> dict[Spec, Record]:
-        """Of each spec that can be done; those that fail are reported and left out."""
-        specs = list(dict.fromkeys(specs))
-        found = {spec: record for spec in specs if (record := self.store.load(self.key(spec)))}
-        wanted = [spec for spec in specs if spec not in found]
-        print(f"{len(specs)} runs, {len(found)} of them in {self.cache}", flush=True)
-        if not self.score_each:
-            shared = {self.scores_key(spec): spec for spec in wanted if spec.method.scored}
-            missing = [spec for key, spec in shared.items() if not self.scores_file(key).exists()]
-            batch.side_by_side("scores", missing, self.score, lambda _: "scored", self.jobs)
-        found |= batch.side_by_side("runs", wanted, self.make, summary, self.jobs)[0]
+        """Of each spec that succeeds; those that fail are reported and left out."""
+        jobs = {spec: self.job(spec) for spec in specs}
+        found, _ = self.runner.results(jobs.values())
         if not found:
             raise SystemExit("no run was finished; nothing is written")
-        return found
+        return {spec: found[job] for spec, job in jobs.items() if job in found}
 
-    def score(self, spec: Spec) -> Record:
-        """Leaves scores in the cache. One module is made, as cheaply as can be."""
-        key = self.scores_key(spec)
-        cheap = ("--outputs", "0", "--repair", "none", "--head", "original", "--keep-scores")
-        with tempfile.TemporaryDirectory(dir=self.cache) as name:
-            out = Path(name) / "out"
-            record = {"timing": self.run(spec, (*spec.method.scoring, *cheap), out)["timing"]}
-            self.store.save(key, record)
-            (out / "scores.npz").rename(self.scores_file(key))
-        return record
-
-    def make(self, spec: Spec) -> Record:
-        method = spec.method
-        options = (*method.scoring, *method.options, *spec.size)
-        shared = method.scored and not self.score_each
-        scores = self.scores_key(spec)
-        if shared:
-            if not self.scores_file(scores).exists():
-                raise Failed("no scores")
-            options += ("--scores", str(self.scores_file(scores)))
-        with tempfile.TemporaryDirectory(dir=self.cache) as name:
-            record = compact(self.run(spec, options, Path(name) / "out"))
-        if shared:
-            scored = self.store.load(scores)
-            assert scored is not None
-            add_scoring(record, scored)
-        self.store.save(self.key(spec), record)
-        return record
-
-    def run(self, spec: Spec, options: tuple[str, ...], out: Path) -> dict[str, Any]:
-        subject = spec.subject
-        given = [*subject.kind.options, *options, "--seed", str(spec.seed), "--threads", str(self.threads)]
-        return run(command(self.binary, subject.model, subject.data, given, out)).document
-
-    def made_from(self, spec: Spec) -> list[Any]:
-        return [self.version, spec.subject.made_from, spec.subject.kind.options, self.threads, spec.seed, spec.method.scoring]
-
-    def scores_key(self, spec: Spec) -> str:
-        return hash_of(self.made_from(spec))
-
-    def key(self, spec: Spec) -> str:
-        return hash_of([*self.made_from(spec), spec.method.options, spec.size, self.score_each])
-
-    def scores_file(self, key: str) -> Path:
-        return self.cache / "scores" / f"{key}.npz"
+    def job(self, spec: Spec) -> Job:
+        subject, method = spec.subject, spec.method
+        files = (subject.model, subject.train, subject.test)
+        common = (*subject.data_options, *subject.options, *method.scoring)
+        scores = None
+        if method.scored and not self.score_each:
+            name = f"{subject.name}, {method.name}, seed {spec.seed}, scores"
+            scores = Job(name, *files, (*common, *SCORES_ALONE), spec.seed, keep_scores=True)
+        return Job(str(spec), *files, (*common, *method.options, *spec.size), spec.seed, scores)
 
 
 def of_all(found: Mapping[Spec, Record], specs: Sequence[Spec]) -> list[Record]:
@@ -130,6 +78,7 @@ def of_all(found: Mapping[Spec, Record], specs: Sequence[Spec]) -> list[Record]:
     return [found[spec] for spec in specs] if all(spec in found for spec in specs) else []
 
 
-def parse(parser: argparse.ArgumentParser) -> tuple[argparse.Namespace, Runner, list[Subject]]:
-    args = parser.parse_args()
-    return args, Runner(args), subjects.chosen(args, args.cache / "data")
+def with_results(chosen: Iterable[Subject], found: Mapping[Spec, Record]) -> dict[Subject, Record]:
+    """The subjects that have a result, each with one of its records."""
+    some = {spec.subject: record for spec, record in found.items()}
+    return {subject: some[subject] for subject in chosen if subject in some}
