@@ -29,7 +29,7 @@ COMMANDS = {
     "promises": "studies.quality.promises",
     "experiments": "studies.experiments.experiments",
     "zoo": "studies.zoo.zoo",
-    "compose-demo": "studies.compose_demo",
+    "compose-demo": "studies.compose.compose_demo",
     "options-page": "pages.options",
     "check resume": "checks.resume",
     "check rules": "checks.rules",

@@ -1,79 +1,70 @@
-#!/usr/bin/env python3
 """Compares mutants of factor 0 alone, the default, with the paper's 1.1, 0.9 and 0: what modules keep, and how good they are.
 
 Needs the release build, and MNIST and Fashion-MNIST as .npz files with x_train, y_train, x_test, y_test:
-scripts/bench/factors.py --mnist MNIST.npz --fmnist FMNIST.npz
-Writes scripts/bench/factors.json and a section of docs/performance.md.
+incite-lab bench factors --mnist MNIST.npz --fmnist FMNIST.npz
 """
 
 import argparse
-import json
-import os
-from pathlib import Path
-from typing import Any
 
-import page
-from decomposing import RELEASE, ROOT, decompose, images, jaccard
+from incite_lab.bench import result
+from incite_lab.bench.overlap import jaccard
+from incite_lab.bench.result import Result
+from incite_lab.pages.tables import markdown
+from incite_lab.paths import MODELS
+from incite_lab.run.program import decompose, images
 
 KEEPS = (0.6, 0.3)
+FACTORS = ("1.1,0.9,0", "0")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--mnist", type=Path, required=True)
-    parser.add_argument("--fmnist", type=Path, required=True)
-    parser.add_argument("--binary", type=Path, default=RELEASE)
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
-    args = parser.parse_args()
-    models = ROOT / "models"
-    regression = [(name, models / "regression" / name) for name in ("exp-log", "sin-cos-sqrt")]
-    cases: list[tuple[str, Path, list[str], list[str]]] = [
-        ("LeNet-5, MNIST", models / "lenet5-mnist", images(args.mnist), ["--samples", "2000"]),
-        ("ResNet-14, Fashion-MNIST", models / "resnet-fmnist", images(args.fmnist), ["--samples", "500", "--repair", "none"]),
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    result.add_images(parser, "mnist", "fmnist")
+    result.add_arguments(parser)
+
+
+def main(args: argparse.Namespace) -> None:
+    regression = [(name, MODELS / "regression" / name) for name in ("exp-log", "sin-cos-sqrt")]
+    cases = [
+        ("LeNet-5, MNIST", MODELS / "lenet5-mnist", images(args.mnist), ["--samples", "2000"]),
+        ("ResNet-14, Fashion-MNIST", MODELS / "resnet-fmnist", images(args.fmnist), ["--samples", "500", "--repair", "none"]),
         *((n, f, ["--data", str(f / "train.npz"), "--test", str(f / "test.npz")], ["--samples", "all"]) for n, f in regression),
     ]
     rows = []
     for name, folder, data, options in cases:
         for keep in KEEPS:
-            run = {}
-            for factors in ("1.1,0.9,0", "0"):
-                given = [*options, "--keep", str(keep), "--factors", factors, "--threads", str(args.threads)]
-                run[factors] = decompose(args.binary, folder / "model.pt", data, given).document
-            paper, zero = run.values()
-            of_classes = "combined_accuracy" in paper["evaluation"]
+            common = [*options, "--keep", str(keep), "--threads", str(args.threads)]
+            pair = [decompose(args.binary, folder / "model.pt", data, [*common, "--factors", factors]).document for factors in FACTORS]
+            kind = "accuracy" if "combined_accuracy" in pair[0]["evaluation"] else "mae"
             rows.append(
                 {
                     "network": name,
                     "keep": keep,
-                    "samples": paper["data"]["scored_samples"],
-                    "jaccard": jaccard(paper, zero),
-                    "kind": "accuracy" if of_classes else "mae",
-                    "result": [one["evaluation"]["combined_accuracy" if of_classes else "combined_mae"] for one in (paper, zero)],
-                    "seconds": [one["timing"]["scoring"] for one in (paper, zero)],
+                    "samples": pair[0]["data"]["scored_samples"],
+                    "jaccard": jaccard(*pair),
+                    "kind": kind,
+                    "result": [one["evaluation"][f"combined_{kind}"] for one in pair],
+                    "seconds": [one["timing"]["scoring"] for one in pair],
                 }
             )
-            print(json.dumps(rows[-1]), flush=True)
-    result = {"cpu": page.cpu_model(), "threads": args.threads, "cases": rows}
-    (Path(__file__).parent / "factors.json").write_text(json.dumps(result, indent=2) + "\n")
-    page.write_section("Factors", table(result))
+            result.show(rows[-1])
+    result.publish("factors", "Factors", args, {"cases": rows}, section)
 
 
-def table(result: dict[str, Any]) -> list[str]:
-    lines = [
-        f"`scripts/bench/factors.py`, {result['cpu']}, {result['threads']} threads, one run each: mutants of factor 0 alone (the default) "
-        "against the paper's three. Jaccard: of the channels that modules keep. Result: combined accuracy, or mean absolute error.",
-        "",
-        "| network | samples | keep | Jaccard | result, 1.1, 0.9 and 0 | 0 | scoring, 1.1, 0.9 and 0 | 0 |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|",
+def section(measured: Result) -> list[str]:
+    text = (
+        f"`incite-lab bench factors`, {measured['cpu']}, {measured['threads']} threads, one run each: mutants of factor 0 alone (the default) "
+        "against the paper's three. Jaccard: of the channels that modules keep. Result: combined accuracy, or mean absolute error."
+    )
+    rows = [
+        [
+            row["network"],
+            f"{row['samples']:,}",
+            str(row["keep"]),
+            f"{row['jaccard']:.3f}",
+            *(f"{100 * x:.2f} %" if row["kind"] == "accuracy" else f"{x:.5f}" for x in row["result"]),
+            *(f"{seconds:.1f} s" for seconds in row["seconds"]),
+        ]
+        for row in measured["cases"]
     ]
-    for row in result["cases"]:
-        shown = [f"{100 * x:.2f} %" if row["kind"] == "accuracy" else f"{x:.5f}" for x in row["result"]]
-        lines.append(
-            f"| {row['network']} | {row['samples']:,} | {row['keep']} | {row['jaccard']:.3f} | {shown[0]} | {shown[1]} "
-            f"| {row['seconds'][0]:.1f} s | {row['seconds'][1]:.1f} s |"
-        )
-    return lines
-
-
-if __name__ == "__main__":
-    main()
+    header = ["network", "samples", "keep", "Jaccard", "result, 1.1, 0.9 and 0", "0", "scoring, 1.1, 0.9 and 0", "0"]
+    return [text, "", *markdown(header, rows, "lr")]

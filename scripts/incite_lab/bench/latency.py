@@ -1,51 +1,62 @@
-#!/usr/bin/env python3
 """Measures how long a module takes against its original, for one sample and for many, as Python runs them.
 
-Needs the release build and the data sets as .npz files: scripts/bench/latency.py --mnist MNIST.npz --fmnist FMNIST.npz
-Writes scripts/bench/latency.json and a section of docs/performance.md.
+Needs the release build and the data sets as .npz files: incite-lab bench latency --mnist MNIST.npz --fmnist FMNIST.npz
 """
 
+from __future__ import annotations
+
 import argparse
-import json
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import page
-import torch
-from decomposing import RELEASE, ROOT, command, run
 
-sys.path.append(str(ROOT / "scripts"))
+from incite_lab.bench import result
+from incite_lab.bench.result import Result
+from incite_lab.pages.sections import threads_text
+from incite_lab.pages.tables import markdown
+from incite_lab.run.program import decompose_command, run
+from incite_lab.studies.quality import subjects
+from incite_lab.studies.quality.subjects import Subject
 
-import subjects  # noqa: E402 (it lies in the folder above)
-from scratch import as_input  # noqa: E402
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BATCHES = (1, 256)
 WARM_UP = 10  # TorchScript optimises during the first runs
 
 
-def medians(models: list[Callable[[torch.Tensor], Any]], x: torch.Tensor, runs: int) -> list[float]:
-    """Milliseconds a run of each; they take turns, so that what else the machine does meets all alike."""
-    times: list[list[float]] = [[] for _ in models]
-    with torch.inference_mode():
-        for turn in range(-WARM_UP, runs):
-            for model, taken in zip(models, times, strict=True):
-                began = time.perf_counter()
-                model(x)
-                if turn >= 0:
-                    taken.append(1000 * (time.perf_counter() - began))
-    return [statistics.median(taken) for taken in times]
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    subjects.add_arguments(parser, ("lenet5-mnist", "resnet-fmnist", "sin-cos-sqrt"))
+    result.add_arguments(parser, threads=1, runs=200)
+    parser.add_argument("--options", nargs=argparse.REMAINDER, default=[], help="of incite decompose; the last (default: none)")
 
 
-def measure(subject: subjects.Subject, args: argparse.Namespace) -> dict[str, Any]:
+def main(args: argparse.Namespace) -> None:
+    import torch
+
+    torch.set_num_threads(args.threads)
+    rows = []
+    for subject in subjects.chosen(args):
+        rows.append(measure(subject, args))
+        result.show(rows[-1])
+    values = {"runs": args.runs, "options": " ".join(args.options), "cases": rows}
+    result.publish("latency", "A module's latency", args, values, section)
+
+
+def measure(subject: Subject, args: argparse.Namespace) -> dict[str, Any]:
+    import torch
+
+    from incite_lab.models.training import as_input
+
     with tempfile.TemporaryDirectory() as name:
-        options = [*subject.kind.options, *args.options, "--threads", str(args.threads)]
-        document = run(command(args.binary, subject.model, subject.data, options, Path(name))).document
+        data = ["--data", str(subject.train), "--test", str(subject.test), *subject.data_options]
+        options = [*subject.options, *args.options, "--threads", str(args.threads)]
+        document = run(decompose_command(args.binary, subject.model, data, options, Path(name))).document
         paths = [subject.model, *(Path(name) / module["file"] for module in document["modules"])]
         models = [torch.jit.load(str(path)).eval() for path in paths]
     x = subject.arrays()["x_test"]
@@ -56,48 +67,34 @@ def measure(subject: subjects.Subject, args: argparse.Namespace) -> dict[str, An
     return row
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    subjects.add_arguments(parser, ("lenet5-mnist", "resnet-fmnist", "sin-cos-sqrt"))
-    parser.add_argument("--binary", type=Path, default=RELEASE)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--runs", type=int, default=200, help="of each model, of which the median counts (default: %(default)s)")
-    parser.add_argument("--options", nargs=argparse.REMAINDER, default=[], help="of incite decompose; the last (default: none)")
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
+def medians(models: list[Callable[[Tensor], Any]], x: Tensor, runs: int) -> list[float]:
+    """Milliseconds of each. The models take turns, so that other work on the machine slows all of them."""
+    import torch
+
+    times: list[list[float]] = [[] for _ in models]
+    with torch.inference_mode():
+        for turn in range(-WARM_UP, runs):
+            for model, taken in zip(models, times, strict=True):
+                start = time.perf_counter()
+                model(x)
+                if turn >= 0:
+                    taken.append(1000 * (time.perf_counter() - start))
+    return [statistics.median(taken) for taken in times]
+
+
+def section(measured: Result) -> list[str]:
+    made = f"`{measured['options']}`" if measured["options"] else "the defaults"
+    text = (
+        f"`incite-lab bench latency`, {measured['cpu']}, {threads_text(measured['threads'])}: models and modules (made with {made}) as Python "
+        f"runs them after `torch.jit.load`, medians of {measured['runs']} runs, taking turns. A module: the median over modules. All: their sum, "
+        "what it takes to ask every module. A small module saves less time than parameters: for one sample the calls of operations take most of it."
+    )
     rows = []
-    for subject in subjects.chosen(args, ROOT / "build" / "quality" / "data"):
-        rows.append(measure(subject, args))
-        print(json.dumps(rows[-1]), flush=True)
-    given = " ".join(args.options)
-    result = {"cpu": page.cpu_model(), "threads": args.threads, "runs": args.runs, "options": given, "cases": rows}
-    # Read back, batches are named as in the file.
-    text = json.dumps(result, indent=2) + "\n"
-    (Path(__file__).parent / "latency.json").write_text(text)
-    page.write_section("A module's latency", table(json.loads(text)))
-
-
-def table(result: dict[str, Any]) -> list[str]:
-    threads = "1 thread" if result["threads"] == 1 else f"{result['threads']} threads"
-    made = f"`{result['options']}`" if result["options"] else "the defaults"
-    lines = [
-        f"`scripts/bench/latency.py`, {result['cpu']}, {threads}: models and modules (made with {made}) as Python runs them after "
-        f"`torch.jit.load`, medians of {result['runs']} runs, taking turns. A module: the median over modules. All: their sum, what it takes "
-        "to ask every module. A small module saves less time than parameters: for one sample the calls of operations take most of it.",
-        "",
-        "| network | compression | batch | original | a module | faster | all modules |",
-        "|---|--:|--:|--:|--:|--:|--:|",
-    ]
-    for row in result["cases"]:
-        title, compression = row["title"], f"{row['compression']:.2f}x"
+    for row in measured["cases"]:
+        first = [row["title"], f"{row['compression']:.2f}x"]
         for batch, times in row["batches"].items():
-            lines.append(
-                f"| {title} | {compression} | {batch} | {times['original']:.3f} ms | {times['module']:.3f} ms "
-                f"| {times['original'] / times['module']:.2f}x | {times['together']:.2f} ms |"
-            )
-            title = compression = ""
-    return lines
-
-
-if __name__ == "__main__":
-    main()
+            faster = times["original"] / times["module"]
+            milliseconds = [f"{times[name]:.3f} ms" for name in ("original", "module")]
+            rows.append([*first, batch, *milliseconds, f"{faster:.2f}x", f"{times['together']:.2f} ms"])
+            first = ["", ""]
+    return [text, "", *markdown(["network", "compression", "batch", "original", "a module", "faster", "all modules"], rows, "lr")]

@@ -1,20 +1,20 @@
-#!/usr/bin/env python3
-"""Says on what scoring spends its time: samples of perf, by the kind of work, for LeNet-5 on MNIST.
+"""Shows what scoring spends its time on: samples of perf, by the kind of work, for LeNet-5 on MNIST.
 
-Needs the release build, Linux's perf, and MNIST as one .npz with x_train and y_train: scripts/bench/scoring_profile.py --mnist MNIST.npz
-Writes scripts/bench/scoring_profile.json and a section of docs/performance.md.
+Needs the release build, Linux's perf, and MNIST as one .npz with x_train and y_train: incite-lab bench profile --mnist MNIST.npz
 """
 
 import argparse
 import json
-import os
 import re
 import subprocess
 import tempfile
 from pathlib import Path
 
-import page
-from decomposing import RELEASE, ROOT
+from incite_lab.bench import result
+from incite_lab.bench.result import Result
+from incite_lab.pages.sections import threads_text
+from incite_lab.pages.tables import markdown
+from incite_lab.paths import MODELS
 
 # The first that matches a symbol, or the object that it lies in, is its kind.
 KINDS = (
@@ -34,17 +34,17 @@ def kind(entry: str) -> str:
     return next((name for name, pattern in KINDS if re.search(pattern, entry, re.IGNORECASE)), "other")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--mnist", type=Path, required=True)
-    parser.add_argument("--binary", type=Path, default=RELEASE)
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    result.add_images(parser, "mnist")
+    result.add_arguments(parser)
     parser.add_argument("--symbols", action="store_true", help="print the symbols that weigh most, with their kinds")
-    args = parser.parse_args()
+
+
+def main(args: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         command = [
-            args.binary, "decompose", ROOT / "models" / "lenet5-mnist" / "model.pt", "--data", args.mnist, "--input-key", "x_train",
+            args.binary, "decompose", MODELS / "lenet5-mnist" / "model.pt", "--data", args.mnist, "--input-key", "x_train",
             "--target-key", "y_train", "--input-shape", "1,28,28", "--samples", "all", "--cluster-size", "1", "--factors", "1.1,0.9,0",
             "--outputs", "0", "--repair", "none", "--head", "original", "--threads", args.threads, "--out", folder / "out", "--json",
         ]  # fmt: skip
@@ -67,27 +67,20 @@ def main() -> None:
     if not shares:
         raise SystemExit("perf report: no line with a share was found")
     timing = document["timing"]
-    result = {
-        "cpu": page.cpu_model(),
-        "threads": args.threads,
+    values = {
+        "samples": document["data"]["samples"],
         "mutants": document["scoring"]["mutants"],
         "scoring_share": timing["scoring"] / timing["total"],
         "shares": dict(sorted(shares.items(), key=lambda item: -item[1])),
     }
-    (Path(__file__).parent / "scoring_profile.json").write_text(json.dumps(result, indent=2) + "\n")
-    threads = f"{args.threads} thread{'' if args.threads == 1 else 's'}"
-    lines = [
-        f"`scripts/bench/scoring_profile.py`, {result['cpu']}, {threads}: where LeNet-5 on {document['data']['samples']:,} images and "
-        f"{result['mutants']:,} mutants spends its time, of which scoring is {100 * result['scoring_share']:.0f} %. Its layers are so small that "
-        "the multiply-adds are the lesser part of the work.",
-        "",
-        "| work | share |",
-        "|---|--:|",
-        *(f"| {name} | {share:.0f} % |" for name, share in result["shares"].items()),
-    ]
-    page.write_section("Where the time of small networks goes", lines)
-    print("\n".join(lines))
+    result.show(values)
+    result.publish("scoring_profile", "Where the time of small networks goes", args, values, section)
 
 
-if __name__ == "__main__":
-    main()
+def section(measured: Result) -> list[str]:
+    text = (
+        f"`incite-lab bench profile`, {measured['cpu']}, {threads_text(measured['threads'])}: where LeNet-5 on {measured['samples']:,} images and "
+        f"{measured['mutants']:,} mutants spends its time, of which scoring is {100 * measured['scoring_share']:.0f} %. Its layers are so small "
+        "that the multiply-adds are the lesser part of the work."
+    )
+    return [text, "", *markdown(["work", "share"], [[name, f"{share:.0f} %"] for name, share in measured["shares"].items()], "lr")]

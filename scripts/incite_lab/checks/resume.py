@@ -1,30 +1,58 @@
-#!/usr/bin/env python3
-"""Kills a decomposition at random moments, resumes it, and compares what comes out with an undisturbed run.
+"""Kills a decomposition at random moments, resumes it, and compares the result with an undisturbed run.
 
-Every file must be the same, byte for byte, but for the timing in decomposition.json. Needs the release build:
-scripts/bench/resume.py [--kills 20]
+Every file must be the same, byte for byte, but for the timing in decomposition.json. Needs the release build: incite-lab check resume
 """
 
 import argparse
 import json
 import random
-import signal
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-MODEL = ROOT / "models" / "lenet5-mnist"
+from incite_lab.paths import MODELS, PROGRAM
+from incite_lab.run.program import decompose_command, executable
+
+MODEL = MODELS / "lenet5-mnist"
+DATA = ["--data", str(MODEL / "val.npz"), "--test", str(MODEL / "test.npz")]
+OPTIONS = [
+    "--clustering", "none", "--agreement", "0.999", "--memory", "256MB", "--threads", "1", "--outputs", "0,1,2", "--quiet", "--keep-scores",
+]  # fmt: skip
 
 
-def command(binary: Path, out: Path) -> list[str]:
-    return [
-        str(binary), "decompose", str(MODEL / "model.pt"), "--data", str(MODEL / "val.npz"), "--test", str(MODEL / "test.npz"),
-        "--clustering", "none", "--agreement", "0.999", "--memory", "256MB", "--threads", "1", "--outputs", "0,1,2", "--quiet", "--keep-scores",
-        "--out", str(out),
-    ]  # fmt: skip
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--kills", type=int, default=20, help="how many (default: %(default)s)")
+    parser.add_argument("--binary", type=Path, default=PROGRAM, help="the program (default: the release build)")
+
+
+def main(args: argparse.Namespace) -> int:
+    binary, moments = executable(args.binary), random.Random(0)
+    with tempfile.TemporaryDirectory() as name:
+        whole, out = Path(name) / "whole", Path(name) / "out"
+        resume = command(binary, out, "--resume", "--force")
+        start = time.monotonic()
+        subprocess.run(command(binary, whole), check=True, stdout=subprocess.DEVNULL)
+        seconds = time.monotonic() - start
+        resumed = 0
+        for _ in range(args.kills):
+            resumed += (out / "checkpoint.npz").exists()
+            process = subprocess.Popen(resume, stdout=subprocess.DEVNULL)
+            try:
+                process.wait(timeout=moments.uniform(0, seconds))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        subprocess.run(resume, check=True, stdout=subprocess.DEVNULL)
+        expected, found = content(whole), content(out)
+    differing = [file for file in sorted({*expected, *found}) if expected.get(file) != found.get(file)]
+    print(f"{args.kills} runs of up to {seconds:.1f} s stopped, {resumed} of them had continued from a checkpoint; ", end="")
+    print(f"differing files: {', '.join(differing) or 'none'}")
+    return 1 if differing else 0
+
+
+def command(binary: Path, out: Path, *more: str) -> list[str]:
+    return decompose_command(binary, MODEL / "model.pt", DATA, [*OPTIONS, *more], out)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -32,36 +60,3 @@ def content(folder: Path) -> dict[str, bytes]:
     document = json.loads(files["decomposition.json"])
     del document["timing"]
     return {**files, "decomposition.json": json.dumps(document).encode()}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--binary", type=Path, default=ROOT / "build" / "release" / "incite")
-    args = parser.parse_args()
-    moments = random.Random(0)
-    with tempfile.TemporaryDirectory() as name:
-        whole, out = Path(name) / "whole", Path(name) / "out"
-        began = time.monotonic()
-        subprocess.run(command(args.binary, whole), check=True)
-        seconds = time.monotonic() - began
-        gone_on = 0
-        for _ in range(args.kills):
-            resumed = (out / "checkpoint.npz").exists()
-            process = subprocess.Popen([*command(args.binary, out), "--resume", "--force"])
-            try:
-                process.wait(timeout=moments.uniform(0, seconds))
-            except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGKILL)
-                process.wait()
-            gone_on += resumed
-        subprocess.run([*command(args.binary, out), "--resume", "--force"], check=True)
-        differing = [file for file, bytes_ in content(whole).items() if content(out).get(file) != bytes_]
-        extra = sorted(set(content(out)) - set(content(whole)))
-    print(f"{args.kills} runs of up to {seconds:.1f} s stopped, {gone_on} of them had gone on from a checkpoint; ", end="")
-    print(f"differing files: {', '.join(differing + extra) or 'none'}")
-    sys.exit(1 if differing or extra else 0)
-
-
-if __name__ == "__main__":
-    main()

@@ -37,14 +37,14 @@ stopping = threading.Event()
 changing = threading.Lock()
 
 
-def run(command: Sequence[str], log: Path | None = None, folder: Path | None = None) -> Run:
+def run(command: Sequence[str], log: Path | None = None) -> Run:
     """Runs a command that prints a JSON document; stderr goes into `log`. Throws Failed."""
     with tempfile.TemporaryFile("w+") if log is None else log.open("w+") as messages:
         with changing:
             if stopping.is_set():
                 raise Failed("stopped")
             # In its own group Ctrl-C does not reach it: stop_all() passes it on, once.
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=messages, cwd=folder, process_group=0)
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=messages, process_group=0)
             running.add(process.pid)
         try:
             assert process.stdout is not None

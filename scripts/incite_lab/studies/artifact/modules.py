@@ -1,17 +1,15 @@
-"""What the paper's public program makes of the clusters that it keeps: slices and heads as it makes them, or with some of its mistakes."""
+"""Slices and heads as the paper's public program makes them from the clusters that it keeps, or with some of its mistakes."""
 
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-# What that program does otherwise than it should.
-FLATTEN = "flatten"  # the first dense layer's inputs are chosen as if channels came first, which come last
-NORM = "norm"  # batch norm stays as it was made: with no mean, of variance 1
-START = "start"  # the head starts with its columns exchanged
-VALIDATION = "validation"  # the samples that choose the head's epoch are all of other classes
-ROUNDING = "rounding"  # classes are compared by probabilities in float32
-MISTAKES = (FLATTEN, NORM, START, VALIDATION, ROUNDING)
+from incite_lab.models.paper.subjects import NETWORKS
+
+from incite_lab.studies.artifact.ways import FLATTEN, NORM, REGRESSION, ROUNDING, SEEDS, START, VALIDATION, WAYS
 
 EPOCHS, BATCH, LEARNING_RATE = 128, 32, 1e-3
 DECAYS, EPSILON = (0.9, 0.999), 1e-7  # Adam's, as Keras has them
@@ -78,6 +76,22 @@ class Artifact:
                 for body, (rows, _) in zip(bodies, self.fitted_to, strict=True)
             ]
         return self.features_of[mistakes]
+
+
+def accuracies(network: str, folder: Path, kept: Sequence[Kept], threads: int) -> dict[str, list[float]]:
+    """By way, of the modules together, for each seed. `folder`: the original's, with its data."""
+    torch.set_num_threads(threads)
+    state = torch.jit.load(str(folder / "model.pt")).state_dict()
+    original = NETWORKS[network].make(1, len([*state.values()][-1]))
+    original.load_state_dict(state)
+    artifact = Artifact(original, kept, arrays(folder / "train.npz"), arrays(folder / "test.npz"), SEEDS)
+    found = {way: artifact.combined_accuracies(mistakes) for way, mistakes in WAYS.items()}
+    return {REGRESSION: [artifact.accuracy_by_regression()], **found}
+
+
+def arrays(file: Path) -> tuple[Tensor, Tensor]:
+    data = np.load(file)
+    return torch.from_numpy(data["x"]), torch.from_numpy(data["y"])
 
 
 def evaluated(body: nn.Module, x: Tensor) -> Tensor:

@@ -8,16 +8,15 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from charts import as_compression, pyplot
 from matplotlib.axes import Axes
 
-from experiment_files import LOSSES
-from results import deviation
+from incite_lab.pages.charts import BLUE, GREEN, ORANGE, PURPLE, SKY, YELLOW, as_compression, pyplot, save
+from incite_lab.run.record import deviation
+from incite_lab.studies.experiments.files import LOSSES
 
 SIZES = ("target-compression", "max-loss", "keep")  # options that set how small modules are: a line's points
 UNITS = {"target-compression": "{}×", "max-loss": "max-loss {}", "keep": "keep {}"}
-# Okabe and Ito's colours, which the colour-blind tell apart, and black; with a mark of its own for each line.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "black")
+COLOURS = (BLUE, ORANGE, GREEN, PURPLE, YELLOW, SKY, "black")
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p")
 DASHES = ("-", "--", "-.", ":")
 
@@ -97,8 +96,7 @@ def picture(model: str, lines: Mapping[str, Line], unit: str, file: Path) -> Non
     axes.set_title(f"{model}: loss against compression; above 0 is worse than the original")
     axes.grid(alpha=0.3)
     axes.legend(loc="best")
-    figure.savefig(file, dpi=110)
-    pyplot.close(figure)
+    save(figure, file)
 
 
 def label(axes: Axes, option: str, points: Sequence[tuple[float, float, str]], colour: str) -> None:

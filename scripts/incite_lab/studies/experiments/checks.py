@@ -11,8 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from decompositions import Job
-from experiment_files import Mistake, Origin
+from incite_lab.run.runner import Job
+from incite_lab.studies.experiments.files import Mistake, Origin
 
 REFUSED = (2, 8)  # exit codes: options that make no sense, a device that is not there
 INPUT_KEY = "x"  # incite's default

@@ -1,34 +1,69 @@
-#!/usr/bin/env python3
 """Runs `incite decompose` for every combination of models and options that a TOML file lists, and writes one table.
 
-docs/experiments.md has the file's format; scripts/experiments.example.toml is one: scripts/experiments.py scripts/experiments.example.toml
-The file is checked before the first run. Finished runs are kept: stopped, the script goes on where it was, and a longer file runs only
+docs/experiments.md has the file's format; scripts/experiments.example.toml is one: incite-lab experiments scripts/experiments.example.toml
+The file is checked before the first run. Finished runs are kept: after a stop the same command continues, and a longer file runs only
 what is new.
 """
 
 import argparse
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-import experiment_checks
-import tables
-from batch import Record, exit_status
-from decomposing import ROOT, Failed
-from decompositions import Decompositions, add_arguments, jobs_within_cores
-from experiment_files import LOSSES, SECONDS, STAGES, Experiment, Mistake, Origin, read
-from measures import loss, seconds
+from incite_lab.pages import tables
+from incite_lab.paths import BUILD
+from incite_lab.run import runner
+from incite_lab.run.batch import interruptible
+from incite_lab.run.program import Failed
+from incite_lab.run.record import loss, seconds
+from incite_lab.run.runner import Runner
+from incite_lab.run.store import Record
+from incite_lab.studies.experiments import checks
+from incite_lab.studies.experiments.files import LOSSES, SECONDS, STAGES, Experiment, Mistake, Origin, read
 
 Row = dict[str, Any]  # by column
 
 
-def arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE.toml")
-    add_arguments(parser)
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="for tables and finished runs (default: build/experiments/FILE)")
+    runner.add_arguments(parser)
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="for tables and pictures (default: build/experiments/FILE)")
     parser.add_argument("--plot", action="store_true", help="draw loss against compression too, one PNG a model; needs matplotlib")
-    return parser
+
+
+def main(args: argparse.Namespace) -> int:
+    return interruptible(lambda: experiments(args))
+
+
+def experiments(args: argparse.Namespace) -> int:
+    out = args.out or BUILD / "experiments" / args.file.stem
+    charts = plotting() if args.plot else None
+    runs = Runner(args)
+    try:
+        experiment = read(args.file)
+        checks.check(experiment.jobs, [*filter(runs.finished, experiment.jobs)], runs.binary, runs.jobs)
+    except Mistake as mistake:
+        raise SystemExit(f"{args.file}: {mistake}") from None
+    found, failed = runs.results(experiment.jobs)
+    rows = [cells(origin, found.get(job) or failed[job]) for job, origin in experiment.jobs.items()]
+    out.mkdir(parents=True, exist_ok=True)
+    write_tables(experiment, rows, out)
+    written = [out / "table.csv", out / "table.md"]
+    if charts:
+        written += charts.draw(rows, experiment.options, out)
+    files = ", ".join(map(str, written))
+    print(f"{files}: {len(found)} runs" + f", {len(failed)} failed" * bool(failed), file=sys.stderr)
+    return 1 if failed else 0
+
+
+def plotting() -> ModuleType:
+    """The module that draws. It needs matplotlib, which is looked for before anything is run."""
+    try:
+        from incite_lab.studies.experiments import charts
+    except ModuleNotFoundError as error:
+        raise SystemExit(f"--plot: {error.name} is not installed; run {sys.executable} -m pip install matplotlib") from None
+    return charts
 
 
 def cells(origin: Origin, found: Record | Failed) -> Row:
@@ -80,46 +115,6 @@ def write_tables(experiment: Experiment, rows: list[Row], out: Path) -> None:
     columns = experiment.columns
     tables.write_csv(out / "table.csv", columns, [[exact(row.get(column)) for column in columns] for row in rows])
     filled = [column for column in columns if any(row.get(column) is not None for row in rows)]
-    words = [any(isinstance(row.get(column), (str, bool)) for row in rows) for column in filled]
+    sides = "".join("l" if any(isinstance(row.get(column), (str, bool)) for row in rows) else "r" for column in filled)
     shown = [[exact(row.get(c)) if c in experiment.options else brief(c, row.get(c)) for c in filled] for row in rows]
-    (out / "table.md").write_text("\n".join(tables.markdown(filled, shown, words)) + "\n")
-
-
-def chosen(args: argparse.Namespace, out: Path) -> Experiment:
-    """Throws Mistake, before anything is run or written."""
-    experiment = read(args.file)
-    checked = [*filter(Decompositions(args, out).finished, experiment.jobs)] if (out / "results").is_dir() else []
-    experiment_checks.check(experiment.jobs, checked, args.binary.resolve(), jobs_within_cores(args))
-    return experiment
-
-
-def plotting() -> Any:
-    """The module that draws: it needs matplotlib, which is looked for before anything is run."""
-    try:
-        import experiment_charts
-    except ModuleNotFoundError as error:
-        raise SystemExit(f"--plot: {error.name} is not installed; run {sys.executable} -m pip install matplotlib") from None
-    return experiment_charts
-
-
-def main() -> int:
-    args = arguments().parse_args()
-    out = args.out or ROOT / "build" / "experiments" / args.file.stem
-    charts = plotting() if args.plot else None
-    try:
-        experiment = chosen(args, out)
-    except Mistake as mistake:
-        raise SystemExit(f"{args.file}: {mistake}") from None
-    found, failed = Decompositions(args, out).results([*experiment.jobs])
-    rows = [cells(origin, found.get(job) or failed[job]) for job, origin in experiment.jobs.items()]
-    write_tables(experiment, rows, out)
-    written = [out / "table.csv", out / "table.md"]
-    if charts:
-        written += charts.draw(rows, experiment.options, out)
-    files = ", ".join(map(str, written))
-    print(f"{files}: {len(found)} runs" + f", {len(failed)} failed" * bool(failed), file=sys.stderr)
-    return 1 if failed else 0
-
-
-if __name__ == "__main__":
-    sys.exit(exit_status(main))
+    (out / "table.md").write_text("\n".join(tables.markdown(filled, shown, sides)) + "\n")

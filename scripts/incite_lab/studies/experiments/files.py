@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from decompositions import Job
+from incite_lab.run.runner import Job
 
 STAGES = ("load", "analysis", "clustering", "scoring", "modules", "evaluation")
 SECONDS = {stage: f"{stage}_seconds" for stage in (*STAGES, "total")}

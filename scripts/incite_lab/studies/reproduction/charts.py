@@ -3,22 +3,16 @@
 import math
 from pathlib import Path
 
-from charts import STYLES, as_compression, pyplot, ticker
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 
-import reproduction
-from measures import change, loss
-from reproduction import PRESETS, PUBLISHED, Subject
+from incite_lab.pages.charts import STYLES, as_compression, pyplot, save, ticker
+from incite_lab.run.record import change, loss
+from incite_lab.studies.reproduction import results
+from incite_lab.studies.reproduction.results import PRESETS, PUBLISHED, Subject
 
-# The colours that charts.py has for these ways, and Okabe and Ito's reddish purple for the fourth; a mark for each too.
-WAYS = {
-    "paper": STYLES["paper"][1:],
-    "paper-sized": ("#CC79A7", "D"),
-    "default": STYLES["defaults"][1:],
-    "finetune": STYLES["finetune"][1:],
-}
+WAYS = {preset: STYLES["defaults" if preset == "default" else preset] for preset in PRESETS}
 MATRICES = ("lenet5-mnist", "alexnet-mnist", "vggnet16-mnist", "sin-cos-sqrt")  # whose overlaps are shown, where they have been run
 NUMBER_AT = 1.06  # of a point's compression
 NUMBERED = 5  # modules, up to which a matrix has its numbers in it
@@ -28,7 +22,7 @@ def draw(subjects: dict[str, Subject], folder: Path) -> dict[str, str]:
     """What each picture shows, by file."""
     pictures = {}
     for regression, kind in ((False, "classification"), (True, "regression")):
-        if any(reproduction.rows(subjects, regression)):
+        if any(results.rows(subjects, regression)):
             name = f"reproduction-{kind}.png"
             changes(subjects, regression, folder / name)
             pictures[name] = f"What modules cost by their compression, {kind}"
@@ -42,11 +36,11 @@ def draw(subjects: dict[str, Subject], folder: Path) -> dict[str, str]:
 def changes(subjects: dict[str, Subject], regression: bool, file: Path) -> None:
     """A mark for each subject and way; a line joins those of a subject, and ends at its number."""
     figure, axes = pyplot.subplots(figsize=(9.5, 5), layout="constrained")
-    names, ends, marks = [], [], reproduction.marks_of(subjects)
+    names, ends, marks = [], [], results.marks_of(subjects)
     for subject in subjects.values():
         if subject["regression"] != regression:
             continue
-        names.append(reproduction.marked(subject, marks))
+        names.append(results.marked(subject, marks))
         records = [(preset, subject["rows"][preset]) for preset in PRESETS if preset in subject["rows"]]
         points = sorted((record["compression"], change(record["kind"], loss(record)), preset) for preset, record in records)
         axes.plot([x for x, *_ in points], [y for _, y, _ in points], color="grey", linewidth=0.7, alpha=0.6, zorder=1)
@@ -64,8 +58,7 @@ def changes(subjects: dict[str, Subject], regression: bool, file: Path) -> None:
     axes.set_title(f"Modules together against their original, on test data: {'regression' if regression else 'classification'}")
     axes.grid(alpha=0.3)
     legends(axes, names, {preset for subject in subjects.values() if subject["regression"] == regression for preset in subject["rows"]})
-    figure.savefig(file, dpi=110)
-    pyplot.close(figure)
+    save(figure, file)
 
 
 def number(axes: Axes, ends: list[tuple[float, float]]) -> None:
@@ -116,16 +109,15 @@ def overlaps(subjects: dict[str, Subject], file: Path) -> None:
     ways = [preset for preset in PRESETS if any(preset in overlapping(subject) for subject in subjects.values())]
     size = (3 * len(subjects) + 1, 3 * len(ways))
     figure, grid = pyplot.subplots(len(ways), len(subjects), figsize=size, layout="constrained", squeeze=False)
-    marks = reproduction.marks_of(subjects)
+    marks = results.marks_of(subjects)
     for line, way in zip(grid, ways, strict=True):
         for axes, subject in zip(line, subjects.values(), strict=True):
             axes.set_visible(way in subject["rows"])
             if way in subject["rows"]:
                 image = matrix(axes, subject["rows"][way]["overlaps"])
-                axes.set_title(f"{reproduction.marked(subject, marks)}\n{PRESETS[way].title}", fontsize=9)
+                axes.set_title(f"{results.marked(subject, marks)}\n{PRESETS[way].title}", fontsize=9)
     figure.colorbar(image, ax=grid, label="Jaccard index of the channels that two modules keep", shrink=0.8)
-    figure.savefig(file, dpi=110)
-    pyplot.close(figure)
+    save(figure, file)
 
 
 def matrix(axes: Axes, values: list[list[float]]) -> AxesImage:

@@ -5,14 +5,14 @@ from operator import itemgetter
 from pathlib import Path
 from statistics import mean
 
-import reproduction
-from measures import loss, seconds
-from reproduction import BARS, PRESETS, PUBLISHED, Subject
-from tables import markdown
+from incite_lab.pages.tables import markdown
+from incite_lab.run.record import loss, scoring_seconds, seconds
+from incite_lab.studies.reproduction import results
+from incite_lab.studies.reproduction.results import BARS, PRESETS, PUBLISHED, Subject
 
 INTRODUCTION = """# Reproduction
 
-The paper's 16 subjects, or what of them has been run, by `scripts/reproduce.py`. Networks are the paper's
+The paper's 16 subjects, or what of them has been run, by `incite-lab reproduce`. Networks are the paper's
 ([differences](../models/paper/README.md)); they are trained anew, in PyTorch, more briefly and on fewer images than the paper's, as the
 [last table](#originals) says. Then they are taken apart in the ways below. One seed each. Nothing but the measuring sees test data.
 What data and training of the originals do to the loss, what the mistakes of the paper's public program cost, and what is lost
@@ -29,11 +29,11 @@ RESUMED = "‡ The run was stopped and gone on with: seconds are those of its la
 
 def write(file: Path, subjects: dict[str, Subject], pictures: dict[str, str]) -> None:
     """`pictures`: what they show, by file beside the page."""
-    marks = reproduction.marks_of(subjects)
+    marks = results.marks_of(subjects)
     lines = [*presets(), "", LEGEND]
     for regression, title in ((False, "Classification"), (True, "Regression")):
-        if any(reproduction.rows(subjects, regression)):
-            lines += ["", f"## {title}", "", *results(subjects, regression, marks)]
+        if any(results.rows(subjects, regression)):
+            lines += ["", f"## {title}", "", *result_rows(subjects, regression, marks)]
     lines += ["", "## Means", "", "Over the subjects above, stand-ins included.", "", *means(subjects, marks), "", "## Bars", "", *bars(subjects)]
     for picture, shows in pictures.items():
         lines += ["", f"![{shows}]({picture})"]
@@ -48,23 +48,23 @@ def presets() -> list[str]:
         options = " ".join(preset.options) + (" --target-compression …" if name == "paper-sized" else "")
         scores = f"those of {PRESETS[preset.scores_of].title}" if preset.scores_of else "its own"
         shown.append([preset.title, f"`{options}`" if options else "none", scores])
-    return markdown(["way", "options", "scores"], shown, (True, True, True))
+    return markdown(["way", "options", "scores"], shown, "l")
 
 
-def results(subjects: dict[str, Subject], regression: bool, marks: dict[str, str]) -> list[str]:
+def result_rows(subjects: dict[str, Subject], regression: bool, marks: dict[str, str]) -> list[str]:
     header = ["subject", "way", "original", "combined", "change of MAE, %" if regression else "loss, points", "overlap, %", "compression",
               "scoring", "other stages", "samples scored"]  # fmt: skip
     shown = []
-    for subject, preset, record in reproduction.rows(subjects, regression):
-        scoring = reproduction.scoring_seconds(record)
+    for subject, preset, record in results.rows(subjects, regression):
+        scoring = scoring_seconds(record)
         scores = [f"{record[key]:.6f}" if regression else f"{100 * record[key]:.2f} %" for key in ("original", "combined")]
         shown.append([
-            reproduction.marked(subject, marks), PRESETS[preset].title, *scores, f"{loss(record):+.2f}", f"{100 * record['overlap']:.2f}",
+            results.marked(subject, marks), PRESETS[preset].title, *scores, f"{loss(record):+.2f}", f"{100 * record['overlap']:.2f}",
             f"{record['compression']:.2f}x", f"{scoring:.1f} s" + " ‡" * record["resumed"], f"{seconds(record) - scoring:.1f} s",
             f"{record['scored']:,}",
         ])  # fmt: skip
-    note = [] if not any(record["resumed"] for *_, record in reproduction.rows(subjects, regression)) else ["", RESUMED]
-    return markdown(header, shown, [i < 2 for i in range(len(header))]) + note
+    note = [] if not any(record["resumed"] for *_, record in results.rows(subjects, regression)) else ["", RESUMED]
+    return markdown(header, shown, "llr") + note
 
 
 def means(subjects: dict[str, Subject], marks: dict[str, str]) -> list[str]:
@@ -76,16 +76,16 @@ def means(subjects: dict[str, Subject], marks: dict[str, str]) -> list[str]:
                       f"{published.loss:+.2f}", f"{published.overlap:.2f}", f"{published.compression:.2f}x"])  # fmt: skip
         shown += mean_rows(kind, subjects, regression)
     classifiers = {name: subject for name, subject in subjects.items() if not subject["regression"]}
-    for part in (itemgetter("title"), partial(reproduction.marked_data, marks=marks)):
+    for part in (itemgetter("title"), partial(results.marked_data, marks=marks)):
         for of in dict.fromkeys(map(part, classifiers.values())):
             shown += mean_rows(of, {name: subject for name, subject in classifiers.items() if part(subject) == of}, False)
-    return markdown(header, shown, (True, True, False, False, False, False))
+    return markdown(header, shown, "llr")
 
 
 def mean_rows(of: str, subjects: dict[str, Subject], regression: bool) -> list[list[str]]:
     shown = []
     for name, preset in PRESETS.items():
-        if records := reproduction.records_of(subjects, regression, name):
+        if records := results.records_of(subjects, regression, name):
             overlap, compression = (mean(record[key] for record in records) for key in ("overlap", "compression"))
             cells = [f"{mean(map(loss, records)):+.2f}", f"{100 * overlap:.2f}", f"{compression:.2f}x"]
             shown.append([of, preset.title, str(len(records)), *cells])
@@ -95,19 +95,19 @@ def mean_rows(of: str, subjects: dict[str, Subject], regression: bool) -> list[l
 def bars(subjects: dict[str, Subject]) -> list[str]:
     shown = []
     for bar in BARS:
-        found = reproduction.outcome(bar, subjects)
-        told = [str(found.subjects), str(found), "yes" if found.held else "no"] if found else ["0", "", "not measured"]
-        shown.append([reproduction.bar_title(bar), *told])
+        found = results.outcome(bar, subjects)
+        cells = [str(found.subjects), str(found), "yes" if found.held else "no"] if found else ["0", "", "not measured"]
+        shown.append([results.bar_title(bar), *cells])
     text = (
         "In the paper's way, which removes clusters of ten units, sizes are coarse steps: each subject's loss at the paper's compression is "
         "read off the line between its two rows, and is that of the first where this is as small already. So no subject counts at less than "
         "the paper's mean compression, and some at more."
     )
-    milder = [reproduction.no_smaller_means(bar, subjects) for bar in BARS if bar.preset == "paper-sized" and reproduction.outcome(bar, subjects)]
+    milder = [results.no_smaller_means(bar, subjects) for bar in BARS if bar.preset == "paper-sized" and results.outcome(bar, subjects)]
     if milder:
-        told = "; ".join(f"{lost:+.2f} at {compression:.2f}x" for lost, compression in milder)
-        text += f" With the second row of those instead, which are no smaller than they must be, it would be {told}. This is not judged."
-    return [*markdown(["the mean must be", "subjects", "it is", "held"], shown, (True, False, False, True)), "", text]
+        losses = "; ".join(f"{lost:+.2f} at {compression:.2f}x" for lost, compression in milder)
+        text += f" With the second row of those instead, which are no smaller than they must be, it would be {losses}. This is not judged."
+    return [*markdown(["the mean must be", "subjects", "it is", "held"], shown, "lrrl"), "", text]
 
 
 def originals(subjects: dict[str, Subject], marks: dict[str, str]) -> list[str]:
@@ -118,14 +118,14 @@ def originals(subjects: dict[str, Subject], marks: dict[str, str]) -> list[str]:
         score = f"MAE {made['score']:.6f}" if subject["regression"] else f"{100 * made['score']:.2f} %"
         machine = f"{subject['cpu']}, {subject['jobs']} runs side by side, threads each: {subject['threads']}; {subject['version']}"
         shown.append([
-            reproduction.marked(subject, marks), str(made["epochs"]), f"{made['samples']:,}", f"{made['seconds']:.0f}", score,
+            results.marked(subject, marks), str(made["epochs"]), f"{made['samples']:,}", f"{made['seconds']:.0f}", score,
             given(subject), f"{made['tested']:,}", "; ".join(f"`{each}`" for each in subject["options"] if each), machine,
         ])  # fmt: skip
     text = (
         "Samples: what the original was trained on. For Incite: what `--data` holds, those included. Where there are two numbers or options, "
         "the first is of the paper's way, the second of the others, which take longer for each sample. Test: what all is measured on."
     )
-    return [text, "", *markdown(header, shown, [i in (0, 7, 8) for i in range(len(header))])]
+    return [text, "", *markdown(header, shown, "lrrrrrrll")]
 
 
 def given(subject: Subject) -> str:

@@ -1,4 +1,4 @@
-"""Results of the paper's subjects, kept in a JSON file, and the page, the table and the bars that are made of them."""
+"""Results of the paper's subjects: kept in a JSON file, written as CSV, and judged by bars."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -7,10 +7,9 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-import tables
-from batch import Record
-from measures import SCORING, loss, seconds
-from results import one_line_a_point
+from incite_lab.pages import tables
+from incite_lab.run.record import loss, scoring_seconds, seconds
+from incite_lab.run.store import Record
 
 Subject = dict[str, Any]
 ROUNDING = 1e-9  # of the difference of two scores
@@ -75,10 +74,10 @@ def options_of(preset: str, regression: bool) -> tuple[str, ...]:
 
 def row_of(record: Record, preset: str) -> Record:
     """What is kept of a run; matrices of overlap only where charts show them."""
-    kept = {key: record[key] for key in ("kind", "original", "combined", "compression", "overlap", "scored", "timing", "resumed")}
+    row = {key: record[key] for key in ("kind", "original", "combined", "compression", "overlap", "scored", "timing", "resumed")}
     if preset in ("paper", "default"):
-        kept["overlaps"] = [[round(value, 4) for value in line] for line in record["overlaps"]]
-    return kept
+        row["overlaps"] = [[round(value, 4) for value in line] for line in record["overlaps"]]
+    return row
 
 
 def update(file: Path, measured: dict[str, Subject], order: Sequence[str]) -> dict[str, Subject]:
@@ -90,7 +89,7 @@ def update(file: Path, measured: dict[str, Subject], order: Sequence[str]) -> di
             subject["rows"] = old["rows"] | subject["rows"]
         found[name] = subject
     subjects = {name: found[name] for name in order if name in found}
-    file.write_text(one_line_a_point({"subjects": subjects}) + "\n")
+    file.write_text(tables.json_lines({"subjects": subjects}) + "\n")
     return subjects
 
 
@@ -168,10 +167,6 @@ def marked_data(subject: Subject, marks: dict[str, str]) -> str | None:
 def marks_of(subjects: dict[str, Subject]) -> dict[str, str]:
     notes = dict.fromkeys(subject["stand_in"] for subject in subjects.values() if subject["stand_in"])
     return dict(zip(notes, MARKS, strict=False))
-
-
-def scoring_seconds(record: Record) -> float:
-    return sum(record["timing"][stage] for stage in SCORING)
 
 
 def write_csv(file: Path, subjects: dict[str, Subject]) -> None:

@@ -1,4 +1,4 @@
-"""torchvision's classification models with random weights through which a signal passes, for zoo.py, benchmarks and tests."""
+"""torchvision's classification models, with random weights through which a signal passes."""
 
 import math
 import re
@@ -19,14 +19,14 @@ class NotExported(Exception):
 
 
 class Failed(Exception):
-    """No result: out of time or memory, or this script's mistake."""
+    """No result: out of time or memory, or a mistake in the study."""
 
 
 def one_line(error: BaseException | str) -> str:
     """The line of an error that says what happened: TorchScript puts frames before it and code after it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    told = [line for line in lines if re.match(r"(RuntimeError|Error|.*Exception): ", line)]
-    return (told or lines or [type(error).__name__])[0]
+    messages = [line for line in lines if re.match(r"(RuntimeError|Error|.*Exception): ", line)]
+    return (messages or lines or [type(error).__name__])[0]
 
 
 def new_model(name: str, size: int) -> nn.Module:

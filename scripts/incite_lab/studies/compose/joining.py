@@ -1,17 +1,6 @@
-#!/usr/bin/env python3
-"""Reuses, replaces and removes modules of LeNet-5 models, and writes the results into docs/compose.md.
+"""Models that are trained and decomposed, their modules joined by `incite compose`, and what the joined files are worth."""
 
-Models that are not in the cache folder are trained, decomposed and put there; `incite compose` joins modules; Python loads the joined
-files and measures them. Data are .npz files with x_train, y_train, x_test, y_test (uint8 [N, 28, 28]); MNIST is fetched where no file is
-given, and what other files are not given is left out.
-
-  scripts/compose_demo.py --mnist mnist.npz --kuzushiji kmnist.npz --letters cmnist26.npz --cache build/compose
-"""
-
-import argparse
-import importlib.util
 import subprocess
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,15 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "compose.md"
-BEGIN, END = "<!-- results: written by scripts/compose_demo.py -->\n", "<!-- end of results -->\n"
-sys.path.append(str(ROOT / "models"))
+from incite_lab.models import lenet5
+from incite_lab.models.data import Arrays
+from incite_lab.models.export import save_scripted
+from incite_lab.models.training import as_input
+from incite_lab.pages.tables import markdown
 
-import data  # noqa: E402 (it lies in another folder)
-from export import save_scripted  # noqa: E402
-
-LENET = ROOT / "models" / "lenet5-mnist"
 EPOCHS = 15
 TRAIN_SAMPLES = 20_000  # at most, of each data set, but for the LeNet-5 that is in this repository
 FIT_SAMPLES = 8_000  # that a model is decomposed with
@@ -38,19 +24,6 @@ FEW = 10  # samples of the class that the weak model knows little of
 WEAK_CLASS = 5
 WEAK_SAMPLES = 10_000
 REMOVED = 7
-
-
-def lenet_module():
-    """models/lenet5-mnist/train.py, whose folder is no package."""
-    spec = importlib.util.spec_from_file_location("lenet5_train", LENET / "train.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["lenet5_train"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-lenet = lenet_module()
 
 
 @dataclass
@@ -95,7 +68,7 @@ class Source:
 
 @torch.no_grad()
 def outputs_of(model: nn.Module, samples: Samples) -> Tensor:
-    return torch.cat([model(batch) for batch in lenet.as_input(samples.images).split(500)])
+    return torch.cat([model(batch) for batch in as_input(samples.images[:, None]).split(500)])
 
 
 def recalls(outputs: Tensor, labels: np.ndarray) -> np.ndarray:
@@ -111,7 +84,7 @@ def percent(recall: np.ndarray | float) -> str:
 def train_further(model: nn.Module, samples: Samples) -> None:
     """A few epochs of Adam on all weights of a joined file, in place."""
     torch.manual_seed(1)
-    x, y = lenet.as_input(samples.images), torch.from_numpy(samples.labels)
+    x, y = as_input(samples.images[:, None]), torch.from_numpy(samples.labels)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     for _ in range(FURTHER_EPOCHS):
         for index in torch.randperm(len(y)).split(64):
@@ -135,9 +108,9 @@ class Demo:
             return file
         print(f"training {name} on {len(samples.labels):,} images of {outputs} classes", flush=True)
         torch.manual_seed(1)
-        model = lenet.LeNet5()
+        model = lenet5.LeNet5()
         model.fc3 = nn.Linear(model.fc3.in_features, outputs)
-        lenet.train(model, lenet.as_input(samples.images), torch.from_numpy(samples.labels), EPOCHS)
+        lenet5.train(model, as_input(samples.images[:, None]), torch.from_numpy(samples.labels), EPOCHS)
         save_scripted(model, file)
         return file
 
@@ -154,7 +127,7 @@ class Demo:
         self.run("decompose", model, "--data", fit, "--out", folder)
         return folder
 
-    def source(self, name: str, arrays: data.Arrays, model: Path | None = None) -> Source:
+    def source(self, name: str, arrays: Arrays, model: Path | None = None) -> Source:
         train = Samples(arrays["x_train"], arrays["y_train"].astype(np.int64)).some(TRAIN_SAMPLES)
         test = Samples(arrays["x_test"], arrays["y_test"].astype(np.int64))
         model = model or self.trained(name, train, int(train.labels.max()) + 1)
@@ -171,42 +144,41 @@ def modules(source: Source, classes: Iterable[int]) -> list[Path]:
     return [source.modules / f"module-{label}.pt" for label in classes]
 
 
-def reuse(demo: Demo, first: Source, second: Source, classes: tuple[range, range], anew: bool) -> str:
+def reuse(demo: Demo, first: Source, second: Source, classes: tuple[range, range], anew: bool) -> list[str]:
     """A row: classes of two models side by side."""
     print(f"joining {first.name} with {second.name}", flush=True)
-    parts = [(source, list(some)) for source, some in zip((first, second), classes, strict=True)]
     name = f"{first.name}-{second.name}"
-    combined = demo.composed(name, *(file for source, some in parts for file in modules(source, some)))
-    offset = len(parts[0][1])
-    tests = [parts[0][0].test.of(parts[0][1]), parts[1][0].test.of(parts[1][1]).shifted(offset)]
-    found = [recalls(outputs_of(combined, test), test.labels) for test in tests]
-    # The originals, among the same classes: each told which data a sample is from, and side by side by their probabilities.
-    told = []
-    joint = []
-    for test in tests:
-        columns = [outputs_of(torch.jit.load(str(source.model)), test).softmax(1)[:, some] for source, some in parts]
-        own = columns[0] if test is tests[0] else columns[1]
-        told.append(recalls(own, test.labels - (0 if test is tests[0] else offset)))
-        joint.append(recalls(torch.cat(columns, 1), test.labels))
-    row = [f"{first.name} {span(classes[0])} and {second.name} {span(classes[1])}", str(len(combined.names))]
-    row += [percent(found[0]), percent(found[1]), percent(np.concatenate(found)), percent(np.concatenate(joint)),
-            percent(np.concatenate(told))]
-    train = [parts[0][0].train.of(parts[0][1]), parts[1][0].train.of(parts[1][1]).shifted(offset)]
-    train_further(combined, train[0].some(FURTHER_SAMPLES // 2) + train[1].some(FURTHER_SAMPLES // 2))
-    row.append(percent(np.concatenate([recalls(outputs_of(combined, test), test.labels) for test in tests])))
-    if anew:
-        model = torch.jit.load(str(demo.trained(f"{name}-anew", train[0] + train[1], len(combined.names))))
-        row.append(percent(np.concatenate([recalls(outputs_of(model, test), test.labels) for test in tests])))
-    else:
-        row.append("-")
-    return "| " + " | ".join(row) + " |"
+    sources, offset = (first, second), len(classes[0])
+    joined = demo.composed(name, *(file for source, some in zip(sources, classes, strict=True) for file in modules(source, some)))
+    tests = [first.test.of(classes[0]), second.test.of(classes[1]).shifted(offset)]
+    train = [first.train.of(classes[0]), second.train.of(classes[1]).shifted(offset)]
+
+    def on_both(model: nn.Module) -> np.ndarray:
+        return np.concatenate([recalls(outputs_of(model, test), test.labels) for test in tests])
+
+    found = on_both(joined)
+    # The originals, among the same classes: side by side by their probabilities, and each told which data a sample is from.
+    side_by_side, told = [], []
+    for own, test in enumerate(tests):
+        columns = [
+            outputs_of(torch.jit.load(str(source.model)), test).softmax(1)[:, [*some]] for source, some in zip(sources, classes, strict=True)
+        ]
+        side_by_side.append(recalls(torch.cat(columns, 1), test.labels))
+        told.append(recalls(columns[own], test.labels - own * offset))
+    train_further(joined, train[0].some(FURTHER_SAMPLES // 2) + train[1].some(FURTHER_SAMPLES // 2))
+    row = [f"{first.name} {span(classes[0])} and {second.name} {span(classes[1])}", str(len(joined.names))]
+    row += map(percent, (found[:offset], found[offset:], found, np.concatenate(side_by_side), np.concatenate(told), on_both(joined)))
+    if not anew:
+        return [*row, "-"]
+    model = torch.jit.load(str(demo.trained(f"{name}-anew", train[0] + train[1], len(joined.names))))
+    return [*row, percent(on_both(model))]
 
 
 def span(classes: range) -> str:
     return f"{classes[0]}–{classes[-1]}"
 
 
-def replacement(demo: Demo, strong: Source) -> list[str]:
+def replacement(demo: Demo, strong: Source) -> list[list[str]]:
     """Rows: a model that saw little of a class, its modules, and those with the strong model's for that class."""
     random = np.random.default_rng(2)
     order = random.permutation(len(strong.train.labels))[:WEAK_SAMPLES]
@@ -222,11 +194,11 @@ def replacement(demo: Demo, strong: Source) -> list[str]:
                           ("the other model's modules joined", demo.composed("strong", strong.modules)),
                           ("the other model", torch.jit.load(str(strong.model)))):
         found = recalls(outputs_of(network, strong.test), strong.test.labels)
-        rows.append(f"| {name} | {percent(found[WEAK_CLASS])} | {percent(np.delete(found, WEAK_CLASS))} | {percent(found)} |")
+        rows.append([name, percent(found[WEAK_CLASS]), percent(np.delete(found, WEAK_CLASS)), percent(found)])
     return rows
 
 
-def removal(demo: Demo, source: Source) -> list[str]:
+def removal(demo: Demo, source: Source) -> list[list[str]]:
     """Rows: all modules, and all but one, on the samples of the classes that stay."""
     stay = [label for label in range(int(source.test.labels.max()) + 1) if label != REMOVED]
     test = source.test.of(stay)
@@ -239,20 +211,20 @@ def removal(demo: Demo, source: Source) -> list[str]:
                                    (f"all but module {REMOVED}", without, test)):
         found = recalls(outputs_of(network, samples), samples.labels)
         count = sum(parameter.numel() for parameter in network.parameters())
-        rows.append(f"| {name} | {outputs_of(network, samples.take(np.arange(1))).shape[1]} | {count:,} | {percent(found)} |")
+        rows.append([name, str(outputs_of(network, samples.take(np.arange(1))).shape[1]), f"{count:,}", percent(found)])
     return rows
 
 
-def page(demo: Demo, digits: Source, others: list[Source], anew: bool) -> list[str]:
-    half = range(5)
+def results(demo: Demo, digits: Source, others: list[Source], anew: bool) -> list[str]:
+    """The lines of the page."""
     rows = []
     for other in others:
-        labels = np.unique(other.train.labels)
-        second = range(5, 10) if len(labels) == 10 else range(len(labels))
-        first = half if len(labels) == 10 else range(10)
-        rows.append(reuse(demo, digits, other, (first, second), anew))
+        count = int(other.train.labels.max()) + 1
+        classes = (range(5), range(5, 10)) if count == 10 else (range(10), range(count))
+        rows.append(reuse(demo, digits, other, classes, anew))
     lines = []
     if rows:
+        header = ["joined", "classes", "on the first", "on the second", "on both", "originals side by side", "originals told"]
         lines += [
             "### Reuse", "",
             "Balanced accuracy: the mean over classes of the share that is found. Beside it: the originals side by side, where the",
@@ -260,51 +232,15 @@ def page(demo: Demo, digits: Source, others: list[Source], anew: bool) -> list[s
             f"the joined file trained further on {FURTHER_SAMPLES:,} samples, {FURTHER_EPOCHS} epochs of Adam; and a LeNet-5 trained"
             " anew on all samples of these",
             f"classes. Models are trained on at most {TRAIN_SAMPLES:,} samples of a data set, but for the LeNet-5 of digits (52,000).",
-            "",
-            "| joined | classes | on the first | on the second | on both | originals side by side | originals told "
-            "| trained further | trained anew |",
-            "|---|--:|--:|--:|--:|--:|--:|--:|--:|", *rows, ""]
-    lines += [
+            "", *markdown([*header, "trained further", "trained anew"], rows, "lr"), "",
+        ]  # fmt: skip
+    weak, removed = replacement(demo, digits), removal(demo, digits)
+    return [
+        *lines,
         "### Replacement", "",
         f"The weak model was trained on {WEAK_SAMPLES:,} images of {digits.name}, of which {FEW} of class {WEAK_CLASS}.", "",
-        f"| model | recall of {WEAK_CLASS} | of the others | of all |", "|---|--:|--:|--:|", *replacement(demo, digits), "",
+        *markdown(["model", f"recall of {WEAK_CLASS}", "of the others", "of all"], weak, "lr"), "",
         "### Removal", "",
         f"On the test samples of all classes but {REMOVED}.", "",
-        "| model | classes | parameters | balanced accuracy |", "|---|--:|--:|--:|", *removal(demo, digits), ""]
-    return lines
-
-
-def write_page(lines: list[str]) -> None:
-    text = PAGE.read_text()
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    PAGE.write_text(head + BEGIN + "\n" + "\n".join(lines) + "\n" + END + tail)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--mnist", type=Path, metavar="FILE.npz", help="x_train, y_train, x_test, y_test")
-    parser.add_argument("--kuzushiji", type=Path, metavar="FILE.npz", help="Kuzushiji-MNIST, the same arrays")
-    parser.add_argument("--letters", type=Path, metavar="FILE.npz", help="CMNIST-26, handwritten Cyrillic letters, the same arrays")
-    parser.add_argument("--cache", type=Path, default=ROOT / "build" / "compose", help="folder for models and modules")
-    parser.add_argument("--incite", type=Path, default=ROOT / "build" / "release" / "incite", metavar="PROGRAM")
-    parser.add_argument("--no-anew", action="store_true", help="train no models on joined data for comparison")
-    parser.add_argument("--print", action="store_true", help="print the results; leave the page as it is")
-    args = parser.parse_args()
-
-    # One thread: the sums, and so the weights, are then the same on every run.
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
-
-    demo = Demo(args.incite.resolve(), args.cache.resolve())
-    digits = demo.source("MNIST", data.mnist(args.mnist), LENET / "model.pt")
-    given = (("Kuzushiji", args.kuzushiji), ("CMNIST-26", args.letters))
-    others = [demo.source(name, data.from_npz(path)) for name, path in given if path is not None]
-    lines = page(demo, digits, others, not args.no_anew)
-    print("\n".join(lines))
-    if not args.print:
-        write_page(lines)
-
-
-if __name__ == "__main__":
-    main()
+        *markdown(["model", "classes", "parameters", "balanced accuracy"], removed, "lr"), "",
+    ]  # fmt: skip
