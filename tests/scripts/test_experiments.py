@@ -1,4 +1,4 @@
-"""scripts/experiments.py on a small network."""
+"""incite-lab experiments on a small network."""
 
 import csv
 import importlib.util
@@ -12,12 +12,11 @@ import pytest
 
 import networks
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "experiments.py"
 MODEL = '[model.small]\nfile = "model.pt"\ndata = "data.npz"\n'
 
 
 class Experiments:
-    """The script, in a folder with a model and data."""
+    """The command, in a folder with a model and data."""
 
     def __init__(self, binary: Path, folder: Path) -> None:
         self.binary, self.folder = binary, folder
@@ -26,7 +25,8 @@ class Experiments:
 
     def run(self, text: str, *options: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         (self.folder / "grid.toml").write_text(text)
-        command = [sys.executable, SCRIPT, "grid.toml", "--binary", self.binary, "--jobs", "2", "--out", "out", *options]
+        command = [sys.executable, "-m", "incite_lab", "experiments", "grid.toml", "--binary", self.binary, "--jobs", "2"]
+        command += ["--cache", "runs", "--out", "out", *options]
         return subprocess.run(command, cwd=self.folder, env=os.environ | environment, capture_output=True, text=True, timeout=60)
 
     def rows(self) -> list[dict[str, str]]:
@@ -166,7 +166,7 @@ def test_a_run_that_fails_is_told_and_is_not_fatal(experiments: Experiments) -> 
 def test_a_mistake_in_the_file_is_told_in_a_line(experiments: Experiments, text: str, message: str) -> None:
     done = experiments.run(text)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"grid.toml: {message}\n")
-    assert not (experiments.folder / "out").exists()
+    assert not (experiments.folder / "out").exists() and not (experiments.folder / "runs").exists()
 
 
 def test_a_wrong_column_is_told(experiments: Experiments) -> None:

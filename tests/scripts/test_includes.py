@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from incite_lab.paths import ROOT
+
 ROOMS = ("base", "data", "program", "units", "scoring", "selection", "slicing", "evaluation", "report", "cli")
 LOOSE = "decompose.*"  # the row of files that lie directly in src/ and include/incite/
 

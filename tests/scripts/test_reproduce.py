@@ -1,6 +1,6 @@
-"""scripts/reproduce.py but for training and decomposing: data and its stand-ins, the page, the bars."""
+"""incite-lab reproduce but for training and decomposing: data and its stand-ins, the page, the bars."""
 
-import sys
+import argparse
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,16 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path += [str(ROOT / "scripts"), str(ROOT / "models"), str(ROOT / "models" / "paper")]
-
-import faces  # noqa: E402 (they lie in other folders)
-import paper_originals  # noqa: E402
-import reproduce  # noqa: E402
-import reproduction  # noqa: E402
-import sources  # noqa: E402
-import weather  # noqa: E402
-from data import NoData  # noqa: E402
+from incite_lab.models.data import NoData
+from incite_lab.models.paper import faces, sources, weather
+from incite_lab.studies.reproduction import originals, reproduce, results
 
 TMY3 = """703165,"SAND POINT",AK,-9.0,55.317,-160.517,7
 Date (MM/DD/YYYY),Time (HH:MM),GHI (W/m^2),DNI (W/m^2),DHI (W/m^2),Dry-bulb (C),RHum (%),Wdir (degrees),Wspd (m/s)
@@ -101,8 +94,8 @@ def test_a_subject_without_data_is_left_out_with_a_line(
         raise NoData(f"torchvision could not fetch {dataset}")
 
     monkeypatch.setattr(sources, "from_torchvision", absent)
-    recipes = {name: paper_originals.ORIGINALS[name].recipe for name in ("lenet5-kmnist", "lenet5-emnist")}
-    assert paper_originals.train(recipes, tmp_path, tmp_path / "cache", 1, 1, False) == ({}, 0)
+    recipes = {name: originals.ORIGINALS[name].recipe for name in ("lenet5-kmnist", "lenet5-emnist")}
+    assert originals.train(recipes, tmp_path, 1, 1, False, tmp_path / "cache") == ({}, 0)
     said = capsys.readouterr().err.splitlines()
     assert said[:2] == [
         "lenet5-kmnist: left out: torchvision could not fetch KMNIST",
@@ -117,9 +110,9 @@ def test_the_training_is_told_what_the_recipe_says(tmp_path: Path, monkeypatch: 
         told.extend(command)
         return SimpleNamespace(document={})
 
-    monkeypatch.setattr(paper_originals, "run", run)
-    recipe = replace(paper_originals.ORIGINALS["alexnet-mnist"].recipe, epochs=2, images=5000, given=8000)
-    paper_originals.trained(paper_originals.Training("alexnet-mnist", recipe, None, "key", tmp_path / "out", 1))
+    monkeypatch.setattr(originals, "run", run)
+    recipe = replace(originals.ORIGINALS["alexnet-mnist"].recipe, epochs=2, images=5000, given=8000)
+    originals.run_training(originals.Training("alexnet-mnist", recipe, None, "key", tmp_path / "out", 1))
     assert told[told.index("--epochs") + 1] == "2"
     amounts = [told[told.index(option) + 1] for option in ("--images", "--given")]
     assert amounts == ["5000", "8000"]
@@ -186,12 +179,12 @@ def test_the_paper_s_way_is_judged_at_the_paper_s_compression() -> None:
     # 0 points at 1.39x, 8 at 2.39x: 4 at 1.89x.
     coarse = {"paper": record(0.5, 0.5, 1.39), "paper-sized": record(0.5, 0.42, 2.39)}
     paper = "paper, at the paper's compression: at most"
-    assert reproduction.missed({"a": subject(coarse)}) == [
+    assert results.missed({"a": subject(coarse)}) == [
         f"missed: {paper} +3.44 points of accuracy lost at 1.89x or more: +4.00 at 1.89x, the mean of 1"
     ]
     # Its first row is small enough by itself.
     small = {"paper": record(0.5, 0.6, 2.0, "mae"), "paper-sized": record(0.5, 0.5, 3.0, "mae")}
-    assert reproduction.missed({"a": subject(small, regression=True)}) == [
+    assert results.missed({"a": subject(small, regression=True)}) == [
         f"missed: {paper} +18.56 % of MAE gained at 1.83x or more: +20.00 at 2.00x, the mean of 1"
     ]
 
@@ -201,17 +194,17 @@ def test_no_subject_counts_at_less_than_the_paper_s_compression() -> None:
     large = {"paper": record(0.5, 0.49, 1.4), "paper-sized": record(0.5, 0.42, 1.89)}
     small = {"paper": record(0.5, 0.48, 2.4), "paper-sized": record(0.5, 0.49, 1.9)}
     subjects = {"a": subject(large), "b": subject(small)}
-    (bar,) = (bar for bar in reproduction.BARS if bar.preset == "paper-sized" and not bar.regression)
-    found = reproduction.outcome(bar, subjects)
+    (bar,) = (bar for bar in results.BARS if bar.preset == "paper-sized" and not bar.regression)
+    found = results.outcome(bar, subjects)
     assert found is not None
     assert (found.held, round(found.loss, 6), round(found.compression, 6)) == (False, 5.0, 2.145)
     # Told beside it: the second's second row, 1 point at 1.9x.
-    assert [round(value, 6) for value in reproduction.no_smaller_means(bar, subjects)] == [4.5, 1.895]
+    assert [round(value, 6) for value in results.no_smaller_means(bar, subjects)] == [4.5, 1.895]
 
 
 def test_deep_networks_get_fewer_samples_but_for_the_paper_s_way(tmp_path: Path) -> None:
     np.savez(tmp_path / "train.npz", x=np.arange(5000), y=np.arange(5000) % 10)
-    trained = paper_originals.Trained(tmp_path, "MNIST", None, {})
+    trained = originals.Trained(tmp_path, "MNIST", None, {})
     jobs = reproduce.jobs_of("vggnet16-mnist", trained, ["paper", "default"])
     assert jobs["paper"].data == tmp_path / "train.npz"
     with np.load(jobs["default"].data) as data:
@@ -227,15 +220,16 @@ def test_bars_that_hold_are_status_0_but_for_what_failed(tmp_path: Path) -> None
 
 
 def test_what_is_finished_is_kept_unless_asked_otherwise() -> None:
-    parser = reproduce.arguments()
+    parser = argparse.ArgumentParser()
+    reproduce.add_arguments(parser)
     assert [parser.parse_args(given).fresh for given in ([], ["--resume"], ["--fresh"])] == [False, False, True]
 
 
 def test_rows_of_other_subjects_and_of_the_same_original_stay(tmp_path: Path) -> None:
     file, order = tmp_path / "reproduction.json", ["a", "b"]
     one = record(0.99, 0.98, 5.0)
-    reproduction.update(file, {"b": subject({"default": one}), "a": subject({"default": one})}, order)
-    found = reproduction.update(file, {"a": subject({"paper": one})}, order)
+    results.update(file, {"b": subject({"default": one}), "a": subject({"default": one})}, order)
+    found = results.update(file, {"a": subject({"paper": one})}, order)
     assert {name: [*kept["rows"]] for name, kept in found.items()} == {"a": ["default", "paper"], "b": ["default"]}
-    found = reproduction.update(file, {"a": subject({"paper": one}, key="another")}, order)
+    found = results.update(file, {"a": subject({"paper": one}, key="another")}, order)
     assert [*found["a"]["rows"]] == ["paper"]

@@ -1,21 +1,17 @@
 """A small part of the zoo (docs/zoo.md): torchvision's models, exported, decomposed and loaded again."""
 
-import importlib.util
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "zoo.py"
-
 # The smallest of each kind: squeezed and joined, shuffled, gated with depthwise convolutions, residual.
 MODELS = ("squeezenet1_1", "shufflenet_v2_x0_5", "mobilenet_v3_small", "resnet18")
 
-
-ABSENT = importlib.util.find_spec("torchvision") is None
-pytestmark = pytest.mark.skipif(ABSENT, reason="torchvision is not installed: scripts/setup.sh does it")
+pytestmark = pytest.mark.skipif(find_spec("torchvision") is None, reason="torchvision is not installed: scripts/setup.sh does it")
 
 # Of a CUDA build beside a PyTorch without CUDA the C++ operators are missing, which torchvision says itself.
 PLAIN_IMPORT = """
@@ -36,8 +32,8 @@ def test_torchvision_is_imported_as_anywhere_else(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_zoo_model_decomposes_scripted_traced_and_frozen(binary: Path, tmp_path: Path, model: str) -> None:
-    command = [sys.executable, str(SCRIPT), "--check", "--models", model, "--forms", "script,trace,frozen", "--binary", str(binary), "--threads", "1"]
-    command += ["--json", str(tmp_path / "zoo.json"), "--out", str(tmp_path / "zoo.md")]
+    command = [sys.executable, "-m", "incite_lab", "zoo", "--check", "--models", model, "--forms", "script,trace,frozen"]
+    command += ["--binary", str(binary), "--threads", "1", "--json", str(tmp_path / "zoo.json"), "--out", str(tmp_path / "zoo.md")]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=280)
     assert (done.returncode, done.stderr) == (0, "")
     rows = json.loads((tmp_path / "zoo.json").read_text())["rows"]
