@@ -13,7 +13,7 @@ from incite_lab.studies.reproduction.results import BARS, PRESETS, PUBLISHED, Su
 INTRODUCTION = """# Reproduction
 
 The paper's 16 subjects, or what of them has been run, by `incite-lab reproduce`. Networks are the paper's
-([differences](../models/paper/README.md)); they are trained anew, in PyTorch, more briefly and on fewer images than the paper's, as the
+([differences](../scripts/incite_lab/models/paper/README.md)); they are trained anew, in PyTorch, more briefly and on fewer images than the paper's, as the
 [last table](#originals) says. Then they are taken apart in the ways below. One seed each. Nothing but the measuring sees test data.
 What data and training of the originals do to the loss, what the mistakes of the paper's public program cost, and what is lost
 where the paper's way also repairs the layers that it prunes, is measured [apart](artifact.md).
