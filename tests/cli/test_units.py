@@ -16,6 +16,7 @@ import torch
 
 pytest.importorskip("torchvision", reason="torchvision is not installed: scripts/setup.sh does it")
 from incite_lab.models.torchvision_models import new_model  # it imports torchvision
+from incite_lab.paths import MODELS
 
 NETWORKS = {  # input size, groups, units
     "resnet18": (32, 12, 2_880),
@@ -50,5 +51,5 @@ def test_units_and_groups_are_those_of_the_table(binary: Path, tmp_path: Path, n
 
 
 def test_lenet_has_a_group_for_each_layer(binary: Path) -> None:
-    folder = ROOT / "models/lenet5-mnist"
+    folder = MODELS / "lenet5-mnist"
     assert removable(binary, folder / "model.pt", folder / "val.npz") == [6, 16, 120, 84]
