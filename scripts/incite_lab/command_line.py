@@ -8,9 +8,9 @@ from typing import Protocol, cast
 
 
 class Command(Protocol):
-    """A module with a command. HELP, or else the docstring, is the command's help. `main` imports what is slow to import.
+    """A module with a command. HELP, or else the docstring, is the command's help.
 
-    `args.error(message)` ends the process as a wrong option does.
+    main: imports what is slow to import. `args.error(message)` ends the process as a wrong option does.
     """
 
     __doc__: str
@@ -53,15 +53,16 @@ COMMANDS = {
 
 
 def overview(group: str) -> str:
-    """Each command with the first line of its help."""
+    """Each command with the start of its help."""
     names = [name for name in COMMANDS if name.startswith(group)]
     lines = [f"usage: {' '.join(filter(None, ['incite-lab', group.strip(), 'COMMAND ...']))}", ""]
-    lines += [f"  {name:20} {first_line(name)}" for name in names]
+    lines += [f"  {name:20} {start_of_help(name)}" for name in names]
     return "\n".join([*lines, "", "incite-lab COMMAND --help has the options of each."])
 
 
-def first_line(name: str) -> str:
-    return help_of(command_of(name)).partition("\n")[0]
+def start_of_help(name: str) -> str:
+    """The first line, up to a colon."""
+    return help_of(command_of(name)).partition("\n")[0].partition(": ")[0].removesuffix(".")
 
 
 def command_of(name: str) -> Command:

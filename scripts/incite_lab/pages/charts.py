@@ -1,6 +1,6 @@
 """What charts share: colours and axes. Needs matplotlib, which scripts/setup.sh does not install."""
 
-import matplotlib
+from matplotlib import pyplot, ticker
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -10,8 +10,7 @@ BLUE, ORANGE, GREEN, PURPLE, YELLOW, SKY = "#0072B2", "#D55E00", "#009E73", "#CC
 STYLES = {"paper": (ORANGE, "s"), "defaults": (BLUE, "o"), "finetune": (GREEN, "^"), "paper-sized": (PURPLE, "D")}
 COMPRESSIONS = (1, 1.5, 2, 3, 5, 8, 10, 15, 20, 30, 50, 100, 200, 300, 500, 1000)
 
-matplotlib.use("Agg")
-from matplotlib import pyplot, ticker  # noqa: E402 (the backend is set before)
+pyplot.switch_backend("Agg")
 
 
 def save(figure: Figure, file: object) -> None:
