@@ -1,5 +1,7 @@
 """What charts share: colours and axes. Needs matplotlib, which scripts/setup.sh does not install."""
 
+from pathlib import Path
+
 from matplotlib import pyplot, ticker
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,7 +15,7 @@ COMPRESSIONS = (1, 1.5, 2, 3, 5, 8, 10, 15, 20, 30, 50, 100, 200, 300, 500, 1000
 pyplot.switch_backend("Agg")
 
 
-def save(figure: Figure, file: object) -> None:
+def save(figure: Figure, file: Path) -> None:
     figure.savefig(file, dpi=110)
     pyplot.close(figure)
 
