@@ -9,6 +9,7 @@ import argparse
 from incite_lab.bench import result
 from incite_lab.bench.overlap import jaccard
 from incite_lab.bench.result import Result
+from incite_lab.pages.sections import threads_text
 from incite_lab.pages.tables import markdown
 from incite_lab.paths import MODELS
 from incite_lab.run.program import decompose, images
@@ -52,7 +53,7 @@ def main(args: argparse.Namespace) -> None:
 
 def section(measured: Result) -> list[str]:
     text = (
-        f"`incite-lab bench factors`, {measured['cpu']}, {measured['threads']} threads, one run each: mutants of factor 0 alone (the default) "
+        f"`incite-lab bench factors`, {measured['cpu']}, {threads_text(measured['threads'])}, one run each: mutants of factor 0 alone (the default) "
         "against the paper's three. Jaccard: of the channels that modules keep. Result: combined accuracy, or mean absolute error."
     )
     rows = [

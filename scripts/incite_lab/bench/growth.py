@@ -12,6 +12,7 @@ import numpy as np
 
 from incite_lab.bench import result
 from incite_lab.bench.result import Result
+from incite_lab.pages.sections import threads_text
 from incite_lab.pages.tables import markdown
 from incite_lab.run.program import decompose
 
@@ -83,7 +84,7 @@ def exponent(x: list[float], y: list[float]) -> float:
 
 def section(measured: Result) -> list[str]:
     text = (
-        f"`incite-lab bench growth`, {measured['cpu']}, {measured['threads']} threads, `--memory {measured['memory']}`, medians of "
+        f"`incite-lab bench growth`, {measured['cpu']}, {threads_text(measured['threads'])}, `--memory {measured['memory']}`, medians of "
         f"{measured['runs']} runs. Convolutions of 3 × 3 on images of {SIDE} × {SIDE}, each unit a cluster; units are those of the first "
         "layer and of `depth` layers of 32 after it. Exponent: e of seconds ~ x^e, for what grows. A deeper network has more mutants, "
         "each of which runs through more layers: its time grows with the square of the depth, a mutant's with the depth. Later layers' mutants "

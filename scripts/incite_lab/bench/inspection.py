@@ -18,6 +18,7 @@ import numpy as np
 
 from incite_lab.bench import result
 from incite_lab.bench.result import Result
+from incite_lab.pages.sections import threads_text
 from incite_lab.pages.tables import markdown
 
 MODELS = ("resnet152", "vit_b_16")
@@ -91,7 +92,7 @@ def activation_bytes(model: Any, sample: Any) -> int:
 
 def section(measured: Result) -> list[str]:
     text = (
-        f"`incite inspect` on models of 224 × 224 pixels, {measured['threads']} threads, medians of {measured['runs']} runs of "
+        f"`incite inspect` on models of 224 × 224 pixels, {threads_text(measured['threads'])}, medians of {measured['runs']} runs of "
         "`incite-lab bench inspection`. The peak is the whole program's; the bound is three times the model and one sample's activations."
     )
     rows = [

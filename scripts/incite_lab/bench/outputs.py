@@ -15,6 +15,7 @@ import numpy as np
 
 from incite_lab.bench import result
 from incite_lab.bench.result import Result
+from incite_lab.pages.sections import threads_text
 from incite_lab.pages.tables import markdown
 from incite_lab.run.program import decompose_command, run
 
@@ -82,7 +83,7 @@ def prepare(outputs: int, samples: int, folder: Path) -> None:
 def section(measured: Result) -> list[str]:
     stages = [stage for stage in measured["cases"][0]["timing"] if stage != "total"]
     text = (
-        f"`incite-lab bench outputs`, {measured['cpu']}, {measured['threads']} threads, one run each, `{measured['options']}`. MobileNetV2 with "
+        f"`incite-lab bench outputs`, {measured['cpu']}, {threads_text(measured['threads'])}, one run each, `{measured['options']}`. MobileNetV2 with "
         f"random weights, {measured['samples']:,} made images of {SIZE} × {SIZE} pixels, {TEST} to test on. Seconds by stage; the peak is "
         "the whole program's."
     )

@@ -12,6 +12,7 @@ from typing import Any
 from incite_lab.bench import result
 from incite_lab.bench.overlap import jaccard
 from incite_lab.bench.result import Result
+from incite_lab.pages.sections import threads_text
 from incite_lab.pages.tables import markdown
 from incite_lab.paths import MODELS
 from incite_lab.run.program import decompose, images
@@ -55,7 +56,7 @@ def section(measured: Result) -> list[str]:
     seeds = len(measured["cases"][0]["jaccard"])
     over = "one seed" if seeds == 1 else f"means of {seeds} seeds"
     text = (
-        f"`incite-lab bench sampling`, {measured['cpu']}, {measured['threads']} threads, {over}. Samples: least, median and most "
+        f"`incite-lab bench sampling`, {measured['cpu']}, {threads_text(measured['threads'])}, {over}. Samples: least, median and most "
         "over the groups; Jaccard: of the channels that modules keep, against those kept by all samples."
     )
     rows = [

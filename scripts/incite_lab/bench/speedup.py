@@ -12,6 +12,7 @@ import argparse
 
 from incite_lab.bench import result
 from incite_lab.bench.result import Result
+from incite_lab.pages.sections import threads_text
 from incite_lab.pages.tables import markdown
 from incite_lab.run.program import executable
 
@@ -48,7 +49,7 @@ def main(args: argparse.Namespace) -> None:
 
 
 def section(measured: Result) -> list[str]:
-    machine = f"{measured['cpu']}, {measured['threads']} threads"
+    machine = f"{measured['cpu']}, {threads_text(measured['threads'])}"
     if "gpu" in measured:
         machine = f"`--device cuda`, {measured['gpu']}, float32 without TF32"
     text = (

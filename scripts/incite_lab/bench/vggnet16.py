@@ -9,6 +9,7 @@ from pathlib import Path
 
 from incite_lab.bench import result
 from incite_lab.bench.result import Result
+from incite_lab.pages.sections import threads_text
 from incite_lab.run.program import decompose
 
 PAPER_SAMPLES = 60_000  # the paper's way runs each mutant on all training samples
@@ -42,7 +43,7 @@ def section(measured: Result) -> list[str]:
     timing, (least, median, most) = measured["timing"], measured["scored"]
     stages = ", ".join(f"{stage} {seconds / 60:.1f}" for stage, seconds in timing.items() if stage != "total")
     return [
-        f"`incite-lab bench vggnet16`, {measured['cpu']}, {measured['threads']} threads, one run with defaults on the model that "
+        f"`incite-lab bench vggnet16`, {measured['cpu']}, {threads_text(measured['threads'])}, one run with defaults on the model that "
         f"`incite-lab train vggnet16` trains on 4,000 images: {measured['mutants']:,} mutants, {measured['samples']:,} samples of which groups "
         f"used {least:,} to {most:,} (median {median:,}), {timing['total'] / 60:.1f} minutes ({stages}), "
         f"peak memory {measured['peak_mib']:,.0f} MiB. Original {100 * measured['accuracy'][0]:.2f} %, modules together "

@@ -12,12 +12,12 @@ import time
 from pathlib import Path
 
 from incite_lab.paths import MODELS, PROGRAM
-from incite_lab.run.program import decompose_command, executable
+from incite_lab.run.program import decompose_command, executable, run
 
 MODEL = MODELS / "lenet5-mnist"
 DATA = ["--data", str(MODEL / "val.npz"), "--test", str(MODEL / "test.npz")]
 OPTIONS = [
-    "--clustering", "none", "--agreement", "0.999", "--memory", "256MB", "--threads", "1", "--outputs", "0,1,2", "--quiet", "--keep-scores",
+    "--clustering", "none", "--agreement", "0.999", "--memory", "256MB", "--threads", "1", "--outputs", "0,1,2", "--keep-scores",
 ]  # fmt: skip
 
 
@@ -32,18 +32,18 @@ def main(args: argparse.Namespace) -> int:
         whole, out = Path(name) / "whole", Path(name) / "out"
         resume = command(binary, out, "--resume", "--force")
         start = time.monotonic()
-        subprocess.run(command(binary, whole), check=True, stdout=subprocess.DEVNULL)
+        run(command(binary, whole))
         seconds = time.monotonic() - start
         resumed = 0
         for _ in range(args.kills):
             resumed += (out / "checkpoint.npz").exists()
-            process = subprocess.Popen(resume, stdout=subprocess.DEVNULL)
+            process = subprocess.Popen(resume, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             try:
                 process.wait(timeout=moments.uniform(0, seconds))
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        subprocess.run(resume, check=True, stdout=subprocess.DEVNULL)
+        run(resume)
         expected, found = content(whole), content(out)
     differing = [file for file in sorted({*expected, *found}) if expected.get(file) != found.get(file)]
     print(f"{args.kills} runs of up to {seconds:.1f} s stopped, {resumed} of them had continued from a checkpoint; ", end="")
