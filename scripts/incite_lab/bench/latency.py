@@ -83,9 +83,9 @@ def medians(models: list[Callable[[Tensor], Any]], x: Tensor, runs: int) -> list
 
 
 def section(measured: Result) -> list[str]:
-    made = f"`{measured['options']}`" if measured["options"] else "the defaults"
+    options = f"`{measured['options']}`" if measured["options"] else "the defaults"
     text = (
-        f"`incite-lab bench latency`, {measured['cpu']}, {threads_text(measured['threads'])}: models and modules (made with {made}) as Python "
+        f"`incite-lab bench latency`, {measured['cpu']}, {threads_text(measured['threads'])}: models and modules (made with {options}) as Python "
         f"runs them after `torch.jit.load`, medians of {measured['runs']} runs, taking turns. A module: the median over modules. All: their sum, "
         "what it takes to ask every module. A small module saves less time than parameters: for one sample the calls of operations take most of it."
     )

@@ -16,7 +16,7 @@ from incite_lab.pages.sections import threads_text
 from incite_lab.pages.tables import markdown
 from incite_lab.paths import MODELS
 
-# The first that matches a symbol, or the object that it lies in, is its kind.
+# The first that matches a symbol, or its object file, gives the kind.
 KINDS = (
     ("activations (tanh)", r"tanh"),
     ("average pooling", r"avg_pool"),

@@ -31,10 +31,10 @@ def alexnet(channels: int = 1, outputs: int = 10) -> nn.Sequential:
     """For images of 28 × 28: batch norm after each activation."""
 
     def layer(*modules: nn.Module) -> list[nn.Module]:
-        made = modules[0]
-        width = made.out_channels if isinstance(made, nn.Conv2d) else made.out_features
-        norm = nn.BatchNorm2d(width) if isinstance(made, nn.Conv2d) else nn.BatchNorm1d(width)
-        return [made, nn.ReLU(), norm, *modules[1:]]
+        first = modules[0]
+        width = first.out_channels if isinstance(first, nn.Conv2d) else first.out_features
+        norm = nn.BatchNorm2d(width) if isinstance(first, nn.Conv2d) else nn.BatchNorm1d(width)
+        return [first, nn.ReLU(), norm, *modules[1:]]
 
     def pool() -> nn.Module:
         return nn.MaxPool2d(3, 2, 1)

@@ -73,8 +73,8 @@ class Original:
 
 
 def of_images(network: str, data: str, regression: bool = False) -> Original:
-    made = NETWORKS[network]
-    return Original(made.title, data, network, made.recipe, made.paper, made.others, regression)
+    kind = NETWORKS[network]
+    return Original(kind.title, data, network, kind.recipe, kind.paper, kind.others, regression)
 
 
 ORIGINALS = {

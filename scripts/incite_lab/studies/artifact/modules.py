@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from incite_lab.models.paper.subjects import NETWORKS
-
 from incite_lab.studies.artifact.ways import FLATTEN, NORM, REGRESSION, ROUNDING, SEEDS, START, VALIDATION, WAYS
 
 EPOCHS, BATCH, LEARNING_RATE = 128, 32, 1e-3
@@ -38,8 +37,8 @@ class Artifact:
     def combined_accuracies(self, mistakes: Collection[str]) -> list[float]:
         """Of the modules together, for each order."""
         odds = self.odds(frozenset(mistakes) - {ROUNDING})
-        said = odds.softmax(3)[..., 1] if ROUNDING in mistakes else odds[..., 1] - odds[..., 0]
-        return (said.argmax(0) == self.test[1]).double().mean(1).tolist()
+        scores = odds.softmax(3)[..., 1] if ROUNDING in mistakes else odds[..., 1] - odds[..., 0]
+        return (scores.argmax(0) == self.test[1]).double().mean(1).tolist()
 
     @torch.no_grad()
     def accuracy_by_regression(self) -> float:
@@ -100,20 +99,20 @@ def evaluated(body: nn.Module, x: Tensor) -> Tensor:
 
 def sliced(network: nn.Sequential, kept: Kept, mistakes: Collection[str]) -> list[nn.Module]:
     """The layers before the output layer."""
-    made: list[nn.Module] = []
+    layers: list[nn.Module] = []
     channels: Tensor | None = None  # kept of the `width` of the layer before
     width = 0
     for name, module in [*network.named_children()][:-2]:
         if isinstance(module, nn.Conv2d | nn.Linear):
             rows = torch.tensor(kept[name])
             weight = module.weight if channels is None else columns_of(module.weight, channels, width, FLATTEN in mistakes)
-            made.append(layer_of(module, weight[rows], module.bias[rows]))
+            layers.append(layer_of(module, weight[rows], module.bias[rows]))
             channels, width = rows, len(module.weight)
         elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            made.append(nn.Identity() if NORM in mistakes else norm_of(module, channels))
+            layers.append(nn.Identity() if NORM in mistakes else norm_of(module, channels))
         else:
-            made.append(module)
-    return made
+            layers.append(module)
+    return layers
 
 
 def columns_of(weight: Tensor, channels: Tensor, width: int, mistaken: bool) -> Tensor:
@@ -131,20 +130,20 @@ def columns_of(weight: Tensor, channels: Tensor, width: int, mistaken: bool) -> 
 
 def layer_of(module: nn.Conv2d | nn.Linear, weight: Tensor, bias: Tensor) -> nn.Module:
     rows, columns = weight.shape[:2]
-    made: nn.Conv2d | nn.Linear
+    layer: nn.Conv2d | nn.Linear
     if isinstance(module, nn.Conv2d):
-        made = nn.Conv2d(columns, rows, module.kernel_size, module.stride, module.padding)
+        layer = nn.Conv2d(columns, rows, module.kernel_size, module.stride, module.padding)
     else:
-        made = nn.Linear(columns, rows)
-    made.weight.copy_(weight)
-    made.bias.copy_(bias)
-    return made
+        layer = nn.Linear(columns, rows)
+    layer.weight.copy_(weight)
+    layer.bias.copy_(bias)
+    return layer
 
 
 def norm_of(module: nn.BatchNorm1d | nn.BatchNorm2d, channels: Tensor) -> nn.Module:
-    made = type(module)(len(channels), module.eps)
-    made.load_state_dict({key: value[channels] if value.dim() else value for key, value in module.state_dict().items()})
-    return made
+    norm = type(module)(len(channels), module.eps)
+    norm.load_state_dict({key: value[channels] if value.dim() else value for key, value in module.state_dict().items()})
+    return norm
 
 
 def balanced(y: Tensor, output: int) -> tuple[Tensor, Tensor]:
@@ -190,8 +189,8 @@ def trained(head: Tensor, x: Tensor, own: Tensor, ordered: bool, seeds: int) -> 
                 moment.lerp_(value, 1 - decay)
             rate = LEARNING_RATE * (1 - DECAYS[1] ** step) ** 0.5 / (1 - DECAYS[0] ** step)
             head = head - rate * moments[0] / (moments[1].sqrt() + EPSILON)
-        said = (x @ head.mT).argmax(2).gather(1, order[:, fitted:])
-        accuracy = (said == own[order[:, fitted:]]).float().mean(1)
+        predicted = (x @ head.mT).argmax(2).gather(1, order[:, fitted:])
+        accuracy = (predicted == own[order[:, fitted:]]).float().mean(1)
         better = accuracy > best
         best, taken = torch.where(better, accuracy, best), torch.where(better[:, None, None], head, taken)
     return taken

@@ -119,11 +119,11 @@ def read_grid(where: str, grid: dict[str, Any], models: dict[str, Model]) -> Ite
 
 def as_arguments(options: dict[str, Any]) -> tuple[str, ...]:
     """true is the option by itself, false none."""
-    made: list[str] = []
+    arguments: list[str] = []
     for key, value in options.items():
         if value is not False:
-            made += [f"--{key}"] if value is True else [f"--{key}", str(value)]
-    return tuple(made)
+            arguments += [f"--{key}"] if value is True else [f"--{key}", str(value)]
+    return tuple(arguments)
 
 
 def checked_options(where: str, options: Any) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def from_scratch(runs: Runs, found: Mapping[Spec, Record], times: str) -> dict[S
         duration = float(times) * seconds(record)
         trained = pool.submit(scratch.train_all, each.spec.subject, widths, duration, each.spec.seed, threads).result()
         original = record["original_parameters"]
-        made = {
+        control = {
             **{field: record[field] for field in ("kind", "original", "original_parameters", "overlap")},
             "combined": trained.combined,
             "parameters": trained.parameters,
@@ -88,8 +88,8 @@ def from_scratch(runs: Runs, found: Mapping[Spec, Record], times: str) -> dict[S
             "compression": mean(original / parameters for parameters in trained.parameters),
             "timing": {"training": duration},
         }
-        store.save(keys[each], made)
-        return made
+        store.save(keys[each], control)
+        return control
 
     stored = {each: record for each, key in keys.items() if (record := store.load(key))}
     with ProcessPoolExecutor(runs.runner.jobs, multiprocessing.get_context("spawn")) as pool:

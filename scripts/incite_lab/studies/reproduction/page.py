@@ -114,12 +114,12 @@ def originals(subjects: dict[str, Subject], marks: dict[str, str]) -> list[str]:
     header = ["subject", "epochs", "samples", "seconds", "score", "for Incite", "test", "options of all ways", "machine"]
     shown = []
     for subject in subjects.values():
-        made = subject["original"]
-        score = f"MAE {made['score']:.6f}" if subject["regression"] else f"{100 * made['score']:.2f} %"
+        original = subject["original"]
+        score = f"MAE {original['score']:.6f}" if subject["regression"] else f"{100 * original['score']:.2f} %"
         machine = f"{subject['cpu']}, {subject['jobs']} runs side by side, threads each: {subject['threads']}; {subject['version']}"
         shown.append([
-            results.marked(subject, marks), str(made["epochs"]), f"{made['samples']:,}", f"{made['seconds']:.0f}", score,
-            given(subject), f"{made['tested']:,}", "; ".join(f"`{each}`" for each in subject["options"] if each), machine,
+            results.marked(subject, marks), str(original["epochs"]), f"{original['samples']:,}", f"{original['seconds']:.0f}", score,
+            given(subject), f"{original['tested']:,}", "; ".join(f"`{each}`" for each in subject["options"] if each), machine,
         ])  # fmt: skip
     text = (
         "Samples: what the original was trained on. For Incite: what `--data` holds, those included. Where there are two numbers or options, "
@@ -129,5 +129,5 @@ def originals(subjects: dict[str, Subject], marks: dict[str, str]) -> list[str]:
 
 
 def given(subject: Subject) -> str:
-    made, few = subject["original"]["given"], subject.get("few")
-    return f"{made:,}" if few is None or few >= made else f"{made:,}; {few:,}"
+    count, few = subject["original"]["given"], subject.get("few")
+    return f"{count:,}" if few is None or few >= count else f"{count:,}; {few:,}"
