@@ -40,7 +40,13 @@ def test_a_group_has_an_overview_of_its_own(capsys: pytest.CaptureFixture[str]) 
 
 
 @pytest.mark.parametrize(
-    ("words", "problem"), [([], "expected a command"), (["bench"], "expected a command"), (["zo"], "no command 'zo'"), (["bench", "zoo"], "no command 'bench zoo'")]
+    ("words", "problem"),
+    [
+        ([], "expected a command"),
+        (["bench"], "expected a command"),
+        (["zo"], "no command 'zo'"),
+        (["bench", "zoo"], "no command 'bench zoo'"),
+    ],
 )
 def test_what_is_no_command_is_status_2(capsys: pytest.CaptureFixture[str], words: list[str], problem: str) -> None:
     assert main(words) == 2

@@ -12,7 +12,10 @@ from incite_lab.models import data
 from incite_lab.paths import MODELS
 
 HELD_OUT = 8_000
-SOURCES = "Images come from --data FILE.npz (x_train, y_train, x_test, y_test; uint8 [N, 28, 28]), else from the npm package\n`{}`, else from torchvision's download."
+SOURCES = (
+    "Images come from --data FILE.npz (x_train, y_train, x_test, y_test; uint8 [N, 28, 28]), else from the npm package\n"
+    "`{}`, else from torchvision's download."
+)
 
 
 @dataclass(frozen=True)

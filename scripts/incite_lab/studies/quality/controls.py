@@ -94,8 +94,12 @@ def from_scratch(runs: Runs, found: Mapping[Spec, Record], times: str) -> dict[S
     stored = {each: record for each, key in keys.items() if (record := store.load(key))}
     with ProcessPoolExecutor(runs.runner.jobs, multiprocessing.get_context("spawn")) as pool:
         wanted = [each for each in ours if each not in stored]
-        trained, _ = side_by_side(SCRATCH, wanted, train, lambda record: f"{summary(record)}, {record['steps']:,} steps", runs.runner.jobs, sys.stderr)
+        trained, _ = side_by_side(SCRATCH, wanted, train, with_steps, runs.runner.jobs, sys.stderr)
     return {each.spec: record for each, record in (stored | trained).items()}
+
+
+def with_steps(record: Record) -> str:
+    return f"{summary(record)}, {record['steps']:,} steps"
 
 
 def compared(

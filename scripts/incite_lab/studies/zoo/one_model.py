@@ -132,7 +132,8 @@ def check_folder(folder: Path, form: str, size: int, head: str | None, reported:
     whole = load(folder / "whole" / f"module-{OUTPUTS[0]}.pt")
     apart = max(map(difference, outputs_of(whole, batches), wanted))
     # Fused attention is taken apart: the same sums in another order. A frozen model has it where no weight is trained.
-    require(apart <= (TOLERANCE if form in ("trace-no-grad", "frozen") else 0), f"a module that keeps everything differs from the original by {apart:.1e}")
+    allowed = TOLERANCE if form in ("trace-no-grad", "frozen") else 0
+    require(apart <= allowed, f"a module that keeps everything differs from the original by {apart:.1e}")
     # The whole module has the parameters that forward reads and no others: auxiliary heads are gone.
     count = parameters_without(whole, head=None)
     require(count == reported, f"incite counts {reported} parameters, Python {count}")
