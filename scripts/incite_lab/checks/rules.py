@@ -6,7 +6,7 @@ environment names. The named networks are tested first (they pin down units), an
 The command fails if no test notices an effect that unnoticed.txt does not list, beside this file. A line there is a test to be written, or
 an effect that changes nothing: another one does the same.
 
-  incite-lab check rules                   all effects; takes some minutes
+  incite-lab check rules                   all effects; takes about half an hour
   incite-lab check rules --only gate       those whose name contains a word
 """
 
