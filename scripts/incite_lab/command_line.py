@@ -57,7 +57,7 @@ def overview(group: str) -> str:
     names = [name for name in COMMANDS if name.startswith(group)]
     lines = [f"usage: {' '.join(filter(None, ['incite-lab', group.strip(), 'COMMAND ...']))}", ""]
     lines += [f"  {name:20} {start_of_help(name)}" for name in names]
-    return "\n".join([*lines, "", "incite-lab COMMAND --help has the options of each."])
+    return "\n".join([*lines, "", "incite-lab COMMAND --help shows the options of a command."])
 
 
 def start_of_help(name: str) -> str:

@@ -43,10 +43,10 @@ def test_rows_that_differ_in_one_thing_are_compared() -> None:
     given, images, epochs, options, mistakes = page.findings(rows)
     assert given == "- Images to decompose with. LeNet-5 on A: +1.00 at 2.00x with 3,000, +0.25 at 2.00x with 60,000."
     same = "LeNet-5 on A: +2.00 at 2.00x with 3,000, +0.25 at 2.00x with 60,000"
-    assert images == f"- Images to train on, which are those to decompose with too. {same}."
+    assert images == f"- Images to train on and to decompose with. {same}."
     assert epochs == "- Epochs of the original's training. LeNet-5 on A: +0.40 at 1.50x with 5, +0.25 at 2.00x with 15."
     by_metric = "LeNet-5 on B: +9.00 at 2.00x with none, +8.00 at 2.00x with `--metric probability`"
-    assert options == f"- Options of Incite beside the paper's. {by_metric}."
+    assert options == f"- Further options of Incite. {by_metric}."
     assert "flatten +0.00, norm +0.00 to +10.00 (LeNet-5 on B)," in mistakes
 
 

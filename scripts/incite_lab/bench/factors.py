@@ -1,4 +1,4 @@
-"""Compares mutants of factor 0 alone, the default, with the paper's 1.1, 0.9 and 0: what modules keep, and how good they are.
+"""Compares mutants with factor 0 only (the default) and with the paper's factors 1.1, 0.9 and 0: kept channels, quality, seconds.
 
 Needs the release build, and MNIST and Fashion-MNIST as .npz files with x_train, y_train, x_test, y_test:
 incite-lab bench factors --mnist MNIST.npz --fmnist FMNIST.npz
@@ -53,8 +53,9 @@ def main(args: argparse.Namespace) -> None:
 
 def section(measured: Result) -> list[str]:
     text = (
-        f"`incite-lab bench factors`, {measured['cpu']}, {threads_text(measured['threads'])}, one run each: mutants of factor 0 alone (the default) "
-        "against the paper's three. Jaccard: of the channels that modules keep. Result: combined accuracy, or mean absolute error."
+        f"`incite-lab bench factors`, {measured['cpu']}, {threads_text(measured['threads'])}, one run each: mutants with factor 0 only "
+        "(the default) and with the paper's three factors. Jaccard: the Jaccard index of the channels that modules keep. Result: combined "
+        "accuracy, or mean absolute error."
     )
     rows = [
         [

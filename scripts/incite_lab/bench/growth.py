@@ -1,4 +1,4 @@
-"""Measures how scoring's time and peak memory grow with the samples, the units of a layer, and the depth of a network.
+"""Measures how the time and peak memory of scoring grow with the samples, the units of a layer, and the depth of a network.
 
 Needs the release build: incite-lab bench growth
 """
@@ -85,11 +85,12 @@ def exponent(x: list[float], y: list[float]) -> float:
 def section(measured: Result) -> list[str]:
     text = (
         f"`incite-lab bench growth`, {measured['cpu']}, {threads_text(measured['threads'])}, `--memory {measured['memory']}`, medians of "
-        f"{measured['runs']} runs. Convolutions of 3 × 3 on images of {SIDE} × {SIDE}, each unit a cluster; units are those of the first "
-        "layer and of `depth` layers of 32 after it. Exponent: e of seconds ~ x^e, for what grows. A deeper network has more mutants, "
-        "each of which runs through more layers: its time grows with the square of the depth, a mutant's with the depth. Later layers' mutants "
-        "run through less, so that more units in the first layer raise the mean. The peak is the whole program's, LibTorch and the data "
-        "included: what a chunk of samples and a batch of mutants take, within `--memory`. More layers keep more outputs until it is reached."
+        f"{measured['runs']} runs. Convolutions of 3 × 3 on images of {SIDE} × {SIDE}; each unit is a cluster. There is a first layer, then "
+        "`depth` layers of 32 units; the column units counts all of them. Exponent: the e in seconds ~ x^e, where x is the quantity that "
+        "grows. A deeper network has more mutants, and each runs through more layers: the total time grows with the square of the depth, the "
+        "time per mutant with the depth. Mutants of later layers run through fewer layers, so more units in the first layer raise the mean. "
+        "The peak is the whole program's, LibTorch and the data included; a chunk of samples and a batch of mutants stay within `--memory`. "
+        "More layers keep more outputs until this limit is reached."
     )
     rows = []
     for growth in measured["growth"]:
@@ -98,5 +99,5 @@ def section(measured: Result) -> list[str]:
             counts = (f"{row['samples']:,}", f"{row['units']:,}", str(row["depth"]), f"{row['mutants']:,}")
             rows.append([first[0], *counts, f"{row['seconds']:.2f}", *first[1:], f"{row['peak_mib']:,.0f} MiB"])
             first = [""] * 3
-    header = ["grows", "samples", "units", "depth", "mutants", "seconds", "exponent", "of a mutant", "peak memory"]
+    header = ["grows", "samples", "units", "depth", "mutants", "seconds", "exponent", "exponent per mutant", "peak memory"]
     return [text, "", *markdown(header, rows, "lr")]

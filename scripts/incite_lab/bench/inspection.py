@@ -1,6 +1,6 @@
 """Measures time and peak memory of `incite inspect` on two large models.
 
-It must take seconds, and no more memory than three times the model and one sample's activations. Needs the release build and
+It must take seconds, and no more memory than three times the model plus one sample's activations. Needs the release build and
 torchvision: incite-lab bench inspection
 """
 
@@ -92,8 +92,8 @@ def activation_bytes(model: Any, sample: Any) -> int:
 
 def section(measured: Result) -> list[str]:
     text = (
-        f"`incite inspect` on models of 224 × 224 pixels, {threads_text(measured['threads'])}, medians of {measured['runs']} runs of "
-        "`incite-lab bench inspection`. The peak is the whole program's; the bound is three times the model and one sample's activations."
+        f"`incite inspect` on models for images of 224 × 224 pixels, {threads_text(measured['threads'])}, medians of {measured['runs']} runs of "
+        "`incite-lab bench inspection`. The peak is the whole program's; the bound is three times the model plus one sample's activations."
     )
     rows = [
         [

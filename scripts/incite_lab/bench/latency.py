@@ -1,4 +1,4 @@
-"""Measures how long a module takes against its original, for one sample and for many, as Python runs them.
+"""Measures the latency of modules and their original in Python, for one sample and for many.
 
 Needs the release build and the data sets as .npz files: incite-lab bench latency --mnist MNIST.npz --fmnist FMNIST.npz
 """
@@ -33,7 +33,7 @@ WARM_UP = 10  # TorchScript optimises during the first runs
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     subjects.add_arguments(parser, ("lenet5-mnist", "resnet-fmnist", "sin-cos-sqrt"))
     result.add_arguments(parser, threads=1, runs=200)
-    parser.add_argument("--options", nargs=argparse.REMAINDER, default=[], help="of incite decompose; the last (default: none)")
+    parser.add_argument("--options", nargs=argparse.REMAINDER, default=[], help="options of incite decompose; must come last (default: none)")
 
 
 def main(args: argparse.Namespace) -> None:
@@ -85,9 +85,9 @@ def medians(models: list[Callable[[Tensor], Any]], x: Tensor, runs: int) -> list
 def section(measured: Result) -> list[str]:
     options = f"`{measured['options']}`" if measured["options"] else "the defaults"
     text = (
-        f"`incite-lab bench latency`, {measured['cpu']}, {threads_text(measured['threads'])}: models and modules (made with {options}) as Python "
-        f"runs them after `torch.jit.load`, medians of {measured['runs']} runs, taking turns. A module: the median over modules. All: their sum, "
-        "what it takes to ask every module. A small module saves less time than parameters: for one sample the calls of operations take most of it."
+        f"`incite-lab bench latency`, {measured['cpu']}, {threads_text(measured['threads'])}: models and modules (made with {options}) in Python "
+        f"after `torch.jit.load`, medians of {measured['runs']} runs, taking turns. A module: the median over modules. All modules: their sum, the time to "
+        "run every module. A small module saves less time than parameters: for one sample, calling the operations takes most of the time."
     )
     rows = []
     for row in measured["cases"]:

@@ -1,4 +1,4 @@
-"""Measures time and peak memory of `incite decompose` on MobileNetV2 with 10, 100 and 1,000 outputs: what an output costs.
+"""Measures time and peak memory of `incite decompose` on MobileNetV2 with 10, 100 and 1,000 outputs: the cost of an output.
 
 Needs the release build and torchvision: incite-lab bench outputs
 """
@@ -26,10 +26,11 @@ OPTIONS = ["--samples", "64", "--target-compression", "10"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--outputs", nargs="+", type=int, default=[10, 100, 1000], metavar="COUNT")
-    parser.add_argument("--samples", type=int, default=1000, help="images made; each output must have one (default: %(default)s)")
-    parser.add_argument("--options", nargs=argparse.REMAINDER, default=OPTIONS, help=f"of incite decompose; the last (default: {' '.join(OPTIONS)})")
+    parser.add_argument("--samples", type=int, default=1000, help="synthetic images; each output needs one (default: %(default)s)")
+    usual = " ".join(OPTIONS)
+    parser.add_argument("--options", nargs=argparse.REMAINDER, default=OPTIONS, help=f"of incite decompose; must come last (default: {usual})")
     result.add_arguments(parser)
-    parser.add_argument("--folder", type=Path, help="where modules are written, a GiB or more for 1,000 outputs (default: that of temporary files)")
+    parser.add_argument("--folder", type=Path, help="folder for modules, a GiB or more for 1,000 outputs (default: that of temporary files)")
 
 
 def main(args: argparse.Namespace) -> None:
@@ -84,8 +85,8 @@ def section(measured: Result) -> list[str]:
     stages = [stage for stage in measured["cases"][0]["timing"] if stage != "total"]
     text = (
         f"`incite-lab bench outputs`, {measured['cpu']}, {threads_text(measured['threads'])}, one run each, `{measured['options']}`. MobileNetV2 with "
-        f"random weights, {measured['samples']:,} made images of {SIZE} × {SIZE} pixels, {TEST} to test on. Seconds by stage; the peak is "
-        "the whole program's."
+        f"random weights, {measured['samples']:,} synthetic images of {SIZE} × {SIZE} pixels, {TEST} for the test. Seconds by stage; the "
+        "peak is the whole program's."
     )
     rows = [
         [

@@ -16,7 +16,7 @@ Result = dict[str, Any]
 def add_arguments(parser: argparse.ArgumentParser, threads: int | None = os.cpu_count(), runs: int | None = None) -> None:
     program.add_arguments(parser, threads)
     if runs is not None:
-        parser.add_argument("--runs", type=int, default=runs, help="runs of each case, whose median is written (default: %(default)s)")
+        parser.add_argument("--runs", type=int, default=runs, help="runs of each case; the median counts (default: %(default)s)")
 
 
 def add_images(parser: argparse.ArgumentParser, *names: str) -> None:

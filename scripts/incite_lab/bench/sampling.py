@@ -1,4 +1,4 @@
-"""Compares `--samples auto` with `--samples all`: what modules keep, samples, seconds, accuracy; several seeds.
+"""Compares `--samples auto` with `--samples all`: kept channels, samples, seconds, accuracy; several seeds.
 
 Needs the release build, and MNIST and Fashion-MNIST as .npz files with x_train, y_train, x_test, y_test:
 incite-lab bench sampling --mnist MNIST.npz --fmnist FMNIST.npz
@@ -26,7 +26,7 @@ CASES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     result.add_images(parser, "mnist", "fmnist")
     result.add_arguments(parser)
-    parser.add_argument("--seeds", type=int, default=2, help="how many (default: %(default)s)")
+    parser.add_argument("--seeds", type=int, default=2, help="number of seeds (default: %(default)s)")
 
 
 def main(args: argparse.Namespace) -> None:
@@ -56,8 +56,8 @@ def section(measured: Result) -> list[str]:
     seeds = len(measured["cases"][0]["jaccard"])
     over = "one seed" if seeds == 1 else f"means of {seeds} seeds"
     text = (
-        f"`incite-lab bench sampling`, {measured['cpu']}, {threads_text(measured['threads'])}, {over}. Samples: least, median and most "
-        "over the groups; Jaccard: of the channels that modules keep, against those kept by all samples."
+        f"`incite-lab bench sampling`, {measured['cpu']}, {threads_text(measured['threads'])}, {over}. Samples: minimum, median and "
+        "maximum over the groups. Jaccard: the Jaccard index of the channels that modules keep, against those kept with all samples."
     )
     rows = [
         [

@@ -1,4 +1,4 @@
-"""Shows what scoring spends its time on: samples of perf, by the kind of work, for LeNet-5 on MNIST.
+"""Shows how scoring spends its time: perf samples by kind of work, for LeNet-5 on MNIST.
 
 Needs the release build, Linux's perf, and MNIST as one .npz with x_train and y_train: incite-lab bench profile --mnist MNIST.npz
 """
@@ -20,12 +20,12 @@ from incite_lab.paths import MODELS
 KINDS = (
     ("activations (tanh)", r"tanh"),
     ("average pooling", r"avg_pool"),
-    ("softmax, with its exponentials", r"softmax|sleef\w*exp"),
-    ("convolutions and products", r"gemm|gemv|conv|mkldnn|dnnl|jit|mkl|\[unknown\]|sgemm|inner_product|brgemm|perf-\d+\.map"),
+    ("softmax, with exponentials", r"softmax|sleef\w*exp"),
+    ("convolutions and matrix products", r"gemm|gemv|conv|mkldnn|dnnl|jit|mkl|\[unknown\]|sgemm|inner_product|brgemm|perf-\d+\.map"),
     ("copies and layout", r"copy|memmove|memcpy|memset|index_select|index_kernel|cat_serial|expand|reorder"),
-    ("element by element (sums, differences)", r"add_kernel|sub_kernel|mul_kernel|abs|binary|loop_2d|vectorized|sum|reduce"),
-    ("the kernel (memory, waiting)", r"\[k\]|\[kernel|\[guest"),
-    ("threads' meeting", r"gomp|omp|kmp|futex|pthread"),
+    ("element-wise (sums, differences)", r"add_kernel|sub_kernel|mul_kernel|abs|binary|loop_2d|vectorized|sum|reduce"),
+    ("the operating system (memory, waiting)", r"\[k\]|\[kernel|\[guest"),
+    ("synchronisation of threads", r"gomp|omp|kmp|futex|pthread"),
     ("memory management", r"malloc|free|alloc"),
 )
 
@@ -37,7 +37,7 @@ def kind(entry: str) -> str:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     result.add_images(parser, "mnist")
     result.add_arguments(parser)
-    parser.add_argument("--symbols", action="store_true", help="print the symbols that weigh most, with their kinds")
+    parser.add_argument("--symbols", action="store_true", help="print the symbols with the largest shares, and their kinds")
 
 
 def main(args: argparse.Namespace) -> None:
@@ -79,8 +79,8 @@ def main(args: argparse.Namespace) -> None:
 
 def section(measured: Result) -> list[str]:
     text = (
-        f"`incite-lab bench profile`, {measured['cpu']}, {threads_text(measured['threads'])}: where LeNet-5 on {measured['samples']:,} images and "
-        f"{measured['mutants']:,} mutants spends its time, of which scoring is {100 * measured['scoring_share']:.0f} %. Its layers are so small "
-        "that the multiply-adds are the lesser part of the work."
+        f"`incite-lab bench profile`, {measured['cpu']}, {threads_text(measured['threads'])}: how a decomposition of LeNet-5 with "
+        f"{measured['samples']:,} images and {measured['mutants']:,} mutants spends its time; scoring is {100 * measured['scoring_share']:.0f} %. Its layers are so small that "
+        "multiply-adds are the smaller part of the work."
     )
     return [text, "", *markdown(["work", "share"], [[name, f"{share:.0f} %"] for name, share in measured["shares"].items()], "lr")]

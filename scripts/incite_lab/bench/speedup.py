@@ -1,11 +1,11 @@
-"""Measures how much faster incite scores than the naive way, and how far it is from what the arithmetic takes.
+"""Measures how much faster incite scores than the naive way, and how close it is to the least time of the arithmetic.
 
-The naive way is the paper's artifact's, in PyTorch: for each mutant change the weights, run the whole model on all samples,
-restore. Both work on the same samples and mutants, with the same threads; what both found for those mutants is compared. The least
-time is the multiply-adds that incite counts, at the machine's rate for large matrix products.
+The naive way is that of the paper's artifact, in PyTorch: for each mutant, change the weights, run the whole model on all samples, and
+restore the weights. Both work on the same samples and mutants, with the same threads, and their scores are compared. The least time is
+that of the multiply-adds that incite counts, at the machine's rate for large matrix products.
 
 Needs the release build; LeNet-5 also MNIST as one .npz: incite-lab bench speedup --mnist MNIST.npz
-With --device cuda it writes speedup_cuda.json and another section.
+With --device cuda it writes speedup_cuda.json and a section of its own.
 """
 
 import argparse
@@ -20,9 +20,9 @@ from incite_lab.run.program import executable
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     result.add_images(parser, "mnist")
     result.add_arguments(parser)
-    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="of both ways")
-    parser.add_argument("--runs", type=int, default=3, choices=(1, 2, 3), help="runs of incite; medians are written")
-    parser.add_argument("--only", default="", help="networks whose name contains this; nothing is written")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="device of both ways")
+    parser.add_argument("--runs", type=int, default=3, choices=(1, 2, 3), help="runs of incite; the median counts")
+    parser.add_argument("--only", default="", help="networks whose name contains this; writes nothing")
 
 
 def main(args: argparse.Namespace) -> None:
@@ -53,12 +53,11 @@ def section(measured: Result) -> list[str]:
     if "gpu" in measured:
         machine = f"`--device cuda`, {measured['gpu']}, float32 without TF32"
     text = (
-        f"`incite-lab bench speedup`, {machine}, medians of {measured['runs']} runs. The naive way changes the "
-        "weights, runs the whole PyTorch model on all samples, and restores, for each mutant; it is timed on some mutants and "
-        "multiplied. Mutants are the paper's: factors 1.1, 0.9 and 0, clusters of ten units (of one for LeNet-5). Least: the multiply-adds "
-        "that they need, counted, at the rate of a large matrix product; convolutions can be faster than that, since "
-        "they skip the zeros that pad small images. Difference: between the scores that both find, over the "
-        "largest. AlexNet and VGGNet-16 are the paper's; they and ResNet-18 have random weights and inputs."
+        f"`incite-lab bench speedup`, {machine}, medians of {measured['runs']} runs. For each mutant, the naive way changes the weights, runs the "
+        "whole PyTorch model on all samples, and restores the weights; it is timed on some mutants and extrapolated. Mutants are the paper's: "
+        "factors 1.1, 0.9 and 0, clusters of ten units (LeNet-5: one unit). Least: their counted multiply-adds at the rate of a large matrix "
+        "product; convolutions can be faster than that, since they skip the zeros that pad small images. Difference: between the scores of "
+        "both, relative to the largest. AlexNet and VGGNet-16 are the paper's; they and ResNet-18 have random weights and inputs."
     )
     rows = [
         [

@@ -1,7 +1,7 @@
-"""Decomposes the paper's VGGNet-16 with incite's defaults: time of each stage, peak memory, samples used, accuracy.
+"""Decomposes the paper's VGGNet-16 with the defaults: time of each stage, peak memory, samples used, accuracy.
 
-Needs the release build, the folder that incite-lab train vggnet16 has written, and the result of incite-lab bench speedup, for the time
-that the paper's way would take: incite-lab bench vggnet16 FOLDER
+Needs the release build, the folder that incite-lab train vggnet16 wrote, and the result of incite-lab bench speedup, which gives the time
+of the paper's way: incite-lab bench vggnet16 FOLDER
 """
 
 import argparse
@@ -44,11 +44,11 @@ def section(measured: Result) -> list[str]:
     stages = ", ".join(f"{stage} {seconds / 60:.1f}" for stage, seconds in timing.items() if stage != "total")
     return [
         f"`incite-lab bench vggnet16`, {measured['cpu']}, {threads_text(measured['threads'])}, one run with defaults on the model that "
-        f"`incite-lab train vggnet16` trains on 4,000 images: {measured['mutants']:,} mutants, {measured['samples']:,} samples of which groups "
-        f"used {least:,} to {most:,} (median {median:,}), {timing['total'] / 60:.1f} minutes ({stages}), "
+        f"`incite-lab train vggnet16` trains on 4,000 images: {measured['mutants']:,} mutants, {measured['samples']:,} samples; groups "
+        f"used {least:,} to {most:,} (median {median:,}); {timing['total'] / 60:.1f} minutes ({stages}); "
         f"peak memory {measured['peak_mib']:,.0f} MiB. Original {100 * measured['accuracy'][0]:.2f} %, modules together "
         f"{100 * measured['accuracy'][1]:.2f} %, mean compression {measured['compression']:.2f}×.",
         "",
-        f"Scoring in the paper's way (clusters of ten, three factors, all of {PAPER_SAMPLES:,} samples, a whole pass for each mutant) "
-        f"would take this machine {measured['paper_days']:.0f} days, by the naive time of the table above.",
+        f"Scoring in the paper's way (clusters of ten, three factors, all of {PAPER_SAMPLES:,} samples, a full pass for each mutant) "
+        f"would take this machine {measured['paper_days']:.0f} days, extrapolated from the naive time in the table above.",
     ]

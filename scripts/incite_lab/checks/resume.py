@@ -1,6 +1,6 @@
-"""Kills a decomposition at random moments, resumes it, and compares the result with an undisturbed run.
+"""Kills a decomposition at random moments, resumes it, and compares the result with an uninterrupted run.
 
-Every file must be the same, byte for byte, but for the timing in decomposition.json. Needs the release build: incite-lab check resume
+Every file must be the same, byte for byte, except the timing in decomposition.json. Needs the release build: incite-lab check resume
 """
 
 import argparse
@@ -22,7 +22,7 @@ OPTIONS = [
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--kills", type=int, default=20, help="how many (default: %(default)s)")
+    parser.add_argument("--kills", type=int, default=20, help="number of kills (default: %(default)s)")
     parser.add_argument("--binary", type=Path, default=PROGRAM, help="the program (default: the release build)")
 
 

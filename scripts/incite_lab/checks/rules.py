@@ -1,10 +1,10 @@
-"""Leaves out what the label analysis' rules do, one effect at a time, and shows which tests notice.
+"""Leaves out the effects of the label analysis' rules, one at a time, and shows which tests notice.
 
 A test that can't fail proves nothing. An effect is what a rule does for an operation: it ties labels, pins them, cuts a parameter (bind)
-or corrects a size. A build of its own, in build/mutants, lists the effects that its tests reach, and leaves out the one that the
-environment names. The named networks are tested first (they pin down units), and where those pass random networks (slice = mask).
-The command fails if no test notices an effect that unnoticed.txt does not list, beside this file. A line there is a test to be written, or
-an effect that changes nothing: another one does the same.
+or corrects a size. A separate build in build/mutants lists the effects that its tests reach, and leaves out the one that the environment
+names. Tests of named networks run first (they pin down units); if they pass, random networks follow (slice = mask). The command fails if
+no test notices an effect and unnoticed.txt, beside this file, does not list it. A line there is a test to be written, or an effect that
+changes nothing because another one does the same.
 
   incite-lab check rules                   all effects; takes about half an hour
   incite-lab check rules --only gate       those whose name contains a word

@@ -44,7 +44,7 @@ class Classifier:
             help="folder for model.pt" + f" (default: models/{self.folder})" * own,
         )  # fmt: skip
         parser.add_argument("--splits", type=Path, metavar="FOLDER", help="write val.npz and test.npz into this folder")
-        parser.add_argument("--evaluate", action="store_true", help="do not train; measure the model.pt that is there")
+        parser.add_argument("--evaluate", action="store_true", help="don't train; measure the existing model.pt")
 
     def main(self, args: argparse.Namespace) -> None:
         import torch

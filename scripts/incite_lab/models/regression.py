@@ -15,7 +15,7 @@ SUBJECTS = ("sin-cos-sqrt", "exp-log")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--subject", choices=[*SUBJECTS, "both"], default="both")
     parser.add_argument("--recipe", choices=[*DENSE], default="paper")
-    parser.add_argument("--epochs", type=int, help="default: as the recipe has it")
+    parser.add_argument("--epochs", type=int, help="default: the recipe's")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=MODELS / "regression", help="folder for SUBJECT/ (default: models/regression)")
 

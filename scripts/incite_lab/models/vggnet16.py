@@ -1,6 +1,6 @@
-"""Trains the paper's VGGNet-16 on some of MNIST at 56 × 56, for incite-lab bench vggnet16; about ten minutes on two cores.
+"""Trains the paper's VGGNet-16 on part of MNIST at 56 × 56, for incite-lab bench vggnet16; about ten minutes on two cores.
 
-Writes model.pt, val.npz (what it was not trained on) and test.npz into --out.
+Writes model.pt, val.npz (samples not used in training) and test.npz into --out.
 """
 
 import argparse

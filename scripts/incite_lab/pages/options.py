@@ -1,4 +1,4 @@
-"""Writes docs/options.md: all options of all verbs, from what `incite VERB --help` prints."""
+"""Writes docs/options.md: all options of all verbs, from `incite VERB --help`."""
 
 import argparse
 import os
@@ -60,7 +60,7 @@ def row(name: str, text: str) -> list[str]:
 
 
 def page(binary: Path) -> str:
-    lines = ["# Options", "", "What `incite VERB --help` says. `incite-lab options-page` writes this page.", ""]
+    lines = ["# Options", "", "The text of `incite VERB --help`. `incite-lab options-page` writes this page.", ""]
     for verb in VERBS:
         text = help_of(binary, verb)
         title = " ".join(text[: next(i for i, line in enumerate(text) if line.startswith("Usage:"))])

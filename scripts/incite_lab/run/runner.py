@@ -35,7 +35,7 @@ class Job:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     program.add_arguments(parser)
-    parser.add_argument("--jobs", type=int, help="runs side by side (default: the cores over --threads)")
+    parser.add_argument("--jobs", type=int, help="runs side by side (default: cores divided by --threads)")
     parser.add_argument("--cache", type=Path, default=BUILD / "runs", metavar="FOLDER", help="finished runs (default: build/runs)")
 
 

@@ -1,6 +1,6 @@
-"""Trains the original of one of the paper's subjects; writes model.pt, train.npz and test.npz, and prints what was done as JSON.
+"""Trains the original of one of the paper's subjects; writes model.pt, train.npz and test.npz, and prints a summary as JSON.
 
-train.npz is what Incite is to decompose it with: some or all of what it was trained on, or that and some more; test.npz played no part.
+train.npz has the samples for decomposing: some or all of the training samples, or those and some more. Training does not use test.npz.
 """
 
 import argparse
@@ -17,11 +17,11 @@ from incite_lab.models.recipes import ImageRecipe
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("subject", choices=[*ORIGINALS], metavar="SUBJECT", help=f"one of {', '.join(ORIGINALS)}")
-    parser.add_argument("--data", type=Path, metavar="FILE.npz", help="x_train, y_train, x_test, y_test; not for points of functions")
+    parser.add_argument("--data", type=Path, metavar="FILE.npz", help="x_train, y_train, x_test, y_test; not for subjects that are functions")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
-    parser.add_argument("--epochs", type=int, help="default: as the recipe has it")
-    parser.add_argument("--images", type=int, help="images to train on; default: as the recipe has it")
-    parser.add_argument("--given", type=int, help="images to decompose with; default: as the recipe has it")
+    parser.add_argument("--epochs", type=int, help="default: the recipe's")
+    parser.add_argument("--images", type=int, help="images to train on (default: the recipe's)")
+    parser.add_argument("--given", type=int, help="images to decompose with (default: the recipe's)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
 

@@ -1,8 +1,8 @@
-"""Measures why `--preset paper` does not give the paper's figures: what the mistakes of its public program cost, and what originals do.
+"""Measures why `--preset paper` differs from the paper's figures: the mistakes of its public program, and the originals.
 
-The program's slices and heads are made again in PyTorch from the clusters that Incite keeps, once as they should be and once with each
-of its mistakes. --epochs, --images and --given make originals that are trained longer or shorter, on more images or fewer, and
-decomposed with fewer; --options adds options of Incite's to the paper's. Originals, data and runs are shared with incite-lab reproduce.
+The command rebuilds the program's slices and heads in PyTorch from the clusters that Incite keeps: once correctly, and once with each
+mistake. --epochs and --images train originals for more or fewer epochs, on more or fewer images; --given decomposes them with fewer.
+--options adds options of Incite to the paper's. Originals, data and runs are shared with incite-lab reproduce.
 Writes docs/artifact.json and docs/artifact.md.
 """
 
@@ -31,15 +31,15 @@ SUBJECTS = [name for name, original in ORIGINALS.items() if original.network is 
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--subjects", nargs="+", choices=SUBJECTS, default=SUBJECTS, metavar="NAME", help=f"of {', '.join(SUBJECTS)}")
-    usual = "0: as incite-lab reproduce has it (default)"
-    parser.add_argument("--epochs", nargs="+", type=int, default=[0], help=f"of the original's training; {usual}")
-    parser.add_argument("--images", nargs="+", type=int, default=[0], help=f"that it is trained on; {usual}")
+    parser.add_argument("--subjects", nargs="+", choices=SUBJECTS, default=SUBJECTS, metavar="NAME", help=f"some of {', '.join(SUBJECTS)}")
+    usual = "0: as in incite-lab reproduce (default)"
+    parser.add_argument("--epochs", nargs="+", type=int, default=[0], help=f"epochs of the original's training; {usual}")
+    parser.add_argument("--images", nargs="+", type=int, default=[0], help=f"images that the original is trained on; {usual}")
     parser.add_argument("--given", nargs="+", type=int, default=[0], help=f"images to decompose with; {usual}")
-    example = "such as '--metric probability', and without PyTorch; '': none (default)"
-    parser.add_argument("--options", nargs="+", default=[""], help=f"of incite, beside or against the paper's, {example}")
-    parser.add_argument("--incite-only", action="store_true", help="no modules in PyTorch, which take longest")
-    parser.add_argument("--data-dir", type=Path, metavar="FOLDER")
+    example = "such as '--metric probability', without modules in PyTorch; '': none (default)"
+    parser.add_argument("--options", nargs="+", default=[""], help=f"options of incite, added to the paper's or replacing them, {example}")
+    parser.add_argument("--incite-only", action="store_true", help="skip the modules in PyTorch, which take longest")
+    parser.add_argument("--data-dir", type=Path, metavar="FOLDER", help="files to use as data")
     runner.add_arguments(parser)
 
 

@@ -78,10 +78,10 @@ def findings(rows: list[dict[str, Any]]) -> list[str]:
     same = [row for row in rows if row["images"] == row["given"]]
     return [
         f"- Images to decompose with. {lost(rows, 'given')}.",
-        f"- Images to train on, which are those to decompose with too. {lost(same, 'images', 'given')}.",
+        f"- Images to train on and to decompose with. {lost(same, 'images', 'given')}.",
         f"- Epochs of the original's training. {lost(rows, 'epochs')}.",
-        f"- Options of Incite beside the paper's. {lost(rows, OPTIONS)}.",
-        f"- Mistakes, against {NONE}, means of the orders: {', '.join(added(way) for way in WAYS if way != NONE)}.",
+        f"- Further options of Incite. {lost(rows, OPTIONS)}.",
+        f"- Mistakes. Points lost in addition to *{NONE}*, means over the orders: {', '.join(added(way) for way in WAYS if way != NONE)}.",
     ]
 
 
@@ -98,22 +98,22 @@ def write(rows: list[dict[str, Any]]) -> None:
     published = PUBLISHED[False]
     text = f"""# The paper's figures and its program
 
-`incite-lab artifact` writes this page. The paper reports, as means of twelve classifiers, {published.loss} points of accuracy lost at
-{published.compression}x, and an overlap of {published.overlap} %. Below: points lost by the paper's way, from originals of ours that differ in
-what they were trained on and for how long. `--preset paper` is Incite; *none* is the same in PyTorch, with heads as the paper's public
-program trains them, and *{REGRESSION}* with heads by penalised logistic regression on the same samples instead, so that what is lost there
-is lost in the layers that are pruned; the last columns add one mistake of that program each to *{NONE}*, and *{ALL}* has them all. ±: sample
-standard deviation over {SEEDS} orders in which heads are trained, where a row has it, else one order; originals and clusters have one seed.
-Rows with options are of Incite alone, with these beside the paper's or against them.
+`incite-lab artifact` writes this page. The paper reports a loss of {published.loss} points of accuracy at {published.compression}x, and an overlap of
+{published.overlap} %, as means of twelve classifiers. The table shows the points that the paper's way loses, for our own originals, which differ in
+training data and epochs. The column *given* counts the images to decompose with. `--preset paper` is Incite. *{NONE}* is the same method in PyTorch,
+with heads trained as in the paper's public program. *{REGRESSION}* uses heads by penalised logistic regression on the same samples, so its loss comes
+from the pruned layers. Each further column adds one mistake of that program to *{NONE}*, and *{ALL}* has them all. ±: sample standard deviation over
+{SEEDS} training orders of the heads; rows without it have one order. Originals and clusters have one seed. Rows with options are runs of Incite only,
+with these options added to the paper's or replacing them.
 
-- **flatten**: inputs of the first dense layer are chosen as if channels came first; in Keras they come last.
-- **norm**: a slice's batch norm is not given the original's parameters and statistics, so that it does nothing; it is frozen, so that
-  fitting the head does not mend it.
-- **start**: the head starts with the columns of the class and of the others exchanged.
-- **validation**: the tenth of the samples that chooses the head's epoch is the end of a list that begins with the class, so that it has
-  none of it.
-- **rounding**: classes are compared by probabilities in float32, of which many are 1.
+- **flatten**: the inputs of the first dense layer are selected as if channels came first; in Keras they come last.
+- **norm**: a slice's batch norm does not get the original's parameters and statistics, so it does nothing. It is frozen, so fitting the head
+  does not correct it.
+- **start**: the head starts with its two columns exchanged, that of the class and that of the others.
+- **validation**: the tenth of the samples that chooses the head's epoch is the end of a list that starts with the class, so it has no sample
+  of the class.
+- **rounding**: classes are compared by float32 probabilities, many of which are exactly 1.
 
 """
-    lines = [*table(rows), "", "Points lost, and at which compression, in short:", "", *findings(rows)]
+    lines = [*table(rows), "", "Summary: points lost, with the compression:", "", *findings(rows)]
     (FILE.with_suffix(".md")).write_text(text + "\n".join(lines) + "\n")

@@ -1,8 +1,8 @@
-"""Reuses, replaces and removes modules of LeNet-5 models, and writes the results into docs/compose.md.
+"""Reuses, replaces and removes modules of LeNet-5 models, and writes the results to docs/compose.md.
 
-Models that are not in the cache folder are trained, decomposed and put there; `incite compose` joins modules; Python loads the joined
-files and measures them. Data are .npz files with x_train, y_train, x_test, y_test (uint8 [N, 28, 28]). MNIST is fetched if no file is
-given; other data that is not given is left out.
+Trains and decomposes models that are not in the cache folder. `incite compose` joins modules; Python loads the joined files and measures
+them. Data are .npz files with x_train, y_train, x_test, y_test (uint8 [N, 28, 28]). MNIST is fetched if you give no file; other data that
+you don't give is left out.
 
   incite-lab compose-demo --mnist mnist.npz --kuzushiji kmnist.npz --letters cmnist26.npz
 """
@@ -24,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--letters", type=Path, metavar="FILE.npz", help="CMNIST-26, handwritten Cyrillic letters, the same arrays")
     parser.add_argument("--cache", type=Path, default=BUILD / "compose", help="folder for models and modules (default: build/compose)")
     parser.add_argument("--incite", type=Path, default=PROGRAM, metavar="PROGRAM", help="the program (default: the release build)")
-    parser.add_argument("--no-anew", action="store_true", help="train no models on joined data for comparison")
-    parser.add_argument("--print", action="store_true", help="print the results; leave the page as it is")
+    parser.add_argument("--no-anew", action="store_true", help="don't train models on joined data for comparison")
+    parser.add_argument("--print", action="store_true", help="print the results and leave the page as it is")
 
 
 def main(args: argparse.Namespace) -> None:

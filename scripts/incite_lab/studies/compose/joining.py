@@ -1,4 +1,4 @@
-"""Models that are trained and decomposed, their modules joined by `incite compose`, and what the joined files are worth."""
+"""Models that are trained and decomposed, their modules joined by `incite compose`, and the quality of the joined files."""
 
 import subprocess
 from collections.abc import Iterable
@@ -227,18 +227,18 @@ def results(demo: Demo, digits: Source, others: list[Source], anew: bool) -> lis
         header = ["joined", "classes", "on the first", "on the second", "on both", "originals side by side", "originals told"]
         lines += [
             "### Reuse", "",
-            "Balanced accuracy: the mean over classes of the share that is found. Beside it: the originals side by side, where the",
-            "class with the largest of all probabilities is chosen; the originals when each is told that a sample is from its data;",
-            f"the joined file trained further on {FURTHER_SAMPLES:,} samples, {FURTHER_EPOCHS} epochs of Adam; and a LeNet-5 trained"
-            " anew on all samples of these",
-            f"classes. Models are trained on at most {TRAIN_SAMPLES:,} samples of a data set, but for the LeNet-5 of digits (52,000).",
-            "", *markdown([*header, "trained further", "trained anew"], rows, "lr"), "",
+            "Balanced accuracy is the mean recall over classes. The other columns: the originals side by side, where the class with",
+            "the largest of all probabilities wins; the originals if each is told which samples are from its data; the joined file",
+            f"after further training on {FURTHER_SAMPLES:,} samples, {FURTHER_EPOCHS} epochs of Adam; a LeNet-5 trained from scratch on all "
+            "samples of these",
+            f"classes. Models are trained on at most {TRAIN_SAMPLES:,} samples of a data set, except the LeNet-5 for digits (52,000).",
+            "", *markdown([*header, "trained further", "trained from scratch"], rows, "lr"), "",
         ]  # fmt: skip
     weak, removed = replacement(demo, digits), removal(demo, digits)
     return [
         *lines,
         "### Replacement", "",
-        f"The weak model was trained on {WEAK_SAMPLES:,} images of {digits.name}, of which {FEW} of class {WEAK_CLASS}.", "",
+        f"The weak model was trained on {WEAK_SAMPLES:,} images of {digits.name}, with only {FEW} of class {WEAK_CLASS}.", "",
         *markdown(["model", f"recall of {WEAK_CLASS}", "of the others", "of all"], weak, "lr"), "",
         "### Removal", "",
         f"On the test samples of all classes but {REMOVED}.", "",

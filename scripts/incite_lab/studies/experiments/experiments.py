@@ -1,6 +1,6 @@
-"""Runs `incite decompose` for every combination of models and options that a TOML file lists, and writes one table.
+"""Runs `incite decompose` for every combination of models and options in a TOML file, and writes one table.
 
-docs/experiments.md has the file's format; scripts/experiments.example.toml is one: incite-lab experiments scripts/experiments.example.toml
+docs/experiments.md describes the file. An example: incite-lab experiments scripts/experiments.example.toml
 The file is checked before the first run. Finished runs are kept: after a stop the same command continues, and a longer file runs only
 what is new.
 """
@@ -28,8 +28,8 @@ Row = dict[str, Any]  # by column
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE.toml")
     runner.add_arguments(parser)
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="for tables and pictures (default: build/experiments/FILE)")
-    parser.add_argument("--plot", action="store_true", help="draw loss against compression too, one PNG a model; needs matplotlib")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="folder for tables and charts (default: build/experiments/FILE)")
+    parser.add_argument("--plot", action="store_true", help="also draw loss against compression, one PNG for each model; needs matplotlib")
 
 
 def main(args: argparse.Namespace) -> int:

@@ -1,1 +1,1 @@
-"""What compression costs, against what else one could do, on a few networks: docs/quality.md."""
+"""The loss against compression on a few networks, with alternatives: docs/quality.md."""

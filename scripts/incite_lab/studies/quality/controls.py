@@ -1,4 +1,4 @@
-"""Compares modules with what else one could do at the same size: other choices of units, training from scratch, the paper's way.
+"""Compares modules with alternatives of the same size: other choices of units, training from scratch, the paper's way.
 
 Needs the release build and the data sets as .npz files:
 incite-lab controls --mnist MNIST.npz --fmnist FMNIST.npz --cmnist26 CMNIST26.npz
@@ -31,8 +31,9 @@ SCRATCH = "scratch"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     specs.add_arguments(parser)
     parser.add_argument("--targets", nargs="+", default=["3", "10"], metavar="TIMES", help="compression of modules (default: 3 10)")
-    parser.add_argument("--times", nargs="+", default=["1"], metavar="TIMES", help="what training from scratch takes, over decomposing (default: 1)")
-    parser.add_argument("--without", nargs="+", choices=[SCRATCH, *(method.name for method in (FINETUNE, *CONTROLS))], default=[], metavar="NAME")
+    parser.add_argument("--times", nargs="+", default=["1"], metavar="TIMES", help="time for scratch, relative to decomposing (default: 1)")
+    others = [SCRATCH, *(method.name for method in (FINETUNE, *CONTROLS))]
+    parser.add_argument("--without", nargs="+", choices=others, default=[], metavar="NAME", help=f"methods to skip, of {', '.join(others)}")
 
 
 def main(args: argparse.Namespace) -> None:
@@ -117,15 +118,15 @@ def compared(
 
 def section(part: dict[str, Any]) -> list[str]:
     text = (
-        f"`incite-lab controls`, {results.conditions(part)}; data and seeds as above. All ways are given the same `--target-compression`. "
-        "random, magnitude: units chosen at random, or by the size of their weights, with the same repair and head as the defaults. "
-        "scratch: for each output a network of the architecture and of the default module's widths, initialised anew and trained in PyTorch "
-        "(Adam, batches of 128, half of them of the class; regression: absolute error) for the output's share of the seconds that "
-        "decomposing took, scoring included, on as many threads; a class is the largest log-odds, as for modules. The paper's clusters of ten "
-        "units are coarse steps: its modules can be smaller than asked. ±: sample standard deviation over seeds. Ahead: better than the "
-        "defaults by more than both deviations together."
+        f"`incite-lab controls`, {results.conditions(part)}; data and seeds as above. All methods have the same `--target-compression`. "
+        "random, magnitude: units chosen at random, or by the size of their weights, with the defaults' repair and head. "
+        "scratch: for each output, a new network with the same architecture and the default module's widths, trained in PyTorch "
+        "(Adam, batches of 128, half of them samples of the class; regression: absolute error) for that output's share of the decomposition "
+        "time, scoring included, on as many threads; the class is the largest log-odds. The paper's clusters of ten units are coarse, so its "
+        "modules can be smaller than the target. ±: sample standard deviation over seeds. Ahead: better than the defaults by more than both "
+        "deviations together."
     )
-    header = ["network", "target", "way", "compression", "change", "overlap, %", "seconds", ""]
+    header = ["network", "target", "method", "compression", "change", "overlap, %", "seconds", ""]
     return [text, "", *markdown(header, [line for one in part["subjects"].values() for line in rows_of(one)], "lrlrrrrl")]
 
 

@@ -1,10 +1,10 @@
-"""Measures what compression costs: the whole curve, for several networks, three ways to make modules, and three seeds.
+"""Measures the loss against compression: the whole curve, for several networks, three methods to make modules, and three seeds.
 
 Needs the release build, the data sets as .npz files, and matplotlib, which scripts/setup.sh does not install:
 incite-lab quality --mnist MNIST.npz --fmnist FMNIST.npz --cmnist26 CMNIST26.npz
-Finished runs are kept in build/runs/: after a stop the command continues, and another selection of methods or targets runs only what is
-new. Test data is used for nothing but the measuring. Writes docs/quality.json, docs/quality-SUBJECT.png and, in docs/quality.md, a
-section on the subjects chosen and those measured before.
+Finished runs are kept in build/runs/. After a stop the command continues, and with other methods or targets it runs only what is new.
+Test data is used only to measure. Writes docs/quality.json, docs/quality-SUBJECT.png and a section of docs/quality.md, which keeps the
+subjects measured before.
 """
 
 import argparse
@@ -27,10 +27,10 @@ KEEPS = ["0.8", "0.6", "0.4", "0.3", "0.2", "0.1"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     specs.add_arguments(parser)
-    parser.add_argument("--methods", nargs="+", choices=[*METHODS], default=[*METHODS], metavar="NAME", help=f"of {', '.join(METHODS)}")
-    parser.add_argument("--targets", nargs="+", default=TARGETS, metavar="TIMES", help="compression of modules, but for the paper's")
+    parser.add_argument("--methods", nargs="+", choices=[*METHODS], default=[*METHODS], metavar="NAME", help=f"some of {', '.join(METHODS)}")
+    parser.add_argument("--targets", nargs="+", default=TARGETS, metavar="TIMES", help="compression of modules, for all methods but paper")
     parser.add_argument("--finetune-targets", nargs="+", metavar="TIMES", help="compression of fine-tuned modules (default: --targets)")
-    parser.add_argument("--keeps", nargs="+", default=KEEPS, metavar="SHARE", help="what the paper's modules keep")
+    parser.add_argument("--keeps", nargs="+", default=KEEPS, metavar="SHARE", help="share of channels to keep, for the method paper")
     parser.add_argument("--bar", type=float, default=1.0, metavar="POINTS", help="loss to mark in charts of accuracy (default: 1)")
 
 
@@ -78,11 +78,11 @@ def curve(subject: Subject, one: Record, args: argparse.Namespace, found: dict[S
 
 def section(part: dict[str, Any]) -> list[str]:
     lines = [
-        f"`incite-lab quality`, {results.conditions(part)}. Every method has its own scores, one scoring run for each seed, on as many "
-        "samples as the choice at the method's default size needs. Seeds are those of clusters, samples and heads; the networks stay the same. "
-        "Change: combined accuracy against the original's, in points, or mean absolute error against the original's, on test data that "
-        "nothing was chosen by. ±: sample standard deviation over seeds. All modules: their parameters together, against the original's. "
-        "Seconds are means by stage; in all: with those of loading, analysis and clustering, and the shared scoring run.",
+        f"`incite-lab quality`, {results.conditions(part)}. Each method has its own scores: one scoring run for each seed, on as many samples as "
+        "the choice needs at the method's default size. The seed changes clusters, samples and heads; the networks stay the same. Change: "
+        "combined accuracy (or mean absolute error) against the original's, on test data that no choice used. ±: sample standard deviation "
+        "over seeds. All modules: the sum of their parameters, relative to the original's. Seconds are means by stage. In all: also loading, "
+        "analysis, clustering and the shared scoring run.",
     ]
     for name, one in part["subjects"].items():
         lines += ["", f"### {one['title']}", "", about(one), "", f"![{one['title']}: compression and what it costs](quality-{name}.png)", ""]

@@ -1,4 +1,4 @@
-"""Compares what --max-loss and --target-compression promise with what is measured on test data.
+"""Compares the promises of --max-loss and --target-compression with measurements on test data.
 
 Needs the release build and MNIST as an .npz file: incite-lab promises --mnist MNIST.npz
 Finished runs are shared with incite-lab quality, in build/runs/. Writes docs/quality.json and a section of docs/quality.md.
@@ -23,9 +23,9 @@ TARGETS = ["2", "4", "6", "10", "20"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     specs.add_arguments(parser, ("lenet5-mnist", "sin-cos-sqrt"))
-    parser.add_argument("--points", nargs="+", default=POINTS, metavar="POINTS", help="--max-loss of classifiers")
-    parser.add_argument("--shares", nargs="+", default=SHARES, metavar="PER_CENT", help="--max-loss of regressors, in per cent of the error")
-    parser.add_argument("--targets", nargs="+", default=TARGETS, metavar="TIMES", help="--target-compression")
+    parser.add_argument("--points", nargs="+", default=POINTS, metavar="POINTS", help="values of --max-loss for classifiers")
+    parser.add_argument("--shares", nargs="+", default=SHARES, metavar="PER_CENT", help="values of --max-loss for regressors, per cent of the error")
+    parser.add_argument("--targets", nargs="+", default=TARGETS, metavar="TIMES", help="values of --target-compression")
 
 
 def main(args: argparse.Namespace) -> None:
@@ -54,10 +54,10 @@ def measured(subject: Subject, one: Record, args: argparse.Namespace, found: dic
 def section(part: dict[str, Any]) -> list[str]:
     text = (
         f"`incite-lab promises`, {results.conditions(part)}. `{LOSS}`: points of combined accuracy, or per cent of the mean absolute error, "
-        "decided on training samples that were set apart; measured on test data, which played no part. Worst: of the seeds. "
-        f"Held: seeds for which the measured loss is at most what was promised, or the mean compression at least (`{TARGET}`). ±: sample "
-        "standard deviation over seeds. The search keeps to the 95 % confidence bound of what it measures, so that one run in twenty may "
-        "lose more; where no size keeps to it the modules are the largest, and the run says so (MNIST, 0.1)."
+        "decided on training samples set apart, and measured on test data that no choice used. Worst: over the seeds. Held: seeds whose "
+        f"measured loss is at most the promise, or whose mean compression is at least the promise (`{TARGET}`). ±: sample standard deviation "
+        "over seeds. The search uses the 95 % confidence bound of its measurement, so one run in twenty may lose more. If no size stays "
+        "within the bound, the modules are the largest, and the run says so (MNIST, 0.1)."
     )
     rows = [
         ["" if i else one["title"], f"`{row['option']} {row['promised']}`", *outcome(row, one["kind"]), f"{spread(row['compression'])}x"]

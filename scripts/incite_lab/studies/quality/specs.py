@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser, default: tuple[str, ...] = tu
     subjects.add_arguments(parser, default)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="SEED")
     runner.add_arguments(parser)
-    parser.add_argument("--score-each", action="store_true", help="score in each run, not once for each subject and seed")
+    parser.add_argument("--score-each", action="store_true", help="score in each run, instead of once for each subject and seed")
 
 
 class Runs:

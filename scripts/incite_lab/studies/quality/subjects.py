@@ -80,10 +80,10 @@ KINDS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser, default: tuple[str, ...] = tuple(KINDS)) -> None:
-    parser.add_argument("--subjects", nargs="+", choices=[*KINDS], default=[*default], metavar="NAME", help=f"of {', '.join(KINDS)}")
+    parser.add_argument("--subjects", nargs="+", choices=[*KINDS], default=[*default], metavar="NAME", help=f"some of {', '.join(KINDS)}")
     for name in ARCHIVES:
         parser.add_argument(f"--{name}", type=Path, metavar="FILE.npz", help="x_train, y_train, x_test, y_test; images [N, 28, 28]")
-    parser.add_argument("--fit", type=int, default=20_000, help="training samples to use, drawn with a seed; 0: all (default: %(default)s)")
+    parser.add_argument("--fit", type=int, default=20_000, help="training samples to use, drawn at random; 0: all (default: %(default)s)")
 
 
 def chosen(args: argparse.Namespace) -> list[Subject]:

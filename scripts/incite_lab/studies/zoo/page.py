@@ -64,7 +64,10 @@ def summary(rows: list[Row]) -> Iterator[str]:
     if measured:
         worst = max(measured, key=lambda row: row.error or 0.0)
         yield f"- Largest relative error of a slice: {worst.error:.1e} ({worst.model}, {FORMS[worst.form]}); allowed: {TOLERANCE:.0e}."
-    yield f"- In all {verdicts.count('ok')} a module that keeps everything gives the original's output to the last bit (traced without gradients and frozen, within 1e-5)."
+    yield (
+        f"- In all {verdicts.count('ok')} files, a module that keeps everything gives the original's output to the last bit "
+        "(traced without gradients or frozen: within 1e-5)."
+    )
 
 
 def command_of(args: argparse.Namespace) -> str:
@@ -81,21 +84,21 @@ def page(rows: list[Row], args: argparse.Namespace) -> str:
         [
             "# Zoo",
             "",
-            "torchvision's classification models, with random weights, at the smallest input that each accepts: two modules at",
-            f"keep {KEEP}, checked for the invariants and loaded again in Python. Scores are random: the table says that modules are",
-            "right and how much smaller they get, not how good they are.",
+            "torchvision's classification models with random weights, at the smallest input that each accepts. Each gets two modules",
+            f"at keep {KEEP}, which are checked for the invariants and loaded again in Python. Scores are random: the table shows that",
+            "modules are correct and how much smaller they are, not how accurate they are.",
             "",
             *summary(rows),
-            f"- Again: `{command_of(args)}` writes this page; with `--check` it fails where a model does.",
-            f"- With {versions}, Python {platform.python_version()}.",
+            f"- To repeat: `{command_of(args)}` writes this page; with `--check` it fails if a model fails.",
+            f"- Versions: {versions}, Python {platform.python_version()}.",
             "",
             *family_table(rows),
             "",
-            "- *input*: pixels of a side. *layers*, *units*, *pinned* (share of units that can't be removed): without the output layer.",
+            "- *input*: pixels per side. *layers*, *units*, and *pinned*, the share of units that can't be removed. The output layer does not count.",
             "- *compression*: parameters of the original over the mean module's, without the output layer and auxiliary heads.",
-            "- *largest error*: between a slice and the original with the removed units masked, over the largest output.",
-            "- *seconds*: of `incite decompose`. *traced, no gradients*: the trace holds fused attention, which incite takes apart.",
-            "- *refused*: incite says that it can't decompose this, and why. *not exported*: PyTorch can't write it as TorchScript.",
+            "- *largest error*: the difference between a slice and the original with the removed units masked, relative to the largest output.",
+            "- *seconds*: of `incite decompose`. *traced, no gradients*: the trace has fused attention, which Incite splits into its operations.",
+            "- *refused*: Incite can't decompose the file; the table says why. *not exported*: PyTorch can't write it as TorchScript.",
             "",
             *table(rows),
             "",

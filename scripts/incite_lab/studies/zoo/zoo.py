@@ -1,14 +1,14 @@
 """Decomposes every torchvision classification model, scripted and traced (or frozen, with --forms), and writes docs/zoo.md.
 
-Weights are random and inputs as small as the model accepts: what is checked is that modules are right, not that they are good.
-Each model is exported, inspected and decomposed for two outputs at keep 0.6; then Python loads the modules and checks
+Weights are random, and inputs are as small as the model accepts: the checks show that modules are correct, not how accurate they are.
+Each model is exported, inspected and decomposed for two outputs at keep 0.6. Then Python loads the modules and checks that
 
-  1. that the program computes what the file computes (incite checks it while loading and refuses the model otherwise),
-  2. that a module which keeps everything gives the original's output to the last bit,
-  3. that a slice is the original with the removed units masked (incite checks it too, and reports the difference),
+  1. the program computes what the file computes (incite checks it while loading and refuses the model otherwise),
+  2. a module which keeps everything gives the original's output to the last bit,
+  3. a slice is the original with the removed units masked (incite checks it too, and reports the difference),
 
-and that modules have only the original's keys, readable code, and gradients. A whole run takes hours: results are collected in
---json, and a run with the same program continues where the last one stopped.
+and that modules have only the original's keys, readable code, and gradients. A whole run takes hours. It keeps results in --json, and a
+run with the same program continues where the last one stopped.
 
   incite-lab zoo --json build/zoo.json                          all models, then docs/zoo.md
   incite-lab zoo --models 'resnet18,vgg*' --forms trace --check --out /tmp/zoo.md
@@ -37,15 +37,15 @@ Task = tuple[str, str]  # model and form
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     program.add_arguments(parser, threads=None)
-    parser.add_argument("--models", default="*", help="names or patterns, with commas between (default: all)")
+    parser.add_argument("--models", default="*", help="names or patterns, separated by commas (default: all)")
     parser.add_argument("--forms", default=",".join(USUAL_FORMS), help=f"some of {', '.join(FORMS)} (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=DOCS / "zoo.md", help="the page (default: docs/zoo.md)")
     parser.add_argument("--json", type=Path, help="results; a run with the same program continues from them")
-    parser.add_argument("--jobs", type=int, default=1, help="models at a time (default: 1; --threads: all cores over --jobs)")
-    parser.add_argument("--timeout", type=float, default=7200, help="seconds for one model (default: %(default)g)")
+    parser.add_argument("--jobs", type=int, default=1, help="models at a time (default: 1; default of --threads: cores divided by --jobs)")
+    parser.add_argument("--timeout", type=float, default=7200, help="limit for one model, in seconds (default: %(default)g)")
     parser.add_argument("--keep-files", type=Path, metavar="FOLDER", help="keep models and modules in this folder")
-    parser.add_argument("--export-only", action="store_true", help="export and check the export; run nothing and write no page")
-    parser.add_argument("--check", action="store_true", help="fail if a model fails, or falls under its family's compression")
+    parser.add_argument("--export-only", action="store_true", help="only export models and check the export; write no page")
+    parser.add_argument("--check", action="store_true", help="fail if a model fails or stays under its family's compression")
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)  # the process of one model
 
 
