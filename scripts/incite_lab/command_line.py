@@ -39,6 +39,7 @@ COMMANDS = {
     "bench latency": "bench.latency",
     "bench outputs": "bench.outputs",
     "bench profile": "bench.scoring_profile",
+    "bench few-samples": "bench.few_samples",
     "bench sampling": "bench.sampling",
     "bench speedup": "bench.speedup",
     "bench vggnet16": "bench.vggnet16",

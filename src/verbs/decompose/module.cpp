@@ -247,15 +247,16 @@ MadeModule make_module(const Workshop& w, int64_t output, const Selection& keep,
   const std::string file = checkpoint_file(w, output, keep, empty_head);
   if (read_checkpoint(w.plan.options.out / file, made.program)) return made;
   if (w.plan.options.repair != RepairMethod::none) repair_body(w, body, keep, output);
-  const Layer& layer = head_layer(w.subject);
   const bool own_head = row_of(w.plan.options.head).own;
+  const auto of_head = [&](ValueId id) {
+    return own_head && (id == head_layer(w.subject).weight || id == head_layer(w.subject).bias);
+  };
   for (size_t i = 0; i < made.program.values.size(); ++i) {
-    const auto id = static_cast<ValueId>(i);
-    const bool of_head = own_head && (id == layer.weight || id == layer.bias);
     Value& value = made.program.values[i];
-    if (value.kind == Value::Kind::parameter && !of_head) value.content = body.values[i].content;
+    if (value.kind == Value::Kind::parameter && !of_head(static_cast<ValueId>(i)))
+      value.content = body.values[i].content;
   }
-  if (own_head && !empty_head) replace_head(layer, fitted_head(w, body, output), made.program);
+  if (own_head && !empty_head) replace_head(head_layer(w.subject), fitted_head(w, body, output), made.program);
   w.files.put(file, serialised(parameters_of(made.program)));
   return made;
 }
