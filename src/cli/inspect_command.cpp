@@ -20,7 +20,7 @@ struct Arguments {
   std::filesystem::path dot;
 };
 
-/// The file to write; a link is followed, since a file is put in place by renaming.
+/// The file to write. Links are followed: renaming the finished file into place would replace the link itself.
 std::filesystem::path dot_file(const Arguments& arguments) {
   std::error_code error;
   const std::filesystem::path file = std::filesystem::is_symlink(arguments.dot, error)
