@@ -62,7 +62,7 @@ void add_data_options(CLI::App& verb, Arguments& a) {
 
 void refuse(const CLI::App& verb, const std::vector<std::string>& names, const std::string& why) {
   for (const std::string& name : names) {
-    if (verb.get_option(name)->count() > 0) fail(ExitCode::usage, "{}: {}; leave it out", name, why);
+    if (verb.get_option(name)->count() > 0) fail(ExitCode::usage, "{0}: {1}; leave out {0}", name, why);
   }
 }
 

@@ -157,8 +157,7 @@ std::string outputs_line(const Inspection& inspection) {
 
 std::string verdict_line(const Inspection& inspection) {
   if (!inspection.refusal) return "Decompose: will work\n";
-  return fmt::format("Decompose: refuses this as things stand, exit code {}\n",
-                     static_cast<int>(inspection.refusal->code()));
+  return fmt::format("Decompose: will not work, exit code {}\n", static_cast<int>(inspection.refusal->code()));
 }
 
 }  // namespace

@@ -29,8 +29,8 @@ std::string search_line(const Decomposition& d) {
                [&](const SearchStep& step) { return step.bound() <= *d.max_loss; });
   if (good.empty()) {
     const SearchStep& largest = *std::min_element(d.steps.begin(), d.steps.end(), by_size);
-    return fmt::format("Search: none of {} sizes keeps to {:g}, so modules are as large as can be; {}", d.steps.size(),
-                       *d.max_loss, at_most(largest));
+    return fmt::format("Search: none of {} sizes keeps to {:g}, so modules are as large as possible; {}",
+                       d.steps.size(), *d.max_loss, at_most(largest));
   }
   const SearchStep& smallest = *std::max_element(good.begin(), good.end(), by_size);
   return fmt::format("Search: {} sizes tried; {}", d.steps.size(), at_most(smallest));
@@ -156,7 +156,7 @@ std::string to_table(const Decomposition& d) {
   // Of one classifier nothing can be said together, so all of its measures are.
   if (one && d.task == Task::classification) text += comparison_table(d.evaluation, d.modules) + "\n";
   text += verdict(d.evaluation);
-  if (d.own_targets) text += "No target was given: the model's own outputs stand for the truth.\n";
+  if (d.own_targets) text += "No target was given: the model's own outputs serve as targets.\n";
   text += one ? fmt::format("Compression {}\n", human_ratio(d.mean_compression))
               : fmt::format("Mean compression {}, mean overlap of modules {}\n", human_ratio(d.mean_compression),
                             human_percent(d.mean_overlap));

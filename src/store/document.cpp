@@ -66,14 +66,13 @@ Decomposition read_decomposition(const std::filesystem::path& file) {
     const auto json = nlohmann::json::parse(content);
     if (const int found = get<int>(json, "schema"); found != schema) {
       fail(ExitCode::data_file,
-           "{}: schema {}; this incite reads schema {}. Decompose again, or use the incite that wrote it",
+           "{}: schema {}; this version of incite reads schema {}. Decompose again, or use the version that wrote it",
            file.string(), found, schema);
     }
     Decomposition decomposition = parse(json);
     if (!sound(decomposition)) {
       fail(ExitCode::data_file,
-           "{}: not a decomposition, or damaged: its modules are not those of its model; decompose again",
-           file.string());
+           "{}: not a decomposition, or damaged: its modules do not match its model; decompose again", file.string());
     }
     return decomposition;
   } catch (const nlohmann::json::exception& error) {

@@ -144,7 +144,7 @@ StagedFiles::StagedFiles(std::filesystem::path folder) : folder_(std::move(folde
   std::filesystem::create_directories(folder_, error);
   if (error) {
     remove_made_folders();
-    fail(ExitCode::output, "{}: can't make this folder: {}", folder_.string(), error.message());
+    fail(ExitCode::output, "{}: can't create this folder: {}", folder_.string(), error.message());
   }
   remove_abandoned(folder_);
   staging_ = folder_ / fmt::format("{}{}", staging_prefix, ::getpid());
@@ -187,7 +187,7 @@ void StagedFiles::put(const std::string& name, std::string_view content) {
 void StagedFiles::rename(const std::string& name) const {
   std::error_code error;
   std::filesystem::rename(path(name), folder_ / name, error);
-  if (error) fail(ExitCode::output, "{}: can't be put in place: {}", (folder_ / name).string(), error.message());
+  if (error) fail(ExitCode::output, "{}: can't be moved into place: {}", (folder_ / name).string(), error.message());
 }
 
 void StagedFiles::commit() {

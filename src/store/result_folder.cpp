@@ -49,11 +49,12 @@ void ResultFolder::check_targets(bool force) const {
       fail(ExitCode::output, "{}: the result would replace the model itself; pass another --out", file.string());
     }
     if (!std::filesystem::is_regular_file(file)) {
-      fail(ExitCode::output, "{}: is no file, so the result can't replace it; pass another --out", file.string());
+      fail(ExitCode::output, "{}: not a regular file, so the result can't replace it; pass another --out",
+           file.string());
     }
     if (!contains(earlier_, name) && !force) {
       fail(ExitCode::output,
-           "{}: is there already and is no earlier result's; pass --force to replace it, or another --out",
+           "{}: already exists and is not part of an earlier result; pass --force to replace it, or another --out",
            file.string());
     }
   }

@@ -60,24 +60,24 @@ std::string first_difference(const KeyedOptions& found, const KeyedOptions& want
 }  // namespace
 
 std::string anew(ScoresUse use) {
-  return use == ScoresUse::resume ? "pass --force in place of --resume to start anew"
-                                  : "leave out --scores to score anew";
+  return use == ScoresUse::resume ? "pass --force instead of --resume to start over"
+                                  : "leave out --scores to score again";
 }
 
 void check_same(const ScoresRequest& request, const KeyedOptions& found, const KeyedOptions& wanted) {
   const std::string name = first_difference(found, wanted);
   if (name.empty()) return;
-  const char* const purpose = request.use == ScoresUse::resume ? "go on" : "use it";
+  const char* const purpose = request.use == ScoresUse::resume ? "continue" : "use it";
   if (name == "model" || name == "data") {
     const std::filesystem::path& own = name == "model" ? request.model : request.data;
     const auto hash = [&](const KeyedOptions& options) { return value_of(options.key, name).substr(0, digits_shown); };
     fail(ExitCode::usage,
-         "{}: made with another {} file, or {} has changed since: its SHA-256 was {}…, now it is {}…; pass the same "
-         "file to {}, or {}",
+         "{}: made with another {} file, or {} has changed since: the SHA-256 was {}…, now it is {}…; pass "
+         "the same file to {}, or {}",
          request.file.string(), name, own.string(), hash(found), hash(wanted), purpose, anew(request.use));
   }
   const std::string then = as_typed(name, found);
-  fail(ExitCode::usage, "{}: made with {}, now it is {}; pass {} to {}, or {}", request.file.string(), then,
+  fail(ExitCode::usage, "{}: made with {}, but this run has {}; pass {} to {}, or {}", request.file.string(), then,
        as_typed(name, wanted), then, purpose, anew(request.use));
 }
 

@@ -67,7 +67,7 @@ void read_like(Dataset& data, const Dataset& other) {
            fmt::join(found, ", "), fmt::join(expected, ", "), other.file);
     }
     if (!data.as_integers.empty() && data.as_integers[i] && data.input[i].is_floating_point()) {
-      fail(ExitCode::data_mismatch, "{}: array '{}' is of a floating-point type; expected whole numbers, as in {}",
+      fail(ExitCode::data_mismatch, "{}: array '{}' holds floating-point numbers; expected whole numbers, as in {}",
            data.file, data.input_keys[i], other.file);
     }
   }

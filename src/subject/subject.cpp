@@ -61,8 +61,8 @@ void set_validation_samples(const DecomposeOptions& options, Subject& subject) {
   }
   if (count == 0 && (searches || options.finetune > 0)) {
     fail(ExitCode::data_mismatch,
-         "{}: {} samples are too few to fit on some and choose by others; give more, or pass neither --max-loss nor "
-         "--finetune",
+         "{}: {} samples are too few to split into training and validation samples; give more, or leave out "
+         "--max-loss and --finetune",
          options.data.file.string(), samples);
   }
   subject.train = all.narrow(0, 0, samples - count);

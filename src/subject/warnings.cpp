@@ -53,7 +53,7 @@ std::optional<std::string> classifier_warning(const at::Tensor& outputs, OutputK
   const double recall = (hits.to(at::kDouble) / support).masked_select(present).mean().item<double>();
   const double apart = (recall - 1 / classes) / (1 - 1 / classes);
   if (wilson_interval(accuracy, n, one_sided).low <= share && apart < tells_apart) {
-    return fmt::format("{}, no better than always saying class {} ({}); {}", right(), largest, human_percent(share),
+    return fmt::format("{}, no better than always predicting class {} ({}); {}", right(), largest, human_percent(share),
                        advice);
   }
   if (kind == OutputKind::sigmoid || kind == OutputKind::other) return std::nullopt;
@@ -75,8 +75,8 @@ std::optional<std::string> regression_warning(const at::Tensor& outputs, const a
   }
   if (defined == 0 || bounded > 0) return std::nullopt;
   return fmt::format(
-      "the model predicts the targets no better than their mean does (R2 {:.3g} on {} samples); check the inputs' "
-      "scale (--input-scale), the order of their axes, and the targets' scale and order",
+      "the model predicts the targets no better than their mean (R2 {:.3g} on {} samples); check the inputs' scale "
+      "(--input-scale), the order of their axes, and the targets' scale and order",
       sum / static_cast<double>(defined), human_count(truth.size(0)));
 }
 

@@ -43,8 +43,8 @@ def test_help_fits_the_terminal(cli: Cli, verb: tuple[str, ...], width: int) -> 
     assert max(map(len, lines)) <= width
     whole = " ".join(" ".join(lines).split())
     for sentence in {
-        "decompose": ["What a mutant's effect is measured by; auto: probability, absolute for regression; random and magnitude"],
-        "": ["Measure a decomposition's modules against the original, or a model, a module or a composition by itself, on data of your choice"],
+        "decompose": ["Measure of a mutant's effect; auto: probability for classification, absolute for regression; random and magnitude"],
+        "": ["Measure a decomposition's modules against the original, or a model, module or composition by itself, on data of your choice"],
     }.get(" ".join(verb), []):
         assert sentence in whole
 

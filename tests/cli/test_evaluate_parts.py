@@ -156,8 +156,7 @@ def test_a_composition_without_samples_of_its_classes(made: Cli) -> None:
     x, y = five(1)
     np.savez(made.folder / "few.npz", x=x[y < 3], y=y[y < 3])
     message = (
-        "few.npz: no sample is of class 3 or 4, that a column of combined.pt is for; expected labels as the original has "
-        "them"
+        "few.npz: no sample has the label 3 or 4, the classes of combined.pt; expected the labels of the original model"
     )
     made.refused(5, message, "evaluate", "combined.pt", "--data", "few.npz")
 
@@ -223,7 +222,7 @@ def test_a_module_reads_samples_as_its_original_did(made: Cli) -> None:
 
 
 def test_another_task_than_the_modules(made: Cli) -> None:
-    message = "--task regression: out/module-3.pt is of a classification; leave it out"
+    message = "--task regression: out/module-3.pt is for classification; leave out --task"
     made.refused(2, message, "evaluate", "out/module-3.pt", "--data", "test.npz", "--task", "regression")
 
 

@@ -210,12 +210,12 @@ def test_another_number_of_inputs(made: Made, keys: str, given: str) -> None:
 
 
 def test_an_argument_that_is_no_tensor(made: Made) -> None:
-    message = "model.pt: forward's argument 'times' is int; incite gives it tensors only"
+    message = "model.pt: forward's argument 'times' is int; incite can pass only tensors"
     made(NeedsNumber(), arrays()).refused(6, message, *INSPECT)
 
 
 def test_inputs_of_different_lengths(made: Made) -> None:
-    message = "data.npz: array 'scale': 80 samples; expected 90, as array 'x' has. Give each input as many."
+    message = "data.npz: array 'scale': 80 samples; expected 90, as in array 'x'. Give all inputs the same number."
     made(Scaled(), arrays(scale=scale_array()[:80])).refused(5, message, *INSPECT, "--input-key", "x,scale")
 
 
@@ -345,7 +345,7 @@ def test_a_traced_dict(cli: Cli) -> None:
 
 
 def test_nothing_to_choose(good: Cli) -> None:
-    message = "model.pt: --output 0: forward returns one tensor; there is nothing to choose"
+    message = "model.pt: --output 0: forward returns one tensor; leave out --output"
     good.refused(2, message, *INSPECT, "--output", "0")
 
 

@@ -16,7 +16,7 @@ import networks
 from conftest import Cli, into, snapshot, without_warnings
 
 STOPPED = "error: stopped; nothing was written\n"
-KEPT = "error: stopped; no module was written. What was done so far is kept, "
+KEPT = "error: stopped; no module was written. The work so far is kept, "
 LONG = ("--clustering", "none", "--memory", "16MB", "--samples", "all")
 
 
@@ -83,7 +83,7 @@ def test_on_a_terminal_the_bar_is_shown_and_wiped_out(slow: Cli) -> None:
     os.close(terminal)
     last = shown.decode().replace("\r\n", "\n").rpartition("\r\x1b[K")[2]
     if (slow.folder / "out/checkpoint.npz").exists():  # a first piece of the scores was finished before the signal
-        assert last.startswith(KEPT) and last.endswith(" in checkpoint*: go on with --resume\n")
+        assert last.startswith(KEPT) and last.endswith(" in checkpoint*; continue with --resume\n")
     else:
         assert last == STOPPED
         assert snapshot(slow.folder) == before

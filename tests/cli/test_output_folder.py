@@ -62,7 +62,7 @@ def test_an_empty_folder_stays_after_a_failure(good: Cli) -> None:
 
 
 def test_a_folder_below_a_file(good: Cli) -> None:
-    good.refused(7, "data.npz/out: can't make this folder: Not a directory", *into("data.npz/out"))
+    good.refused(7, "data.npz/out: can't create this folder: Not a directory", *into("data.npz/out"))
 
 
 def test_a_file_in_place_of_the_folder(good: Cli) -> None:
@@ -71,15 +71,15 @@ def test_a_file_in_place_of_the_folder(good: Cli) -> None:
 
 
 def test_a_place_where_no_folder_can_be_made(good: Cli) -> None:
-    good.refused(7, ("/proc/incite-out: can't make this folder: ",), *into("/proc/incite-out"))
+    good.refused(7, ("/proc/incite-out: can't create this folder: ",), *into("/proc/incite-out"))
 
 
 def test_an_empty_name(good: Cli) -> None:
-    good.refused(7, ("can't make this folder: ",), *into(""))
+    good.refused(7, ("can't create this folder: ",), *into(""))
 
 
 def test_a_name_longer_than_the_file_system_allows(good: Cli) -> None:
-    good.refused(7, ("can't make this folder: File name too long",), *into("o" * 300))
+    good.refused(7, ("can't create this folder: File name too long",), *into("o" * 300))
 
 
 def test_a_full_disk(good: Cli) -> None:
@@ -118,7 +118,7 @@ def test_a_file_that_is_no_earlier_module_is_not_replaced(good: Cli) -> None:
 def test_a_file_of_scores_that_is_no_earlier_one_is_not_replaced(good: Cli) -> None:
     (good.folder / "out").mkdir()
     (good.folder / "out/scores.npz").write_text("mine")
-    message = "out/scores.npz: is there already and is no earlier result's; pass --force to replace it, or another --out"
+    message = "out/scores.npz: already exists and is not part of an earlier result; pass --force to replace it, or another --out"
     good.refused(7, message, *DECOMPOSE, "--keep-scores")
     good.done(*DECOMPOSE)
     good.done(*DECOMPOSE, "--force")

@@ -66,11 +66,11 @@ def test_an_interrupted_run_says_how_to_go_on(rounds: Cli) -> None:
     said = stop(rounds, signal.SIGINT, 0)
     assert list(snapshot(rounds.folder / "out")) == ["checkpoint.npz"]
     size = f"{(rounds.folder / 'out/checkpoint.npz').stat().st_size / 1024:.1f} KiB"
-    stopped = f"error: stopped; no module was written. What was done so far is kept, {size} in checkpoint*: go on with --resume\n"
+    stopped = f"error: stopped; no module was written. The work so far is kept, {size} in checkpoint*; continue with --resume\n"
     assert without_warnings(said) == stopped
     rounds.refused(
         7,
-        "out: holds what a run that was stopped has left; pass --resume to go on from it, or --force to start anew",
+        "out: holds a checkpoint of a run that was stopped; pass --resume to continue it, or --force to start over",
         *into("out"),
         *SCORING,
     )
@@ -99,8 +99,8 @@ def test_scores_of_another_run_are_not_gone_on_from(rounds: Cli, arguments: tupl
         place = usual.index(arguments[0])
         del usual[place : place + 2]
     then, now = said
-    message = f"out/checkpoint.npz: made with {then}, now it is {now}; pass {then} to go on, or pass --force in place of --resume "
-    rounds.refused(2, message + "to start anew", *usual, "--resume", *arguments)
+    message = f"out/checkpoint.npz: made with {then}, but this run has {now}; pass {then} to continue, or pass --force instead of "
+    rounds.refused(2, message + "--resume to start over", *usual, "--resume", *arguments)
 
 
 def test_how_many_samples_were_to_be_scored_is_told_as_the_option(rounds: Cli) -> None:
@@ -108,8 +108,8 @@ def test_how_many_samples_were_to_be_scored_is_told_as_the_option(rounds: Cli) -
     shutil.rmtree(next((rounds.folder / "out").glob(".incite-*")))
     rounds.refused(
         2,
-        "out/checkpoint.npz: made with --samples auto, now it is --samples 500; pass --samples auto to go on, or pass --force in place "
-        "of --resume to start anew",
+        "out/checkpoint.npz: made with --samples auto, but this run has --samples 500; pass --samples auto to continue, or pass "
+        "--force instead of --resume to start over",
         *(*into("out"), "--clustering", "none", "--memory", "64MB", "--resume", "--samples", "500"),
     )
 
@@ -122,8 +122,8 @@ def test_scores_of_other_data_are_not_gone_on_from(rounds: Cli) -> None:
         np.savez(rounds.folder / "data.npz", x=data["x"] + 1, y=data["y"])
     now = hashlib.sha256((rounds.folder / "data.npz").read_bytes()).hexdigest()[:12]
     message = (
-        f"out/checkpoint.npz: made with another data file, or data.npz has changed since: its SHA-256 was {then}…, now it is {now}…; "
-        "pass the same file to go on, or pass --force in place of --resume to start anew"
+        f"out/checkpoint.npz: made with another data file, or data.npz has changed since: the SHA-256 was {then}…, now it is {now}…; "
+        "pass the same file to continue, or pass --force instead of --resume to start over"
     )
     rounds.refused(2, message, *into("out"), *SCORING, "--resume")
 
@@ -167,7 +167,7 @@ def test_a_damaged_checkpoint_is_refused(rounds: Cli) -> None:
     checkpoint.write_bytes(content)
     rounds.refused(4, ("checkpoint.npz",), *into("out"), *SCORING, "--resume")
     checkpoint.write_bytes(content[: len(content) // 2])
-    rounds.refused(4, ("checkpoint.npz: a damaged or cut .npz archive",), *into("out"), *SCORING, "--resume")
+    rounds.refused(4, ("checkpoint.npz: a damaged or truncated .npz archive",), *into("out"), *SCORING, "--resume")
 
 
 def test_resume_without_anything_to_go_on_from_starts(good: Cli) -> None:
@@ -186,8 +186,8 @@ def test_scores_of_a_run_serve_another_one(good: Cli) -> None:
     assert document(good.folder / "first") != document(good.folder / "scored")
     good.refused(
         2,
-        "first/scores.npz: made with --factors 0, now it is --factors 1.1; pass --factors 0 to use it, or leave out --scores to score "
-        "anew",
+        "first/scores.npz: made with --factors 0, but this run has --factors 1.1; pass --factors 0 to use it, or leave out --scores "
+        "to score again",
         *into("third"),
         "--scores",
         "first/scores.npz",
@@ -200,7 +200,7 @@ def test_scores_of_a_stopped_run_serve_no_other(rounds: Cli) -> None:
     stop(rounds, signal.SIGKILL, 0)
     rounds.refused(
         2,
-        "out/checkpoint.npz: of a run that was stopped; expected the scores.npz of a finished one",
+        "out/checkpoint.npz: comes from a run that was stopped; expected scores.npz of a finished run",
         *into("other"),
         *SCORING,
         "--scores",

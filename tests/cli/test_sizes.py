@@ -174,7 +174,7 @@ def test_a_module_of_a_stopped_run_is_not_taken_where_its_head_would_stay_empty(
         (("--keep", "0.5", "--max-loss", "1"), "--keep, --target-compression and --max-loss exclude each other; expected one of them"),
         (
             ("--keep", "0.5", "--allocation", "global"),
-            "--allocation global has no use for --keep, a share of each group; pass --target-compression",
+            "--allocation global does not work with --keep, a share of each group; pass --target-compression",
         ),
         (("--target-compression", "0.5"), f"--target-compression: 0.5: expected a number of 1 or more. {HELP}"),
         (("--max-loss", "-1"), f"--max-loss: -1: expected 0 or more. {HELP}"),
@@ -190,4 +190,4 @@ def test_too_few_samples_to_choose_by_are_refused(cli: Cli) -> None:
     x = np.random.default_rng(0).standard_normal((12, networks.FEATURES)).astype(np.float32)
     np.savez(cli.folder / "data.npz", x=x, y=np.arange(12) % 3)
     few = ("--max-loss", "1", "--held-out", "0.7")
-    cli.refused(5, ("samples are too few to fit on some and choose by others",), *DECOMPOSE, *few)
+    cli.refused(5, ("samples are too few to split into training and validation samples",), *DECOMPOSE, *few)

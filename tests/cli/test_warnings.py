@@ -38,7 +38,7 @@ def mistaken(learnt: Cli) -> Cli:
     return learnt
 
 
-GUESSES = f"the model is right on 0.00 % of 240 samples, no better than always saying class 0 (33.33 %); {ADVICE}"
+GUESSES = f"the model is right on 0.00 % of 240 samples, no better than always predicting class 0 (33.33 %); {ADVICE}"
 
 
 def document_of(cli: Cli, folder: str = "out") -> dict[str, Any]:
@@ -103,7 +103,7 @@ def test_a_regression_no_better_than_the_mean_is_warned_of(good: Cli) -> None:
     x, _ = networks.samples(300)
     np.savez(good.folder / "data.npz", x=x, y=100 + x[:, :3])
     warning = good.run(*DECOMPOSE).err
-    assert warning.startswith("warning: the model predicts the targets no better than their mean does (R2 -")
+    assert warning.startswith("warning: the model predicts the targets no better than their mean (R2 -")
     assert warning.endswith(
         " on 240 samples); check the inputs' scale (--input-scale), the order of their axes, and the targets' scale and order\n"
     )

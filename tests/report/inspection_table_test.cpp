@@ -127,7 +127,7 @@ TEST(InspectionTable, SaysThatThereIsNoHeadAndNothingToRemove) {
             "\n"
             "Parameters: 0, of which 0 (0.00 %) can be removed\n"
             "Outputs: 3 (other), from no one layer\n"
-            "Decompose: refuses this as things stand, exit code 6\n");
+            "Decompose: will not work, exit code 6\n");
 }
 
 TEST(InspectionTable, SaysWhatIsKeptWholeAndWhy) {

@@ -140,14 +140,14 @@ TEST_F(ReadDecomposition, RefusesAnotherSchema) {
   json document = document_of(full_decomposition());
   document["schema"] = 2;
   expect_refused(document.dump(),
-                 "schema 2; this incite reads schema 1. Decompose again, or use the incite that wrote it");
+                 "schema 2; this version of incite reads schema 1. Decompose again, or use the version that wrote it");
   // Nothing else of such a document is looked at.
   expect_refused(R"({"schema": 99})",
-                 "schema 99; this incite reads schema 1. Decompose again, or use the incite that wrote it");
+                 "schema 99; this version of incite reads schema 1. Decompose again, or use the version that wrote it");
 }
 
 TEST_F(ReadDecomposition, RefusesModulesThatAreNotOfTheModelOrNotBesideTheDocument) {
-  const std::string rest = "not a decomposition, or damaged: its modules are not those of its model; decompose again";
+  const std::string rest = "not a decomposition, or damaged: its modules do not match its model; decompose again";
   const auto with = [](const char* key, const json& value) {
     json document = document_of(full_decomposition());
     document["modules"][1][key] = value;

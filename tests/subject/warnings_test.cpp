@@ -41,9 +41,10 @@ TEST(GuessingWarning, TellsOfAClassifierThatIsNoBetterThanTheLargestClass) {
   const Dataset data;
   const TestSet set = of_classes(data, repeated({{0, 60}, {1, 40}}));
   const at::Tensor constant = deciding(std::vector<int64_t>(100, 0), 1);
-  EXPECT_EQ(of_logits(constant, set),
-            "the model is right on 60.00 % of 100 samples, no better than always saying class 0 (60.00 %); check the "
-            "inputs' scale (--input-scale), the order of their axes and the order of the labels");
+  EXPECT_EQ(
+      of_logits(constant, set),
+      "the model is right on 60.00 % of 100 samples, no better than always predicting class 0 (60.00 %); check the "
+      "inputs' scale (--input-scale), the order of their axes and the order of the labels");
   // 65 of 100 are not significantly more than 60: Wilson's bound is 0.57.
   EXPECT_TRUE(of_logits(deciding(repeated({{0, 55}, {1, 5}, {0, 30}, {1, 10}}), 0.5), set));
 }

@@ -84,13 +84,13 @@ void check_shapes(const Source& source, const Source& reference) {
   if (!source.samples && known.empty()) return;  // whether its modules run on the samples is seen later
   const size_t inputs = source.samples ? source.samples->input.inputs.size() : known.size();
   if (inputs != expected.input.inputs.size()) {
-    fail(ExitCode::data_mismatch, "{}: its model takes {} inputs; expected {}, as that of {}. {}", source.name(),
-         inputs, expected.input.inputs.size(), reference.name(), advice);
+    fail(ExitCode::data_mismatch, "{}: its model takes {} inputs; expected {}, as for {}. {}", source.name(), inputs,
+         expected.input.inputs.size(), reference.name(), advice);
   }
   for (size_t i = 0; i < inputs; ++i) {
     const std::vector<int64_t> found = source.samples ? shape_of(*source.samples, i) : known[i];
     if (found == shape_of(expected, i)) continue;
-    fail(ExitCode::data_mismatch, "{}: its model takes samples of shape [{}]; expected [{}], as that of {}. {}",
+    fail(ExitCode::data_mismatch, "{}: its model takes samples of shape [{}]; expected [{}], as for {}. {}",
          source.name(), fmt::join(found, ", "), fmt::join(shape_of(expected, i), ", "), reference.name(), advice);
   }
 }
@@ -110,8 +110,8 @@ void check_scales(const Source& source, const Source& reference) {
     const double wanted = scale_of(expected.input_scale, type);
     if (found == wanted) continue;
     fail(ExitCode::data_mismatch,
-         "{}: its model's inputs, {} as stored, are scaled by {:.6g}; expected {}, scaled by {:.6g}, as for {}. Name "
-         "samples that suit both with --data, or decompose again with the same --input-scale",
+         "{}: its model takes {} inputs times {:.6g}; expected {} inputs times {:.6g}, as for {}. Pass samples that "
+         "suit both models with --data, or decompose again with the same --input-scale",
          source.name(), type_name(own), found, type_name(type), wanted, reference.name());
   }
 }
@@ -144,7 +144,7 @@ void check_types(const Source& source, const Source& reference) {
   const auto found = types_of(*source.samples, reading_of(*source.part, *source.samples));
   const auto expected = types_of(*reference.samples, reference.samples->as_integers);
   if (found == expected) return;
-  fail(ExitCode::data_mismatch, "{}: its model takes {}; expected {}, as that of {}. {}", source.name(),
+  fail(ExitCode::data_mismatch, "{}: its model takes {}; expected {}, as for {}. {}", source.name(),
        fmt::join(found, " and "), fmt::join(expected, " and "), reference.name(), advice);
 }
 
@@ -156,18 +156,18 @@ void check_runs(const std::vector<Part>& parts, const Source& reference) {
     std::vector<std::string> shapes;
     for (size_t i = 0; i < batch.inputs.size(); ++i)
       shapes.push_back(fmt::format("[{}]", fmt::join(shape_of(*reference.samples, i), ", ")));
-    fail(ExitCode::data_mismatch, "{}: does not run on samples of shape {}, those of {}: {}. {}", part.file.string(),
+    fail(ExitCode::data_mismatch, "{}: does not run on samples of shape {} from {}: {}. {}", part.file.string(),
          fmt::join(shapes, " and "), reference.samples->file, *why, advice);
   }
 }
 
 [[noreturn]] void refuse_unknown(const Source& first) {
-  constexpr const char* why = "it takes samples to see that models take the same inputs. Name some with --data";
+  constexpr const char* why = "samples are needed to check that all models take the same inputs. Pass some with --data";
   if (first.part->known.data.file.empty()) {
-    fail(ExitCode::data_file, "{}: no {} beside it, which names the data that its model was decomposed with; {}",
-         first.name(), document_name, why);
+    fail(ExitCode::data_file, "{}: no {} beside it names the data that its model was decomposed with; {}", first.name(),
+         document_name, why);
   }
-  fail(ExitCode::data_file, "{}: not there any more, or changed: the data that the model of {} was decomposed with; {}",
+  fail(ExitCode::data_file, "{}: missing or changed since the model of {} was decomposed with it; {}",
        first.part->known.data.file, first.name(), why);
 }
 

@@ -73,7 +73,7 @@ std::filesystem::path checked_out(const ComposeOptions& options) {
     fail(ExitCode::output, "--out {}: not the name of a file; expected one such as combined.pt", options.out.string());
   }
   if (exists && !options.force) {
-    fail(ExitCode::output, "{}: is there already; pass --force to replace it, or another --out", options.out.string());
+    fail(ExitCode::output, "{}: already exists; pass --force to replace it, or another --out", options.out.string());
   }
   return file;
 }
@@ -82,7 +82,7 @@ void check_not_read(const std::filesystem::path& out, const std::vector<Part>& p
   for (const Part& part : parts) {
     std::error_code error;
     if (!std::filesystem::equivalent(out, part.file, error)) continue;
-    fail(ExitCode::output, "{}: would replace a module that is to be joined; pass another --out", out.string());
+    fail(ExitCode::output, "{}: is one of the modules to join; pass another --out", out.string());
   }
 }
 
@@ -93,9 +93,8 @@ at::Tensor said_by(const Part& part, const Batch& batch) {
   const at::Tensor outputs = Executor(program)(batch);
   const int64_t expected = !identity.own_head ? identity.outputs : identity.task == Task::classification ? 2 : 1;
   if (outputs.size(1) != expected) {
-    fail(ExitCode::model_file, "{}: gives {} outputs; expected {}, by {}. Decompose again", part.file.string(),
-         outputs.size(1), expected,
-         part.known.by_document ? "the decomposition.json beside it" : "what the file says of itself");
+    fail(ExitCode::model_file, "{}: has {} outputs; expected {}, as stated by {}. Decompose again", part.file.string(),
+         outputs.size(1), expected, part.known.by_document ? "the decomposition.json beside it" : "the file itself");
   }
   if (identity.task == Task::regression) return outputs.select(1, output_of(part).value_or(0)).to(at::kDouble);
   return log_odds(outputs, identity.kind, output_of(part));
@@ -125,7 +124,7 @@ void check(const std::filesystem::path& file, const std::vector<Part>& parts, co
     const at::Tensor difference = (found.select(1, static_cast<int64_t>(i)) - expected[i]).abs();
     const at::Tensor wrong = (difference > tolerance * size.clamp_min(1)).logical_and(size < largest_log_odds);
     if (wrong.any().item<bool>()) {
-      throw std::logic_error(fmt::format("column {} is not what {} says", i, parts[i].file.string()));
+      throw std::logic_error(fmt::format("column {} differs from the output of {}", i, parts[i].file.string()));
     }
   }
 }

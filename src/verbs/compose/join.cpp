@@ -122,7 +122,8 @@ std::string join(const std::vector<JoinedModule>& modules, const std::string& id
       code.emplace(arguments);
     }
     if (arguments.size() != inputs) {
-      fail(ExitCode::data_mismatch, "{}: takes {} input{} ({}); expected {}, as {} takes. Join modules of like models",
+      fail(ExitCode::data_mismatch,
+           "{}: takes {} input{} ({}); expected {}, as for {}. Join modules of models with the same inputs",
            module.file.string(), arguments.size(), arguments.size() == 1 ? "" : "s", fmt::join(arguments, ", "), inputs,
            modules[0].file.string());
     }

@@ -47,17 +47,16 @@ class Collector {
     if (!folder) {
       fail(ExitCode::data_file,
            "{}: neither the file nor a {} beside it says which output it is for; expected a module that 'incite "
-           "decompose' wrote, or one that was loaded from it and saved again",
+           "decompose' wrote, or such a module loaded and saved again",
            file.string(), document_name);
     }
     std::vector<std::string> names;
     for (const ModuleResult& module : folder->decomposition.modules)
       names.push_back(module.file);
-    fail(
-        ExitCode::data_file,
-        "{}: neither the file nor {} says which output it is for; expected one of {}, or a module that was loaded from "
-        "one of them and saved again",
-        file.string(), (folder_of(file) / document_name).string(), fmt::join(names, ", "));
+    fail(ExitCode::data_file,
+         "{}: neither the file nor {} says which output it is for; expected one of {}, or one of "
+         "these loaded and saved again",
+         file.string(), (folder_of(file) / document_name).string(), fmt::join(names, ", "));
   }
 
   Identifier identifier_;
@@ -133,7 +132,7 @@ void change(std::vector<Part>& parts, const ComposeOptions& options, Collector& 
   for (const auto& [name, file] : options.replace) {
     const auto place = find_column(parts, "--replace", name);
     if (!replaced.insert(name).second) {
-      fail(ExitCode::usage, "--replace {}: given twice; expected one module for a column", name);
+      fail(ExitCode::usage, "--replace {}: given twice; expected one module per column", name);
     }
     Part part = collector.part(file);
     part.name = place->name;
@@ -145,19 +144,19 @@ void change(std::vector<Part>& parts, const ComposeOptions& options, Collector& 
   for (const std::string& name : options.remove) {
     find_column(parts, "--remove", name);
     if (replaced.contains(name)) {
-      fail(ExitCode::usage, "--remove {}: is to be replaced as well; expected one of the two", name);
+      fail(ExitCode::usage, "--remove {}: --replace names this column too; expected one of the two", name);
     }
     removed.insert(name);
   }
   std::erase_if(parts, [&](const Part& part) { return removed.contains(part.name); });
-  if (parts.empty()) fail(ExitCode::usage, "--remove: no column would be left; expected one or more to stay");
+  if (parts.empty()) fail(ExitCode::usage, "--remove: no column would be left; expected at least one to stay");
 }
 
 void check_files_differ(const std::vector<Part>& parts) {
   std::set<std::filesystem::path> files;
   for (const Part& part : parts) {
     if (files.insert(unique_path(part.file)).second) continue;
-    fail(ExitCode::usage, "{}: would be two columns; expected each module once. Leave one out", part.file.string());
+    fail(ExitCode::usage, "{}: given for two columns; expected each module once. Leave one out", part.file.string());
   }
 }
 
@@ -171,7 +170,7 @@ void rename(std::vector<Part>& parts, const std::vector<std::string>& names) {
   for (size_t i = 0; i < parts.size(); ++i) {
     if (names[i].empty()) fail(ExitCode::usage, "--names: name {} is empty; expected some text", i + 1);
     if (!different.insert(names[i]).second) {
-      fail(ExitCode::usage, "--names: '{}' is there twice; expected different names", names[i]);
+      fail(ExitCode::usage, "--names: '{}' is given twice; expected different names", names[i]);
     }
     parts[i].name = names[i];
   }
@@ -181,7 +180,7 @@ void check_one_task(const std::vector<Part>& parts) {
   const Part& first = parts[0];
   for (const Part& part : parts) {
     if (part.identity().task == first.identity().task) continue;
-    fail(ExitCode::data_mismatch, "{}: its task is {}; expected {}, as of {}. Join modules of one task",
+    fail(ExitCode::data_mismatch, "{}: its task is {}; expected {}, as for {}. Join modules of one task",
          part.file.string(), to_string(part.identity().task), to_string(first.identity().task), first.file.string());
   }
 }

@@ -24,7 +24,7 @@ namespace {
 void check_folder(const DecomposeOptions& options) {
   if (has_checkpoint(options.out) && !options.force && !options.resume) {
     fail(ExitCode::output,
-         "{}: holds what a run that was stopped has left; pass --resume to go on from it, or --force to start anew",
+         "{}: holds a checkpoint of a run that was stopped; pass --resume to continue it, or --force to start over",
          options.out.string());
   }
   std::error_code error;  // a name that is too long is reported when the folder is made

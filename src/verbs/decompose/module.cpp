@@ -343,7 +343,7 @@ void check_file(const Subject& subject, const std::filesystem::path& file, const
   const at::Tensor found = Executor(read)(batch);
   const double scale = std::max(expected.abs().max().item<double>(), 1e-30);
   if ((found - expected).abs().max().item<double>() <= 1e-5 * scale) return;
-  fail(ExitCode::internal, "{}: read back, it gives other outputs than the module in memory; please report this model",
+  fail(ExitCode::internal, "{}: the file read back differs from the module in memory; please report this model",
        file.string());
 }
 

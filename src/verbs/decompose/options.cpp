@@ -433,7 +433,7 @@ std::vector<Option> all_options() {
        .set =
            [](Options& o, const Text& text) {
              const std::optional<uint64_t> bytes = number_in<uint64_t>(text);
-             // CLI11 turns -1 into 2^64 - 1.
+             // CLI11 turns -1B into 2^64 - 1.
              if (!bytes || *bytes == 0 || *bytes > INT64_MAX)
                fail(ExitCode::usage, "--memory {}: expected a size above 0, such as 2GB", text);
              o.memory = static_cast<int64_t>(*bytes);

@@ -125,7 +125,7 @@ class Evaluator {
   /// The task that the file is known to be of. Throws Error (usage) where another is asked for.
   Task known_task(Task known) const {
     if (options_.task && *options_.task != known) {
-      fail(ExitCode::usage, "--task {}: {} is of a {}; leave it out", to_string(*options_.task),
+      fail(ExitCode::usage, "--task {}: {} is for {}; leave out --task", to_string(*options_.task),
            options_.model.string(), to_string(known));
     }
     return known;
@@ -173,7 +173,7 @@ class Evaluator {
     result_.is_module = true;
     const int64_t expected = !said.own_head ? said.outputs : said.task == Task::classification ? 2 : 1;
     if (result_.outputs != expected) {
-      fail(ExitCode::model_file, "{}: gives {} outputs; expected {}, as a module for output {} of {}",
+      fail(ExitCode::model_file, "{}: has {} outputs; expected {}, since it is a module for output {} of {}",
            options_.model.string(), result_.outputs, expected, said.output, said.outputs);
     }
     const at::Tensor scores =
@@ -202,8 +202,8 @@ class Evaluator {
     if (samples > 0) return;
     const bool one = result_.labels.size() == 1;
     fail(ExitCode::data_mismatch,
-         "{}: no sample is of class {}, {} {} is for; expected labels as the original has them", data_.file,
-         fmt::join(result_.labels, " or "), one ? "which" : "that a column of", options_.model.string());
+         "{}: no sample has the label {}, the {} of {}; expected the labels of the original model", data_.file,
+         fmt::join(result_.labels, " or "), one ? "class" : "classes", options_.model.string());
   }
 
   const EvaluateModelOptions& options_;

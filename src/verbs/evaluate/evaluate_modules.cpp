@@ -38,11 +38,11 @@ DatasetOptions as_decomposed(const Decomposition& decomposition) {
 std::filesystem::path original_file(const EvaluateOptions& options, const Decomposition& made) {
   const std::filesystem::path file = options.model.empty() ? std::filesystem::path(made.model.file) : options.model;
   if (!std::filesystem::exists(file)) {
-    fail(ExitCode::model_file, "{}: the original model is not there; say where it is with --model", file.string());
+    fail(ExitCode::model_file, "{}: the original model is not there; pass its file with --model", file.string());
   }
   if (sha256_of_file(file) != made.model.sha256) {
     fail(ExitCode::data_mismatch,
-         "{}: not the model that {} was decomposed from (its SHA-256 differs); pass that one with --model",
+         "{}: not the model that {} was decomposed from (the SHA-256 differs); pass that model with --model",
          file.string(), options.folder.string());
   }
   return file;
@@ -100,7 +100,7 @@ ModulesEvaluation evaluate_modules(const EvaluateOptions& options, const Progres
   if (auto warning = guessing_warning(outputs, made.kind, made.task, test)) result.warnings.push_back(*warning);
   result.evaluation = evaluate(outputs, scores.t(), measured, made.kind, made.task, test);
   if (result.evaluation.samples == 0) {
-    fail(ExitCode::data_mismatch, "{}: no sample is of a class that has a module, so there is nothing to evaluate",
+    fail(ExitCode::data_mismatch, "{}: no sample is of a class with a module; expected samples of these classes",
          data.file);
   }
   const std::string remedy = "decompose again with --max-loss, --finetune or a smaller --target-compression";

@@ -169,8 +169,8 @@ TEST_F(Join, RefusesModulesOfDifferentNumbersOfInputs) {
         join({{a, "module_0", "0"}, {b, "module_1", "1"}});
       },
       ExitCode::data_mismatch,
-      fmt::format("{}: takes 2 inputs (x, mask); expected 1, as {} takes. Join modules of like models", b.string(),
-                  a.string()));
+      fmt::format("{}: takes 2 inputs (x, mask); expected 1, as for {}. Join modules of models with the same inputs",
+                  b.string(), a.string()));
 }
 
 TEST_F(Join, RefusesWhatIsNoTorchScript) {

@@ -191,7 +191,8 @@ TEST(ReadOptions, RefusesWhatDoesNotGoTogether) {
       [] {
         read_options({{"keep", "0.5"}, {"allocation", "global"}});
       },
-      ExitCode::usage, "--allocation global has no use for --keep, a share of each group; pass --target-compression");
+      ExitCode::usage,
+      "--allocation global does not work with --keep, a share of each group; pass --target-compression");
   expect_error(
       [] {
         read_options({{"outputs", "a"}});
