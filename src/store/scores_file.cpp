@@ -28,7 +28,7 @@ std::string to_text(const at::Tensor& bytes) {
   return {first, first + bytes.numel()};
 }
 
-/// A line for each entry: name, '=', value.
+/// One line per entry: name, '=', value.
 std::string to_lines(const ScoresKey& key) {
   std::string text;
   for (const auto& [name, value] : key)

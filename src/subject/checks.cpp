@@ -15,7 +15,7 @@ namespace incite {
 
 namespace {
 
-/// Labels [N] that are neither of so many classes nor the values of so many outputs.
+/// Refuses targets [N] that are neither class labels nor values for this number of outputs.
 void check_labels(const Dataset& data, Task task, int64_t outputs) {
   const at::Tensor& target = data.target;
   if (target.dim() == 2 && target.size(1) > 1) return;
