@@ -101,10 +101,9 @@ struct Decomposition {
   bool own_heads = true;          ///< modules have their own heads instead of the original's output layer
   std::vector<GroupResult> groups;
   ScoringResult scoring;
-  std::optional<double> max_loss;  ///< the limit of the search for the smallest modules
-  std::vector<SearchStep> steps;   ///< of that search, in order
-  std::vector<double>
-      head_losses;  ///< on the validation samples: of heads fitted apart, then together if that is lower
+  std::optional<double> max_loss;   ///< the limit of the search for the smallest modules
+  std::vector<SearchStep> steps;    ///< of that search, in order
+  std::vector<double> head_losses;  ///< on the validation samples: heads fitted apart, then together if that is lower
   std::vector<double> last_layer_losses;  ///< on the validation samples: before fitting, and after each epoch
   std::vector<double> finetuning_losses;  ///< on the validation samples: before, and after each epoch
   std::vector<ModuleResult> modules;

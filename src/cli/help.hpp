@@ -4,8 +4,7 @@
 
 namespace incite::cli {
 
-/// Formats help as wide as the terminal, from 50 to 100 columns; 80 if stdout is no terminal. Lines break between
-/// words.
+/// Formats help as wide as the terminal, from 50 to 100 columns, or 80 if stdout is no terminal.
 class HelpFormatter : public CLI::Formatter {
  public:
   HelpFormatter();

@@ -5,7 +5,7 @@
 namespace incite {
 
 std::string explain_pin(const std::string& reason) {
-  // The words that src/units gives.
+  // The reasons that src/units gives.
   static const std::unordered_map<std::string, std::string> clauses = {
       {"attention", "they go into an attention whose shape is not known"},
       {"axes", "they meet units along another dimension"},

@@ -9,8 +9,7 @@ namespace incite {
 /// The name of the document in a result folder.
 inline constexpr const char* document_name = "decomposition.json";
 
-/// Version of the documents (docs/decomposition-json.md). It changes when a reader of old documents would misread new
-/// ones.
+/// Version of the documents (docs/decomposition-json.md). It changes when old readers would misread new documents.
 inline constexpr int schema = 1;
 
 /// Reads from a decomposition's document what evaluate needs; `modules` have only output, file, parameters and

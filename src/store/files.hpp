@@ -18,8 +18,7 @@ std::string sha256(std::string_view content);
 std::string read_text(const std::filesystem::path& file);
 
 /// Files for one folder that all appear at once, each complete: they are written to a hidden folder inside it, and
-/// commit renames them into place. The destructor removes uncommitted files, and the folders that were created for
-/// them.
+/// commit renames them into place. The destructor removes what was not committed.
 class StagedFiles {
  public:
   /// Creates the folder if needed, and removes the hidden folders of killed processes. Throws Error (output) if the

@@ -34,8 +34,8 @@ struct SavedScores {
 /// The bytes of the file.
 std::string serialise(const SavedScores& scores);
 
-/// Reads scores. Throws Error (data_file) if the file can't be read or is damaged; `use` decides what the message
-/// advises.
+/// Reads scores. Throws Error (data_file) if the file can't be read or is damaged. `use`: for the advice in the
+/// message.
 SavedScores read_scores(const std::filesystem::path& file, ScoresUse use);
 
 }  // namespace incite

@@ -21,8 +21,7 @@ std::optional<std::string> guessing_warning(const at::Tensor& outputs, OutputKin
 /// Warns of the classes in `modules` that have few samples in the set.
 std::optional<std::string> few_samples_warning(const TestSet& fit, const std::vector<int64_t>& modules);
 
-/// All warnings before scoring. Runs the model on at most 1,000 of the samples, unless its own outputs serve as
-/// targets.
+/// All warnings before scoring. Runs the model on at most 1,000 samples, unless its own outputs serve as targets.
 std::vector<std::string> warnings_before_scoring(const Program& program, OutputKind kind, Task task, const TestSet& fit,
                                                  const std::vector<int64_t>& modules);
 

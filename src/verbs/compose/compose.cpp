@@ -16,7 +16,7 @@
 namespace incite {
 namespace {
 
-/// A log-odds beyond it comes of probabilities that float32 hardly holds.
+/// Log-odds beyond this come from probabilities at the limit of float32, and are not compared.
 constexpr double largest_log_odds = 80;
 constexpr double tolerance = 1e-4;
 
@@ -28,11 +28,11 @@ Column column_of(const ModuleIdentity& identity) {
     case OutputKind::sigmoid:
       return Column::of_sigmoid;
     default:
-      return Column::of_logits;  // as evaluate takes them
+      return Column::of_logits;  // evaluate does the same
   }
 }
 
-/// Which of a module's outputs its column is; none where its head is its own.
+/// The output of a module that its column is made from; nullopt if it has its own head.
 std::optional<int64_t> output_of(const Part& part) {
   if (part.identity().own_head) return std::nullopt;
   return part.identity().output;
@@ -45,8 +45,7 @@ std::vector<JoinedModule> to_join(const std::vector<Part>& parts) {
   return modules;
 }
 
-/// What the joined file says of itself: what its modules have in common. Nothing where samples are read differently for
-/// them.
+/// The identity of the joined file: what its modules have in common. Empty if they read samples in different ways.
 std::string identity_of_all(const std::vector<Part>& parts) {
   ModuleIdentity whole = parts[0].identity();
   for (const Part& part : parts) {
@@ -62,7 +61,8 @@ std::string identity_of_all(const std::vector<Part>& parts) {
   return to_text(whole);
 }
 
-/// The file to write; a link is followed, since a file is put in place by renaming. Refuses one that is in the way.
+/// The file to write. Links are followed: renaming the finished file into place would replace the link itself. Throws
+/// Error (output) if something is in the way.
 std::filesystem::path checked_out(const ComposeOptions& options) {
   std::error_code error;
   const std::filesystem::path file = std::filesystem::is_symlink(options.out, error)
@@ -86,8 +86,8 @@ void check_not_read(const std::filesystem::path& out, const std::vector<Part>& p
   }
 }
 
-/// What a module says of the samples by itself: [samples] float64.
-at::Tensor said_by(const Part& part, const Batch& batch) {
+/// The column of a module, computed by the module itself: [samples] float64.
+at::Tensor column_by(const Part& part, const Batch& batch) {
   const ModuleIdentity& identity = part.identity();
   const Program program = load_program(part.file, batch);
   const at::Tensor outputs = Executor(program)(batch);
@@ -100,13 +100,13 @@ at::Tensor said_by(const Part& part, const Batch& batch) {
   return log_odds(outputs, identity.kind, output_of(part));
 }
 
-/// Compares the columns of the file with what the modules say. Throws std::logic_error where they differ.
+/// Compares the columns of the file with those of the modules. Throws std::logic_error if they differ.
 void check(const std::filesystem::path& file, const std::vector<Part>& parts, const Batch& batch,
            const Progress& progress) {
   const at::NoGradGuard no_grad;
   std::vector<at::Tensor> expected;
   for (const Part& part : parts) {
-    expected.push_back(said_by(part, batch));
+    expected.push_back(column_by(part, batch));
     if (progress) {
       progress({"checking", static_cast<int64_t>(expected.size()), static_cast<int64_t>(parts.size()), "modules"});
     }

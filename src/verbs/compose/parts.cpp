@@ -13,7 +13,7 @@
 namespace incite {
 namespace {
 
-/// Finds modules and what they are.
+/// Finds modules and identifies them.
 class Collector {
  public:
   /// The modules that a file or folder stands for.
@@ -71,7 +71,7 @@ std::string ending(const std::filesystem::path& path, size_t count) {
   return fmt::format("{}", fmt::join(steps.begin() + static_cast<std::ptrdiff_t>(first), steps.end(), "/"));
 }
 
-/// A name for each folder that modules lie in: the last part of its path, or as many as tell it from the others.
+/// A short name for each folder of modules: the last part of its path, or as many parts as make all names different.
 std::map<std::filesystem::path, std::string> folder_names(const std::vector<Part>& parts) {
   std::set<std::filesystem::path> paths;
   for (const Part& part : parts)
@@ -87,7 +87,7 @@ std::map<std::filesystem::path, std::string> folder_names(const std::vector<Part
   }
 }
 
-/// Gives columns their default names and keys.
+/// Sets the default names and keys of the columns.
 void name_columns(std::vector<Part>& parts) {
   std::set<int64_t> numbers;
   for (const Part& part : parts)
@@ -126,7 +126,7 @@ std::vector<Part>::iterator find_column(std::vector<Part>& parts, const char* op
   return found;
 }
 
-/// Puts modules in the place of others and leaves columns out.
+/// Applies --replace and --remove.
 void change(std::vector<Part>& parts, const ComposeOptions& options, Collector& collector) {
   std::set<std::string> replaced;
   for (const auto& [name, file] : options.replace) {

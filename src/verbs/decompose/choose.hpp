@@ -9,15 +9,15 @@
 
 namespace incite {
 
-/// What each module keeps, and how that was found.
+/// What each module keeps, and how it was chosen.
 struct Choice {
   std::vector<Selection> selections;  ///< by module
   std::vector<SearchStep> steps;      ///< of a search for MaxLoss, in order
 };
 
-/// Chooses by the size that is asked for: Keep and Compression by scores alone. MaxLoss is searched for: each step
-/// makes modules and measures what they lose on the validation samples; the smallest modules are taken that lose no
-/// more, by the 95 % bound, or the largest where all lose more.
+/// Chooses what modules keep. Keep and Compression need only the scores. MaxLoss is a search: each step makes modules
+/// of one size and measures their loss on the validation samples. The smallest modules whose 95 % bound is within
+/// MaxLoss are chosen, or the largest if none are.
 Choice choose(const Workshop& workshop, const Scores& scores);
 
 /// The search tries compressions of 2^(1/8), 2^(2/8), ...
