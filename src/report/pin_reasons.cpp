@@ -14,11 +14,11 @@ std::string explain_pin(const std::string& reason) {
       {"computed", "they meet a weight that forward computes"},
       {"contracted", "they are multiplied and summed with other units, or with none"},
       {"directions", "a recurrent layer's two directions do not match"},
-      {"gate", "one gates what comes from no unit"},
-      {"grouped", "a convolution in groups ties them to what comes from no unit"},
-      {"layers", "they go into a recurrent layer that is several in one"},
-      {"layout", "what would stay of them can't be written as the same operation"},
-      {"none", "they meet what comes from no unit: the input, padding"},
+      {"gate", "one half of a gate comes from no unit"},
+      {"grouped", "a grouped convolution ties them to values that come from no unit"},
+      {"layers", "they go into several recurrent layers in one operation"},
+      {"layout", "the operation can't be written without some of them"},
+      {"none", "they meet values that come from no unit: the input, padding"},
       {"output", "they are the model's outputs"},
       {"projected", "they go into a recurrent layer with projections"},
       {"reduced", "a softmax, or a mean, sum or pooling over channels, mixes them"},
@@ -34,7 +34,7 @@ std::string explain_pin(const std::string& reason) {
 
 std::string explain_whole(const std::string& reason) {
   if (reason == "computed") return "forward computes with them before a layer reads them";
-  if (reason == "none") return "no unit meets them that could be removed with a part of them";
+  if (reason == "none") return "no removable unit uses a part of them";
   if (reason == "unknown") return "they go into an operation that incite has no rule for";
   const std::string clause = explain_pin(reason);
   return clause.empty() ? clause : "of the units that they meet: " + clause;
