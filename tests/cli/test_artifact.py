@@ -21,8 +21,8 @@ def test_regression_finds_the_feature_that_tells_a_class_whatever_its_scale() ->
     x = torch.randn(400, 3) * torch.tensor([1.0, 100.0, 0.01]) + torch.tensor([0.0, 500.0, 0.0])
     x[:, 2] += 0.03 * own  # three deviations
     head = artifact_modules.regressed(x, own)
-    said = x @ head[:-1] + head[-1] > 0
-    assert (said == own.bool()).double().mean() > 0.9
+    predicted = x @ head[:-1] + head[-1] > 0
+    assert (predicted == own.bool()).double().mean() > 0.9
     influence = (head[:-1] * x.std(0)).abs()
     assert influence[2] > 5 * influence[:2].max()
 
@@ -30,8 +30,8 @@ def test_regression_finds_the_feature_that_tells_a_class_whatever_its_scale() ->
 def row(data: str, epochs: int, images: int, given: int, incite: float, norm: float) -> dict[str, Any]:
     losses = {way: [1.0, 2.0] for way in artifact.WAYS} | {"norm": [norm]}
     made = {"epochs": epochs, "images": images, "given": given, "options": ""}
-    told = {"incite": incite, "compression": 2.0, "losses": losses}
-    return {"subject": f"lenet5-{data}", "title": "LeNet-5", "data": data, **made, **told}
+    results = {"incite": incite, "compression": 2.0, "losses": losses}
+    return {"subject": f"lenet5-{data}", "title": "LeNet-5", "data": data, **made, **results}
 
 
 def test_rows_that_differ_in_one_thing_are_compared() -> None:

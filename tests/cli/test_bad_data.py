@@ -99,13 +99,13 @@ def test_arrays_of_other_types(with_data: WithData, array: np.ndarray, held: str
 
 
 @pytest.mark.parametrize(
-    ("shape", "said"),
+    ("shape", "shown"),
     [((30, FEATURES + 1), "[N, 7]"), ((30, 2, 5), "[N, 2, 5]"), ((30,), "[N]")],
     ids=["another width", "another rank", "no features"],
 )
-def test_samples_of_another_shape_than_the_model_takes(with_data: WithData, shape: tuple[int, ...], said: str) -> None:
+def test_samples_of_another_shape_than_the_model_takes(with_data: WithData, shape: tuple[int, ...], shown: str) -> None:
     cli = with_data(x=np.zeros(shape, np.float32), y=np.arange(30) % CLASSES)
-    phrases = (f"model.pt: does not take inputs of shape {said}: ", "Give the shape of one sample with --input-shape")
+    phrases = (f"model.pt: does not take inputs of shape {shown}: ", "Give the shape of one sample with --input-shape")
     cli.refused(5, phrases, *DECOMPOSE)
 
 
@@ -158,11 +158,11 @@ def test_a_single_sample(with_data: WithData) -> None:
 # ---- Values ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("value", "said"), [(np.nan, "nan"), (np.inf, "inf"), (-np.inf, "-inf")])
-def test_inputs_that_are_not_finite(with_data: WithData, value: float, said: str) -> None:
+@pytest.mark.parametrize(("value", "shown"), [(np.nan, "nan"), (np.inf, "inf"), (-np.inf, "-inf")])
+def test_inputs_that_are_not_finite(with_data: WithData, value: float, shown: str) -> None:
     x, y = networks.samples()
     message = (
-        f"data.npz: array 'x': sample 17 holds {said}; expected finite values in float32's range. Remove or correct it."
+        f"data.npz: array 'x': sample 17 holds {shown}; expected finite values in float32's range. Remove or correct it."
     )
     with_data(x=replaced(x, (17, 2), value), y=y).refused(5, message, *DECOMPOSE)
 

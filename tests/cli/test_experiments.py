@@ -80,9 +80,9 @@ def test_a_column_has_one_unit_and_one_meaning(experiments: Experiments) -> None
 
 def test_a_loss_has_the_same_sign_in_the_log_and_in_the_tables(experiments: Experiments) -> None:
     done = experiments.run('columns = ["accuracy_loss_points"]\n' + MODEL)
-    told = f"{float(experiments.rows()[0]['accuracy_loss_points']):+.2f}"
-    assert told != "+0.00" and f", loss {told} points, " in done.stderr
-    assert (experiments.folder / "out" / "table.md").read_text().splitlines()[2] == f"| {told} |"
+    loss = f"{float(experiments.rows()[0]['accuracy_loss_points']):+.2f}"
+    assert loss != "+0.00" and f", loss {loss} points, " in done.stderr
+    assert (experiments.folder / "out" / "table.md").read_text().splitlines()[2] == f"| {loss} |"
 
 
 def test_options_are_columns_that_are_empty_where_they_are_not_set(experiments: Experiments) -> None:

@@ -28,12 +28,12 @@ def test_only_modules_and_the_document_are_written(good: Cli) -> None:
 
 
 def test_scores_are_kept_where_they_are_asked_for_and_their_size_is_told(good: Cli) -> None:
-    said = good.done(*DECOMPOSE, "--outputs", "1")
-    assert "scores" not in said and json.loads((good.folder / "out/decomposition.json").read_text())["scores"] is None
-    said = good.done(*DECOMPOSE, "--outputs", "1", "--force", "--keep-scores")
+    table = good.done(*DECOMPOSE, "--outputs", "1")
+    assert "scores" not in table and json.loads((good.folder / "out/decomposition.json").read_text())["scores"] is None
+    table = good.done(*DECOMPOSE, "--outputs", "1", "--force", "--keep-scores")
     assert names(good.folder / "out") == ["decomposition.json", "module-1.pt", "scores.npz"]
     size = (good.folder / "out/scores.npz").stat().st_size
-    assert f"\nScores kept in scores.npz: {size / 1024:.1f} KiB\n" in said
+    assert f"\nScores kept in scores.npz: {size / 1024:.1f} KiB\n" in table
     document = json.loads((good.folder / "out/decomposition.json").read_text())
     assert document["scores"] == {"file": "scores.npz", "bytes": size}
 

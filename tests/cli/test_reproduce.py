@@ -103,25 +103,25 @@ def test_a_subject_without_data_is_left_out_with_a_line(
     monkeypatch.setattr(sources, "from_torchvision", absent)
     recipes = {name: paper_originals.ORIGINALS[name].recipe for name in ("lenet5-kmnist", "lenet5-emnist")}
     assert paper_originals.train(recipes, tmp_path, tmp_path / "cache", 1, 1, False) == ({}, 0)
-    said = capsys.readouterr().err.splitlines()
-    assert said[:2] == [
+    errors = capsys.readouterr().err.splitlines()
+    assert errors[:2] == [
         "lenet5-kmnist: left out: torchvision could not fetch KMNIST",
         "lenet5-emnist: left out: torchvision could not fetch EMNIST",
     ]
 
 
 def test_the_training_is_told_what_the_recipe_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[str] = []
+    command_line: list[str] = []
 
     def run(command: list[str], log: Path) -> SimpleNamespace:
-        told.extend(command)
+        command_line.extend(command)
         return SimpleNamespace(document={})
 
     monkeypatch.setattr(paper_originals, "run", run)
     recipe = replace(paper_originals.ORIGINALS["alexnet-mnist"].recipe, epochs=2, images=5000, given=8000)
     paper_originals.trained(paper_originals.Training("alexnet-mnist", recipe, None, "key", tmp_path / "out", 1))
-    assert told[told.index("--epochs") + 1] == "2"
-    amounts = [told[told.index(option) + 1] for option in ("--images", "--given")]
+    assert command_line[command_line.index("--epochs") + 1] == "2"
+    amounts = [command_line[command_line.index(option) + 1] for option in ("--images", "--given")]
     assert amounts == ["5000", "8000"]
 
 
@@ -167,7 +167,7 @@ ERROR = "at most +0.00 % of MAE gained at 2.00x or more"
 
 
 @pytest.mark.parametrize(
-    ("kind", "combined", "compression", "told"),
+    ("kind", "combined", "compression", "message"),
     [
         ("accuracy", 0.48, 5.0, f"default: {POINTS}: +2.00 at 5.00x, the mean of 1"),
         ("accuracy", 0.5, 2.5, f"default: {POINTS}: +0.00 at 2.50x, the mean of 1"),
@@ -175,11 +175,11 @@ ERROR = "at most +0.00 % of MAE gained at 2.00x or more"
     ],
 )
 def test_a_missed_bar_is_told_and_is_the_exit_status(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, combined: float, compression: float, told: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, combined: float, compression: float, message: str
 ) -> None:
     measured = {"lenet5-mnist": subject({"default": record(0.5, combined, compression, kind)}, regression=kind == "mae")}
     assert reproduce.report(measured, tmp_path, 0) == 1
-    assert capsys.readouterr().err.splitlines()[-1] == f"missed: {told}"
+    assert capsys.readouterr().err.splitlines()[-1] == f"missed: {message}"
 
 
 def test_the_paper_s_way_is_judged_at_the_paper_s_compression() -> None:

@@ -39,7 +39,7 @@ def rounds(cli: Cli) -> Cli:
 
 
 def stop(cli: Cli, how: signal.Signals, delay: float, *arguments: str) -> str:
-    """Stops a run some time after it has saved scores. Returns what it said."""
+    """Stops a run some time after it has saved scores. Returns its stderr."""
     checkpoint = cli.folder / "out/checkpoint.npz"
     before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
     process = cli.popen(*into("out"), *SCORING, *arguments)
@@ -62,12 +62,12 @@ def test_a_killed_run_goes_on_and_gives_the_same(rounds: Cli) -> None:
     assert left == whole
 
 
-def test_an_interrupted_run_says_how_to_go_on(rounds: Cli) -> None:
-    said = stop(rounds, signal.SIGINT, 0)
+def test_an_interrupted_run_says_how_to_continue(rounds: Cli) -> None:
+    errors = stop(rounds, signal.SIGINT, 0)
     assert list(snapshot(rounds.folder / "out")) == ["checkpoint.npz"]
     size = f"{(rounds.folder / 'out/checkpoint.npz').stat().st_size / 1024:.1f} KiB"
     stopped = f"error: stopped; no module was written. The work so far is kept, {size} in checkpoint*; continue with --resume\n"
-    assert without_warnings(said) == stopped
+    assert without_warnings(errors) == stopped
     rounds.refused(
         7,
         "out: holds a checkpoint of a run that was stopped; pass --resume to continue it, or --force to start over",
@@ -77,7 +77,7 @@ def test_an_interrupted_run_says_how_to_go_on(rounds: Cli) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "options"),
     [
         (("--metric", "flips"), ("--metric probability", "--metric flips")),
         (("--seed", "1"), ("--seed 0", "--seed 1")),
@@ -91,14 +91,14 @@ def test_an_interrupted_run_says_how_to_go_on(rounds: Cli) -> None:
         (("--memory", "32MB"), ("--memory 64MB", "--memory 32MB")),
     ],
 )
-def test_scores_of_another_run_are_not_gone_on_from(rounds: Cli, arguments: tuple[str, str], said: tuple[str, str]) -> None:
+def test_scores_of_another_run_are_not_gone_on_from(rounds: Cli, arguments: tuple[str, str], options: tuple[str, str]) -> None:
     stop(rounds, signal.SIGKILL, 0)
     shutil.rmtree(next((rounds.folder / "out").glob(".incite-*")))  # what the killed run has left
     usual = [*into("out"), *SCORING]
     if arguments[0] in usual:
         place = usual.index(arguments[0])
         del usual[place : place + 2]
-    then, now = said
+    then, now = options
     message = f"out/checkpoint.npz: made with {then}, but this run has {now}; pass {then} to continue, or pass --force instead of "
     rounds.refused(2, message + "--resume to start over", *usual, "--resume", *arguments)
 

@@ -169,7 +169,7 @@ def test_a_module_of_a_stopped_run_is_not_taken_where_its_head_would_stay_empty(
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (("--keep", "0.5", "--max-loss", "1"), "--keep, --target-compression and --max-loss exclude each other; expected one of them"),
         (
@@ -181,8 +181,8 @@ def test_a_module_of_a_stopped_run_is_not_taken_where_its_head_would_stay_empty(
         (("--finetune", "2", "--head", "original"), "--finetune is for modules with heads of their own; not for --head original"),
     ],
 )
-def test_wishes_that_make_no_sense_are_refused(good: Cli, options: tuple[str, ...], said: str) -> None:
-    good.refused(2, said, *DECOMPOSE, *options)
+def test_sizes_that_make_no_sense_are_refused(good: Cli, options: tuple[str, ...], message: str) -> None:
+    good.refused(2, message, *DECOMPOSE, *options)
 
 
 def test_too_few_samples_to_choose_by_are_refused(cli: Cli) -> None:
