@@ -1,4 +1,4 @@
-"""scripts/artifact.py but for decomposing: heads by regression, and what the page says in short."""
+"""scripts/artifact.py except decomposing: heads by regression, and the summary on the page."""
 
 import json
 import sys

@@ -19,7 +19,7 @@ COUNT = 300
 
 
 class Binary(nn.Module):
-    """A body and one logit, and what is made of it."""
+    """A body, one logit, and an output computed from it."""
 
     def __init__(self, end: str) -> None:
         super().__init__()

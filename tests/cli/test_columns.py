@@ -16,7 +16,7 @@ from networks import CLASSES
 
 
 def shown(cli: Cli, width: int, *arguments: str) -> list[str]:
-    """The lines that a terminal of a width is sent."""
+    """The lines printed to a terminal of this width."""
     master, slave = pty.openpty()
     ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
     with cli.popen(*arguments, stdout=slave, stderr=slave) as process:
@@ -61,7 +61,7 @@ def test_help_has_as_many_columns_as_the_variable_says(cli: Cli, monkeypatch: py
 
 @pytest.fixture
 def deep(cli: Cli) -> Cli:
-    """Files with long names; a class of which the test has few samples; 12 classes."""
+    """Files with long names; 12 classes, one with few test samples."""
     folder = Path("a-folder-with-a-rather-long-name/and-another-one-that-is-in-it")
     (cli.folder / folder).mkdir(parents=True)
     networks.save(networks.mlp(outputs=12), cli.folder / folder / "model.pt")

@@ -32,7 +32,7 @@ def load(cli: Cli, file: str = "combined.pt") -> torch.jit.ScriptModule:
 
 @torch.no_grad()
 def log_odds(cli: Cli, file: str, x: Tensor) -> Tensor:
-    """What a module with logits says of its class."""
+    """The log-odds of a module with logits."""
     outputs = load(cli, file)(x)
     return outputs[:, 1] - outputs[:, 0]
 

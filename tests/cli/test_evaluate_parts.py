@@ -64,7 +64,7 @@ def columns(cli: Cli, file: str) -> np.ndarray:
 
 
 def strip(cli: Cli, file: str) -> None:
-    """Makes a module one that an older program wrote, which says nothing of itself."""
+    """Removes the identity of a module, as if an older program had written it."""
     module = torch.jit.load(cli.folder / file)
     assert hasattr(module, "incite")
     torch.jit.freeze(module.eval(), preserved_attrs=[]).save(str(cli.folder / file))

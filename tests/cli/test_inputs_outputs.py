@@ -20,7 +20,7 @@ LENGTH = 5
 
 
 class Scaled(TwoLayers):
-    """Three inputs, of which one need not be given."""
+    """Three inputs, one of them optional."""
 
     def forward(self, x: Tensor, scale: Tensor, bias: Optional[Tensor] = None) -> Tensor:
         x = x * scale
@@ -61,7 +61,7 @@ class Both(NamedTuple):
 
 
 class LikeGoogLeNet(TwoLayers):
-    """Its second output is there in training only."""
+    """Its second output exists only in training."""
 
     def forward(self, x: Tensor) -> Out:
         hidden = torch.relu(self.first(x))
@@ -72,7 +72,7 @@ class LikeGoogLeNet(TwoLayers):
 
 
 class Heads(TwoLayers):
-    """The base of models of two outputs that share a layer: two classes and three."""
+    """The base of models with two outputs, of two and three classes, that share a layer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -127,7 +127,7 @@ def token_arrays(count: int = 90, kind: type = np.int64) -> dict[str, Any]:
 
 @pytest.fixture
 def made(cli: Cli) -> Callable[..., Cli]:
-    """The program beside a model and arrays."""
+    """The program with a model and arrays."""
 
     def make(model: nn.Module, data: dict[str, Any]) -> Cli:
         networks.save(model, cli.folder / "model.pt")

@@ -161,7 +161,7 @@ def test_a_model_whose_head_can_be_no_other(with_model: WithModel) -> None:
 
 
 def agrees(cli: Cli) -> int:
-    """Inspect and decompose end alike, with the same error. Returns their exit code."""
+    """Checks that inspect and decompose end with the same error. Returns their exit code."""
     inspected = cli.run(*INSPECT)
     assert inspected.out.startswith("group  layers")
     decomposed = cli.run(*DECOMPOSE, "--quiet")
@@ -234,7 +234,7 @@ def test_a_layer_graph_that_cannot_be_written(good: Cli) -> None:
 
 @pytest.mark.parametrize("traced", [False, True], ids=["scripted", "traced"])
 def test_a_pin_names_the_users_line(cli: Cli, traced: bool) -> None:
-    """A trace holds no code, but the Python stack of each call."""
+    """A trace contains no code, only the Python stack of each call."""
     model = networks.Normalised()
     networks.save(model, cli.folder / "model.pt", torch.randn(2, FEATURES) if traced else None)
     np.savez(cli.folder / "data.npz", x=np.random.default_rng(0).random((6, FEATURES), np.float32), y=np.arange(6) % CLASSES)

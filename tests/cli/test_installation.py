@@ -1,4 +1,4 @@
-"""`cmake --install` gives the program, and a package that another C++ project builds against."""
+"""`cmake --install` installs the program, and a package for other C++ projects."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A run that is stopped ends soon, says so in one line, and leaves at most its checkpoint (exit code 130)."""
+"""A stopped run ends soon with one line of error, and leaves at most its checkpoint (exit code 130)."""
 
 import os
 import pty
@@ -32,7 +32,7 @@ def slow(cli: Cli) -> Cli:
 
 
 def wait_for(path: Path, process: "subprocess.Popen[str]") -> None:
-    """Until the program has made its first folder: it listens to signals from before that."""
+    """Waits until the program has created its first folder; it handles signals from before that."""
     end = time.monotonic() + 30
     while not path.exists():
         assert process.poll() is None and time.monotonic() < end

@@ -1,4 +1,4 @@
-"""The order of the axes of images: what is said of another, and --input-layout."""
+"""The order of image axes: errors about a wrong one, and --input-layout."""
 
 import json
 from typing import Any
@@ -27,7 +27,7 @@ def images(count: int = 60) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture
 def rgb(cli: Cli) -> Cli:
-    """The program beside a model of colour images; data.npz has their channels last, moved.npz first."""
+    """The program with a model of colour images; data.npz has their channels last, moved.npz first."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(96, CLASSES))
     x, y = images()

@@ -1,4 +1,4 @@
-"""docs/options.md lists the options that the program has, in its words."""
+"""docs/options.md is what the program's help says."""
 
 import subprocess
 import sys

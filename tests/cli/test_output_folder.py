@@ -1,4 +1,4 @@
-"""The output folder: all or nothing, never over a result that is there unless told to (exit code 7)."""
+"""The output folder: all files or none, and no result is replaced without --force (exit code 7)."""
 
 import json
 import resource

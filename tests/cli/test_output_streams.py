@@ -1,4 +1,4 @@
-"""What goes to stdout and stderr, and that a seed fixes the result."""
+"""What is printed to stdout and stderr; the same seed gives the same result."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""scripts/reproduce.py but for training and decomposing: data and its stand-ins, the page, the bars."""
+"""scripts/reproduce.py except training and decomposing: data and its stand-ins, the page, the bars."""
 
 import sys
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Scores are kept: a stopped run goes on from them and gives what it would have given, and another run uses them."""
+"""Scores are saved: a stopped run continues from them with the same result, and other runs can use them."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ SCORING = ("--clustering", "none", "--agreement", "0.999", "--memory", "64MB")
 
 
 def document(folder: Path) -> dict[str, Any]:
-    """decomposition.json, without what no two runs share."""
+    """decomposition.json without what differs in every run."""
     found = json.loads((folder / "decomposition.json").read_text())
     del found["timing"]
     return found
@@ -132,7 +132,7 @@ SMALL_DISK = 'mount -t tmpfs -o size="$1" tmpfs disk && shift && { "$@"; code=$?
 
 
 def on_small_disk(cli: Cli, size: str) -> Result:
-    """Decomposes into a disk of this size; then its files are listed on stdout."""
+    """Decomposes onto a disk of this size, then lists its files on stdout."""
     (cli.folder / "disk").mkdir(exist_ok=True)
     space = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c")
     if subprocess.run([*space, "mount -t tmpfs tmpfs disk"], cwd=cli.folder, capture_output=True).returncode != 0:

@@ -1,4 +1,4 @@
-"""What modules are asked to be: of a size, as good as, better by training, and comparable with each other."""
+"""What users can ask of modules: a size, a maximum loss, fine-tuning, and outputs that are comparable."""
 
 import json
 import signal
@@ -19,7 +19,7 @@ HELP = "See 'incite decompose --help'"
 
 @pytest.fixture(scope="module")
 def trained(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Cli:
-    """A network that has learnt to tell four classes, and was made wider than it need be; scores.npz of its mutants."""
+    """A network of four classes, trained, wider than necessary; with scores.npz of its mutants."""
     cli = Cli(binary, tmp_path_factory.mktemp("trained"))
     torch.manual_seed(0)
     generator = np.random.default_rng(0)

@@ -28,7 +28,7 @@ class ReadDecomposition : public testing::Test {
 
   std::filesystem::path file() const { return folder_ / "decomposition.json"; }
 
-  /// Expects a refusal whose message goes on like this after the file's name.
+  /// Expects an error with this message after the file's name.
   void expect_refused(const std::string& text, const std::string& rest) const {
     expect_error([&] { read(text); }, ExitCode::data_file, file().string() + ": " + rest);
   }
@@ -97,7 +97,7 @@ TEST_F(ReadDecomposition, RefusesAFileThatIsNotThere) {
                missing.string() + ": no such file; expected the folder that 'incite decompose --out' wrote");
 }
 
-/// What nlohmann says of `use`, whose wording is its own.
+/// The message of nlohmann's error in `use`.
 template <typename Use>
 std::string reason(Use&& use) {
   try {
@@ -141,7 +141,7 @@ TEST_F(ReadDecomposition, RefusesAnotherSchema) {
   document["schema"] = 2;
   expect_refused(document.dump(),
                  "schema 2; this version of incite reads schema 1. Decompose again, or use the version that wrote it");
-  // Nothing else of such a document is looked at.
+  // Nothing else in such a document is read.
   expect_refused(R"({"schema": 99})",
                  "schema 99; this version of incite reads schema 1. Decompose again, or use the version that wrote it");
 }

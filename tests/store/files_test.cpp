@@ -20,7 +20,7 @@ using test::write_file;
 
 namespace fs = std::filesystem;
 
-/// The names of what lies in a folder, sorted.
+/// The names of the entries of a folder, sorted.
 std::vector<std::string> names_in(const fs::path& folder) {
   std::vector<std::string> names;
   for (const auto& entry : fs::directory_iterator(folder))

@@ -56,7 +56,7 @@ TEST(GuessingWarning, TakesAGoodClassifierAsItIs) {
 }
 
 TEST(GuessingWarning, TakesADetectorOfARareClassAsItIs) {
-  // 6 of the 10 are found at the price of 4 false alarms: right on 992 of 1,000, as "always no" is on 990.
+  // 6 of the 10 are found, with 4 false alarms: right on 992 of 1,000; "always no" is right on 990.
   const Dataset data;
   const TestSet set = of_classes(data, repeated({{0, 990}, {1, 10}}));
   EXPECT_EQ(of_logits(deciding(repeated({{0, 986}, {1, 4}, {0, 4}, {1, 6}}), 5), set), std::nullopt);
