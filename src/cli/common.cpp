@@ -95,7 +95,8 @@ CLI::Option* choice(CLI::App& verb, const std::string& flag, std::string& value,
 
 void add_layout_option(CLI::App& verb, std::string& value, const std::string& otherwise) {
   choice(verb, "--input-layout", value, {to_string(InputLayout::as_stored), to_string(InputLayout::nhwc)},
-         "Order of image axes in the archive; nhwc: channels last; the model gets [N, C, H, W]" + otherwise, "Data");
+         "Order of image axes in the archive; nhwc: channels last, passed to the model as [N, C, H, W]" + otherwise,
+         "Data");
 }
 
 std::optional<InputLayout> parse_layout(const std::string& name) {

@@ -14,8 +14,8 @@ class ModuleLoss {
   explicit ModuleLoss(const Workshop& workshop);
 
   /// The loss of columns [samples, modules], with its standard error: points of combined accuracy (for a single module,
-  /// of balanced accuracy), or per cent of mean absolute error gained. Since modules are calibrated on the same
-  /// samples, each tenth is measured with a calibration from the other nine.
+  /// of balanced accuracy), or per cent of mean absolute error gained. If modules are calibrated, which uses the
+  /// same samples, each tenth is measured with a calibration from the other nine.
   SearchStep operator()(const at::Tensor& columns, double compression) const;
 
  private:

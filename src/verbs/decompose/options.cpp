@@ -178,7 +178,7 @@ std::vector<Option> all_options() {
        .of_inspect = true},
       {.name = "input-layout",
        .group = "Data",
-       .help = "Order of image axes in the archive; nhwc: channels last; the model gets [N, C, H, W]",
+       .help = "Order of image axes in the archive; nhwc: channels last, passed to the model as [N, C, H, W]",
        .takes = names<InputLayout>(),
        .initial = "as-stored",
        .affects = Affects::scores,
