@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what building and testing need: Debian packages, and .venv with PyTorch, NumPy, pytest and torchvision.
+# Installs what building and testing need: Debian packages, and .venv with PyTorch, NumPy, pytest, torchvision and incite-lab.
 # Safe to run again: it installs only what is missing.
 #
 #   INCITE_TORCH   pip's words for PyTorch (default: torch==2.13.0), for instance to choose a package index:
@@ -89,7 +89,22 @@ install_python() {
 
 imports() { .venv/bin/python -c "import $1" >/dev/null 2>&1; }
 
-# torchvision's models are what scripts/zoo.py and its tests take apart. Its own requirements would replace PyTorch; of them
+# incite-lab: the Python of scripts/, which runs where it is.
+install_lab() {
+  local found
+  found=$(.venv/bin/python -c 'from incite_lab.paths import ROOT; print(ROOT)' 2>/dev/null) || true
+  if [[ -x .venv/bin/incite-lab && $found == "$(pwd -P)" ]]; then
+    say "incite-lab: present"
+    return
+  fi
+  say "incite-lab: installing it from scripts/"
+  # Older ones need the package wheel too.
+  .venv/bin/python -c 'import setuptools as s; assert [*map(int, s.__version__.split(".")[:2])] >= [70, 1]' 2>/dev/null ||
+    pip_install 'setuptools>=70.1'
+  pip_install --no-deps --no-build-isolation --editable scripts
+}
+
+# torchvision's models are what incite-lab zoo and its tests decompose. Its own requirements would replace PyTorch; of them
 # the models need Pillow alone. Another PyTorch than 2.13 goes with another torchvision: those tests are skipped without.
 install_torchvision() {
   local torch word index=()
@@ -135,4 +150,5 @@ PYTHON
 
 install_packages
 install_python
+install_lab
 install_torchvision

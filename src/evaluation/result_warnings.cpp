@@ -58,7 +58,7 @@ std::optional<std::string> loss_warning(const Evaluation& evaluation, const std:
 std::optional<std::string> unmeasured_warning(const Evaluation& evaluation, const std::vector<ModuleResult>& modules) {
   std::vector<std::string> named;
   size_t count = 0;
-  for (size_t m = 0; m < evaluation.modules.size(); ++m) {
+  for (size_t m = 0; m < std::min(modules.size(), evaluation.modules.size()); ++m) {
     if (evaluation.modules[m].support > 0) continue;
     if (++count <= most_named) named.push_back(std::to_string(modules[m].output));
   }

@@ -16,12 +16,6 @@ import networks
 BACKTRACE = ("terminate called", "frame #", "Exception raised from", "Traceback", "Segmentation fault")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    torch.set_num_threads(1)
-    config.addinivalue_line("filterwarnings", "ignore::DeprecationWarning")
-    config.addinivalue_line("filterwarnings", "ignore::torch.jit.TracerWarning")
-
-
 @dataclass(frozen=True)
 class Result:
     """The result of one run."""
@@ -102,17 +96,6 @@ def into(folder: str) -> tuple[str, ...]:
 
 
 DECOMPOSE = into("out")
-
-
-@pytest.fixture(scope="session")
-def binary() -> Path:
-    name = os.environ.get("INCITE_BINARY", "")
-    if not name:
-        pytest.fail("set INCITE_BINARY to the program to test, such as build/dev/incite", pytrace=False)
-    path = Path(name).resolve()
-    if not os.access(path, os.X_OK):
-        pytest.fail(f"INCITE_BINARY: {path} can't be run", pytrace=False)
-    return path
 
 
 @pytest.fixture

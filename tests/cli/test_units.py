@@ -6,19 +6,17 @@ ShuffleNetV2 are fewer than the prototype's 49: here a depthwise convolution ove
 their units.
 """
 
-import importlib
-import importlib.util
 import json
 import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-ROOT = Path(__file__).resolve().parents[2]
+pytest.importorskip("torchvision", reason="torchvision is not installed: scripts/setup.sh does it")
+from incite_lab.models.torchvision_models import new_model  # it imports torchvision
+from incite_lab.paths import MODELS
 
 NETWORKS = {  # input size, groups, units
     "resnet18": (32, 12, 2_880),
@@ -35,15 +33,6 @@ NETWORKS = {  # input size, groups, units
 }
 
 
-@pytest.fixture(scope="module")
-def models() -> Any:
-    """torchvision's models, as scripts/zoo_models.py makes them."""
-    if importlib.util.find_spec("torchvision") is None:
-        pytest.skip("torchvision is not installed: scripts/setup.sh does it")
-    sys.path.append(str(ROOT / "scripts"))
-    return importlib.import_module("zoo_models")
-
-
 def removable(binary: Path, model: Path, data: Path) -> list[int]:
     """How many units can be removed in each group that has any."""
     command = [str(binary), "inspect", str(model), "--data", str(data), "--threads", "1", "--json"]
@@ -52,9 +41,9 @@ def removable(binary: Path, model: Path, data: Path) -> list[int]:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_units_and_groups_are_those_of_the_table(binary: Path, tmp_path: Path, models: Any, name: str) -> None:
+def test_units_and_groups_are_those_of_the_table(binary: Path, tmp_path: Path, name: str) -> None:
     size, groups, units = NETWORKS[name]
-    torch.jit.script(models.new_model(name, size).eval()).save(str(tmp_path / "model.pt"))
+    torch.jit.script(new_model(name, size).eval()).save(str(tmp_path / "model.pt"))
     samples = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0))
     np.savez(tmp_path / "data.npz", x=samples.numpy(), y=np.array([0, 1]))
     found = removable(binary, tmp_path / "model.pt", tmp_path / "data.npz")
@@ -62,5 +51,5 @@ def test_units_and_groups_are_those_of_the_table(binary: Path, tmp_path: Path, m
 
 
 def test_lenet_has_a_group_for_each_layer(binary: Path) -> None:
-    folder = ROOT / "models/lenet5-mnist"
+    folder = MODELS / "lenet5-mnist"
     assert removable(binary, folder / "model.pt", folder / "val.npz") == [6, 16, 120, 84]

@@ -17,6 +17,7 @@ using nlohmann::json;
 using test::full_decomposition;
 using test::full_evaluation;
 using test::full_regression;
+
 json document_of(const Decomposition& decomposition) {
   return json::parse(to_json(decomposition));
 }

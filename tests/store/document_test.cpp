@@ -15,8 +15,14 @@ namespace {
 using nlohmann::json;
 using test::expect_error;
 using test::full_decomposition;
+using test::full_evaluation;
+using test::full_regression;
 using test::TempDir;
 using test::write_file;
+
+json document_of(const Decomposition& decomposition) {
+  return json::parse(to_json(decomposition));
+}
 
 class ReadDecomposition : public testing::Test {
  protected:

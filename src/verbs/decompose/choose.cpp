@@ -59,7 +59,6 @@ std::vector<Selection> compressed(const Workshop& w, const Scores& scores, doubl
   });
 }
 
-/// Bisects over the steps, since smaller modules lose more.
 Choice search(const Workshop& w, const Scores& scores, double most_loss) {
   const ModuleLoss loss(w);
   Choice choice;
@@ -71,21 +70,25 @@ Choice search(const Workshop& w, const Scores& scores, double most_loss) {
     choice.steps.push_back(loss(fitted.validation_columns, compression(step)));
     return choice.steps.back().bound() <= most_loss;
   };
-  constexpr int64_t too_large = 8 * search_steps_per_octave;  // 256 times smaller: never tried
-  int64_t small = 0;                                          // the fallback, even if it loses too much
-  int64_t large = too_large;
-  int64_t step = 2 * search_steps_per_octave;
-  while (large - small > 1) {
-    (good(step) ? small : large) = step;
-    // Double at first, since the answer is near the start for most models.
-    step =
-        large == too_large ? std::min(small + search_steps_per_octave, (small + large + 1) / 2) : (small + large) / 2;
-  }
-  choice.selections = compressed(w, scores, compression(small));
+  choice.selections = compressed(w, scores, compression(largest_good_step(good)));
   return choice;
 }
 
 }  // namespace
+
+int64_t largest_good_step(const std::function<bool(int64_t)>& good) {
+  constexpr int64_t too_large = 8 * search_steps_per_octave;  // 256 times smaller: never tried
+  int64_t small = 0;                                          // the answer, even if it is not good
+  int64_t large = too_large;
+  int64_t step = 2 * search_steps_per_octave;
+  while (large - small > 1) {
+    (good(step) ? small : large) = step;
+    // Go up by octaves at first, since the answer is near the start for most models.
+    step =
+        large == too_large ? std::min(small + search_steps_per_octave, (small + large + 1) / 2) : (small + large) / 2;
+  }
+  return small;
+}
 
 Choice choose(const Workshop& w, const Scores& scores) {
   struct Choose {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "incite/decomposition.hpp"
@@ -20,7 +21,11 @@ struct Choice {
 /// MaxLoss are chosen, or the largest if none are.
 Choice choose(const Workshop& workshop, const Scores& scores);
 
-/// The search tries compressions of 2^(1/8), 2^(2/8), ...
+/// The search tries compressions of 2^(1/8), 2^(2/8), ...: step s is 2^(s/8).
 inline constexpr int64_t search_steps_per_octave = 8;
+
+/// The largest good step, by bisection, assuming that no step above a bad one is good. Returns 0, which is not tried,
+/// if all are bad, and 63 if all are good.
+int64_t largest_good_step(const std::function<bool(int64_t)>& good);
 
 }  // namespace incite

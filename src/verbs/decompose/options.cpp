@@ -201,7 +201,11 @@ std::vector<Option> all_options() {
        .takes = AnyText{},
        .type = "FILE.npz",
        .affects = Affects::scores,  // by held-out, which is 0 then
-       .set = [](Options& o, const Text& text) { o.test.emplace().file = text; }},
+       .set =
+           [](Options& o, const Text& text) {
+             if (!o.test) o.test = o.data;  // all but the file is as for --data
+             o.test->file = text;
+           }},
       {.name = "test-input-key",
        .group = "Data",
        .help = "Names of the arrays of samples in --test; default: as in --input-key",
@@ -521,7 +525,6 @@ DecomposeOptions read_options(const std::map<std::string, std::string>& given) {
   if (const auto text = texts.find("samples"); text != texts.end() && text->second != "auto" && is_given("agreement"))
     fail(ExitCode::usage, "--agreement is for --samples auto; not for --samples {}", text->second);
   for (const Option& option : decompose_options()) {
-    if (option.name == "test" && is_given("test")) options.test = options.data;  // all but the file is as for --data
     if (const auto text = texts.find(option.name); text != texts.end()) option.set(options, text->second);
   }
   if (std::holds_alternative<Keep>(options.size) && is_given("allocation") &&

@@ -1,0 +1,1 @@
+"""Studies, benchmarks, sample models and pages of Incite. `incite-lab --help` lists the commands."""

@@ -1,0 +1,5 @@
+import sys
+
+from incite_lab.command_line import main
+
+sys.exit(main())

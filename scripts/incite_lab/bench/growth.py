@@ -1,0 +1,103 @@
+"""Measures how the time and peak memory of scoring grow with the samples, the units of a layer, and the depth of a network.
+
+Needs the release build: incite-lab bench growth
+"""
+
+import argparse
+import statistics
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from incite_lab.bench import result
+from incite_lab.bench.result import Result
+from incite_lab.pages.sections import threads_text
+from incite_lab.pages.tables import markdown
+from incite_lab.run.program import decompose
+
+MEMORY = "512MB"
+SIDE = 14
+# What grows, and the (samples, width, depth) of each point.
+CASES = (
+    ("samples", [(samples, 32, 2) for samples in (2048, 4096, 8192)]),
+    ("units", [(1024, width, 2) for width in (64, 256, 1024)]),
+    ("depth", [(512, 32, depth) for depth in (4, 8, 16)]),
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    result.add_arguments(parser, runs=3)
+
+
+def main(args: argparse.Namespace) -> None:
+    growth = []
+    for what, points in CASES:
+        rows = [measure(*point, args) for point in points]
+        x = [row[what] for row in rows]
+        a_mutant = [row["seconds"] / row["mutants"] for row in rows]
+        growth.append({"what": what, "exponent": exponent(x, [row["seconds"] for row in rows]), "a_mutant": exponent(x, a_mutant), "rows": rows})
+        result.show(growth[-1])
+    result.publish("growth", "Growth", args, {"memory": MEMORY, "runs": args.runs, "growth": growth}, section)
+
+
+def measure(samples: int, width: int, depth: int, args: argparse.Namespace) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        save_network(width, depth, folder / "model.pt")
+        x = np.random.default_rng(0).random((samples, 1, SIDE, SIDE), np.float32)
+        np.savez(folder / "data.npz", x=x, y=np.arange(samples) % 10)
+        data = ["--data", str(folder / "data.npz"), "--test", str(folder / "data.npz")]
+        options = [
+            "--samples", "all", "--clustering", "none", "--outputs", "0", "--repair", "none", "--head", "original",
+            "--memory", MEMORY, "--threads", str(args.threads),
+        ]  # fmt: skip
+        runs = [decompose(args.binary, folder / "model.pt", data, options) for _ in range(args.runs)]
+    return {
+        "samples": samples,
+        "units": width + 32 * depth,
+        "depth": depth,
+        "mutants": runs[0].document["scoring"]["mutants"],
+        "seconds": statistics.median(run.document["timing"]["scoring"] for run in runs),
+        "peak_mib": statistics.median(run.peak_mib for run in runs),
+        "multiply_adds": runs[0].document["scoring"]["multiply_adds"],
+    }
+
+
+def save_network(width: int, depth: int, file: Path) -> None:
+    """A first layer of `width` units, and `depth` of 32."""
+    import torch
+    from torch import nn
+
+    torch.manual_seed(0)
+    layers: list[nn.Module] = [nn.Conv2d(1, width, 3, padding=1), nn.ReLU()]
+    for before in [width] + [32] * (depth - 1):
+        layers += [nn.Conv2d(before, 32, 3, padding=1), nn.ReLU()]
+    network = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10)).eval()
+    torch.jit.script(network).save(str(file))
+
+
+def exponent(x: list[float], y: list[float]) -> float:
+    """Of the power law y ~ x^e, by least squares on logarithms."""
+    return float(np.polyfit(np.log(x), np.log(y), 1)[0])
+
+
+def section(measured: Result) -> list[str]:
+    text = (
+        f"`incite-lab bench growth`, {measured['cpu']}, {threads_text(measured['threads'])}, `--memory {measured['memory']}`, medians of "
+        f"{measured['runs']} runs. Convolutions of 3 × 3 on images of {SIDE} × {SIDE}; each unit is a cluster. There is a first layer, then "
+        "`depth` layers of 32 units; the column units counts all of them. Exponent: the e in seconds ~ x^e, where x is the quantity that "
+        "grows. A deeper network has more mutants, and each runs through more layers: the total time grows with the square of the depth, the "
+        "time per mutant with the depth. Mutants of later layers run through fewer layers, so more units in the first layer raise the mean. "
+        "The peak is the whole program's, LibTorch and the data included; a chunk of samples and a batch of mutants stay within `--memory`. "
+        "More layers keep more outputs until this limit is reached."
+    )
+    rows = []
+    for growth in measured["growth"]:
+        first = [growth["what"], f"{growth['exponent']:.2f}", f"{growth['a_mutant']:.2f}"]
+        for row in growth["rows"]:
+            counts = (f"{row['samples']:,}", f"{row['units']:,}", str(row["depth"]), f"{row['mutants']:,}")
+            rows.append([first[0], *counts, f"{row['seconds']:.2f}", *first[1:], f"{row['peak_mib']:,.0f} MiB"])
+            first = [""] * 3
+    header = ["grows", "samples", "units", "depth", "mutants", "seconds", "exponent", "exponent per mutant", "peak memory"]
+    return [text, "", *markdown(header, rows, "lr")]

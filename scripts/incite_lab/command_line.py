@@ -1,0 +1,94 @@
+"""The incite-lab command: studies, benchmarks, sample models and pages of Incite."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Protocol, cast
+
+
+class Command(Protocol):
+    """A module with a command. HELP, or else the docstring, is the command's help.
+
+    main: imports what is slow to import. `args.error(message)` ends the process as a wrong option does.
+    """
+
+    __doc__: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
+
+    def main(self, args: argparse.Namespace) -> int | None: ...
+
+
+# The module of each command, or an object in it; commands of a group have two words.
+COMMANDS = {
+    "reproduce": "studies.reproduction.reproduce",
+    "artifact": "studies.artifact.artifact",
+    "quality": "studies.quality.curves",
+    "controls": "studies.quality.controls",
+    "promises": "studies.quality.promises",
+    "experiments": "studies.experiments.experiments",
+    "zoo": "studies.zoo.zoo",
+    "compose-demo": "studies.compose.compose_demo",
+    "options-page": "pages.options",
+    "check resume": "checks.resume",
+    "check rules": "checks.rules",
+    "bench factors": "bench.factors",
+    "bench growth": "bench.growth",
+    "bench inspection": "bench.inspection",
+    "bench latency": "bench.latency",
+    "bench outputs": "bench.outputs",
+    "bench profile": "bench.scoring_profile",
+    "bench sampling": "bench.sampling",
+    "bench speedup": "bench.speedup",
+    "bench vggnet16": "bench.vggnet16",
+    "train lenet5": "models.classifiers:LENET5",
+    "train lenet5-mnist": "models.classifiers:LENET5_MNIST",
+    "train lstm-mnist": "models.classifiers:LSTM_MNIST",
+    "train resnet-fmnist": "models.classifiers:RESNET_FMNIST",
+    "train regression": "models.regression",
+    "train vggnet16": "models.vggnet16",
+    "train paper": "models.paper.train",
+}
+
+
+def overview(group: str) -> str:
+    """Each command with the start of its help."""
+    names = [name for name in COMMANDS if name.startswith(group)]
+    lines = [f"usage: {' '.join(filter(None, ['incite-lab', group.strip(), 'COMMAND ...']))}", ""]
+    lines += [f"  {name:20} {start_of_help(name)}" for name in names]
+    return "\n".join([*lines, "", "incite-lab COMMAND --help shows the options of a command."])
+
+
+def start_of_help(name: str) -> str:
+    """The first line, up to a colon."""
+    return help_of(command_of(name)).partition("\n")[0].partition(": ")[0].removesuffix(".")
+
+
+def command_of(name: str) -> Command:
+    module, _, attribute = COMMANDS[name].partition(":")
+    found = import_module(f"incite_lab.{module}")
+    return cast(Command, getattr(found, attribute) if attribute else found)
+
+
+def help_of(command: Command) -> str:
+    return getattr(command, "HELP", command.__doc__)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    words = sys.argv[1:] if words is None else [*words]
+    name = next((name for count in (1, 2) if (name := " ".join(words[:count])) in COMMANDS), None)
+    if name is None:
+        group = f"{words[0]} " if words and any(known.startswith(f"{words[0]} ") for known in COMMANDS) else ""
+        rest = words[1:] if group else words
+        if rest and rest[0] in ("-h", "--help"):
+            print(overview(group))
+            return 0
+        problem = f"no command {' '.join(words[: 2 if group else 1])!r}" if rest else "expected a command"
+        print(f"{overview(group)}\n\nincite-lab: {problem}", file=sys.stderr)
+        return 2
+    command = command_of(name)
+    parser = argparse.ArgumentParser(f"incite-lab {name}", description=help_of(command), formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.set_defaults(error=parser.error)
+    command.add_arguments(parser)
+    return command.main(parser.parse_args(words[len(name.split()) :])) or 0

@@ -1,0 +1,1 @@
+"""Pages of docs/: their sections, tables and charts."""

@@ -1,0 +1,1 @@
+"""The user's own experiments, from a TOML file to a table: docs/experiments.md."""

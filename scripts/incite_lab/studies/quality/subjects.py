@@ -1,0 +1,116 @@
+"""The networks on which the quality of modules is measured, with their data."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from incite_lab.paths import BUILD, MODELS
+from incite_lab.run.program import IMAGE_OPTIONS
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    Make = Callable[[int, Mapping[str, int]], nn.Module]
+
+ARCHIVES = ("mnist", "fmnist", "cmnist26")
+DRAWN = BUILD / "quality" / "data"  # archives of fewer samples
+
+
+@dataclass(frozen=True)
+class Subject:
+    """`network`: module of incite_lab.models, and the class in it."""
+
+    name: str
+    title: str
+    folder: Path  # has model.pt
+    network: tuple[str, str]
+    options: tuple[str, ...]  # of every run
+    train: Path
+    test: Path
+    regression: bool
+
+    @property
+    def model(self) -> Path:
+        return self.folder / "model.pt"
+
+    def make(self) -> Make:
+        """Makes an untrained network of this architecture, for a number of outputs and the units of the layers before the last."""
+        module, name = self.network
+        return getattr(import_module(f"incite_lab.models.{module}"), name)
+
+    @property
+    def data_options(self) -> tuple[str, ...]:
+        """How incite is to read the data."""
+        return () if self.regression else IMAGE_OPTIONS
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """x_train, y_train, x_test, y_test as the network takes them, images still uint8."""
+        if self.regression:
+            with np.load(self.train) as train, np.load(self.test) as test:
+                return {"x_train": train["x"], "y_train": train["y"], "x_test": test["x"], "y_test": test["y"]}
+        with np.load(self.train) as data:
+            return {key: data[key][:, None] if key.startswith("x") else data[key] for key in ("x_train", "y_train", "x_test", "y_test")}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is known of a subject before its data is."""
+
+    title: str
+    folder: str  # below models/
+    archive: str | None  # one of ARCHIVES; None: train.npz and test.npz are beside model.pt
+    network: tuple[str, str]
+    options: tuple[str, ...] = ()
+
+
+KINDS = {
+    "lenet5-mnist": Kind("LeNet-5, MNIST", "lenet5-mnist", "mnist", ("lenet5", "LeNet5")),
+    "lenet5-fmnist": Kind("LeNet-5, Fashion-MNIST", "lenet5-fmnist", "fmnist", ("lenet5", "LeNet5")),
+    "lenet5-cmnist26": Kind("LeNet-5, CMNIST-26", "lenet5-cmnist26", "cmnist26", ("lenet5", "LeNet5")),
+    "resnet-fmnist": Kind("ResNet-14, Fashion-MNIST", "resnet-fmnist", "fmnist", ("resnet14", "ResNet14"), ("--samples", "1000")),
+    "sin-cos-sqrt": Kind("sin, cos, sqrt", "regression/sin-cos-sqrt", None, ("regressor", "Regressor")),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser, default: tuple[str, ...] = tuple(KINDS)) -> None:
+    parser.add_argument("--subjects", nargs="+", choices=[*KINDS], default=[*default], metavar="NAME", help=f"some of {', '.join(KINDS)}")
+    for name in ARCHIVES:
+        parser.add_argument(f"--{name}", type=Path, metavar="FILE.npz", help="x_train, y_train, x_test, y_test; images [N, 28, 28]")
+    parser.add_argument("--fit", type=int, default=20_000, help="training samples to use, drawn at random; 0: all (default: %(default)s)")
+
+
+def chosen(args: argparse.Namespace) -> list[Subject]:
+    """The subjects that the command line names."""
+    return [subject(name, args) for name in args.subjects]
+
+
+def subject(name: str, args: argparse.Namespace) -> Subject:
+    kind = KINDS[name]
+    folder = MODELS / kind.folder
+    if kind.archive is None:
+        train, test = folder / "train.npz", folder / "test.npz"
+    elif (source := getattr(args, kind.archive)) is not None:
+        train = test = drawn(source, args.fit) if args.fit else source
+    else:
+        raise SystemExit(f"{name}: no data: give --{kind.archive} FILE.npz, or leave {name} out of --subjects")
+    return Subject(name, kind.title, folder, kind.network, kind.options, train, test, kind.archive is None)
+
+
+def drawn(source: Path, count: int) -> Path:
+    """An archive with `count` of the training samples and all test samples."""
+    file = DRAWN / f"{source.stem}-{count}.npz"
+    if file.exists() and file.stat().st_mtime > source.stat().st_mtime:
+        return file
+    with np.load(source) as data:
+        rows = np.sort(np.random.default_rng(0).permutation(len(data["x_train"]))[:count])
+        arrays = {key: data[key][rows] if key.endswith("train") else data[key] for key in data}
+    DRAWN.mkdir(parents=True, exist_ok=True)
+    np.savez(file, **arrays)
+    return file

@@ -1,0 +1,1 @@
+"""torchvision's models, decomposed and checked: docs/zoo.md."""
