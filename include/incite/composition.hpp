@@ -11,20 +11,20 @@ namespace incite {
 /// One column of a composition.
 struct ComposedModule {
   std::string name;
-  std::string key;  ///< what its state_dict keys begin with
+  std::string key;  ///< prefix of its state_dict keys
   std::string file;
-  int64_t output = 0;  ///< of the model that it comes from
+  int64_t output = 0;  ///< its number in the original model
   int64_t parameters = 0;
 };
 
-/// What compose has to say.
+/// The result of compose.
 struct Composition {
   std::string file;
   Task task = Task::classification;
   int64_t parameters = 0;
   int64_t bytes = 0;
   std::vector<ComposedModule> modules;
-  std::string checked_on;  ///< the data whose first samples the file was checked on; empty: there was none
+  std::string checked_on;  ///< the data on whose first samples the file was checked; empty: it was not checked
 };
 
 }  // namespace incite

@@ -19,7 +19,7 @@ enum class ExitCode : int {
   interrupted = 130,  ///< stopped by the user
 };
 
-/// A mistake in what the user gave. The message is one line: what was found, what was expected, what to do.
+/// A mistake of the user. The message is one line: what was found, what was expected, what to do.
 class Error : public std::runtime_error {
  public:
   Error(ExitCode code, const std::string& message) : std::runtime_error(message), code_(code) {}

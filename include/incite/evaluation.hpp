@@ -10,16 +10,16 @@
 
 namespace incite {
 
-/// Latency of a decomposition's modules beside the original's.
+/// Latency of the original and of a decomposition's modules.
 struct LatencyResult {
   Latency original;
   std::vector<Latency> modules;
-  Latency together;  ///< of all modules, one after the other
+  Latency together;  ///< of all modules, run one after the other
 };
 
-/// What evaluating a decomposition's modules gave.
+/// The result of evaluating a decomposition's modules.
 struct ModulesEvaluation {
-  /// As read, with the costs found now: the original's, and each module's bytes and multiply-adds.
+  /// As read from its document, with costs measured anew: the original's, and each module's bytes and multiply-adds.
   Decomposition decomposition;
   SourceFile data;
   Evaluation evaluation;
@@ -27,28 +27,29 @@ struct ModulesEvaluation {
   std::vector<std::string> warnings;     ///< sentences
 };
 
-/// What evaluating a file by itself gave.
+/// The result of evaluating a file by itself.
 struct ModelEvaluation {
   SourceFile model;
   SourceFile data;
   int64_t outputs = 0;
   OutputKind kind = OutputKind::logits;
   Task task = Task::classification;
-  bool one_column = false;  ///< the file has one output, taken as those of two classes
-  int64_t samples = 0;      ///< that `measures` are of
+  bool one_column = false;  ///< the file has one output, treated as two classes
+  int64_t samples = 0;      ///< on which `measures` were taken
   ModelMeasures measures;
   Cost cost;
   std::optional<Latency> latency;     ///< unset: not measured
   std::vector<std::string> warnings;  ///< sentences
 
-  /// Which output of its original each output is for, in the order of `measures`; empty: they are a model's own.
+  /// For each output, in the order of `measures`, its number in the original; empty: the file is a model.
   std::vector<int64_t> labels;
   std::vector<std::string> names;  ///< of a composition's columns
-  /// A module: the file answers yes or no for its one label. `measures` are of that question: of a classifier they have
-  /// the one class, and the confusion of [others, class].
+  /// The file answers one question: its one label, or its one value. For a classifier, `measures` then have that one
+  /// class, and the confusion of [others, class].
   bool is_module = false;
-  int64_t all_samples = 0;  ///< in the data; those that are not in `samples` are of classes without a column
-  /// Classification by a composition or a module: each label by itself, its log-odds above 0, on all samples.
+  int64_t all_samples = 0;  ///< in the data; those beyond `samples` are of classes without a column
+  /// Classification by a composition or a module: each label by itself, yes if its log-odds are above 0, on all
+  /// samples.
   std::vector<ClassMeasures> alone;
 };
 

@@ -6,8 +6,9 @@
 
 namespace incite {
 
-/// Loads a model, finds its units, and tells whether decompose would work. Throws Error: model_file, data_file,
-/// data_mismatch, unsupported or device, where the model or the data can't be read or do not fit.
+/// Loads a model, finds its units, and checks whether decompose would work; why not is in Inspection::refusal. Throws
+/// Error (model_file, data_file, data_mismatch, unsupported or device) if the model or the data can't be read, or don't
+/// fit each other.
 Inspection inspect(const ModelOptions& options);
 
 }  // namespace incite

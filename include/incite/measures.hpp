@@ -10,79 +10,80 @@
 
 namespace incite {
 
-// What is measured of models and modules. Shares are 0 to 1. What is not defined is NaN.
+// Measures of models and modules. Shares are from 0 to 1. Undefined measures are NaN.
 
 inline constexpr double undefined = std::numeric_limits<double>::quiet_NaN();
 
-/// Of a classifier in telling one class from the others, from the counts of true and false positives and negatives (T.
-/// Fawcett, "An introduction to ROC analysis", Pattern Recognition Letters 27, 2006, figure 1).
+/// How well a classifier tells one class from all others, from the counts of true and false positives and negatives
+/// (T. Fawcett, "An introduction to ROC analysis", Pattern Recognition Letters 27, 2006, figure 1).
 struct ClassMeasures {
   int64_t support = 0;           ///< samples of the class
   double accuracy = undefined;   ///< (TP + TN) / all
-  double precision = undefined;  ///< TP / (TP + FP); NaN where it never says yes
-  double recall = undefined;     ///< TP / (TP + FN); NaN where the class has no sample
+  double precision = undefined;  ///< TP / (TP + FP); NaN if it never says yes
+  double recall = undefined;     ///< TP / (TP + FN); NaN if the class has no sample
   double f1 = undefined;         ///< 2 TP / (2 TP + FP + FN), the harmonic mean of the two
   double auc = undefined;        ///< see roc_auc
-  /// Mean of the recall and the specificity, TN / (TN + FP): 0.5 for "always no", however rare the class is. NaN where
-  /// all samples are of the class, or none.
+  /// Mean of the recall and the specificity, TN / (TN + FP): 0.5 for "always no", however rare the class is. NaN if all
+  /// samples are of the class, or none.
   double balanced_accuracy = undefined;
-  int64_t claims = 0;   ///< samples that it says yes of, TP + FP: what precision is over
-  int64_t samples = 0;  ///< all samples: what accuracy is over
+  int64_t claims = 0;   ///< TP + FP: the samples behind the precision
+  int64_t samples = 0;  ///< all samples: those behind the accuracy
 };
 
-/// Of a regression's one output, in the unit of the target.
+/// Errors of one output of a regression, in the unit of the target.
 struct ErrorMeasures {
   double mae = undefined;   ///< mean |found - true|
   double rmse = undefined;  ///< square root of the mean (found - true)²
-  double r2 = undefined;    ///< 1 - Σ (found - true)² / Σ (true - mean)²; NaN where the target is constant
+  double r2 = undefined;    ///< 1 - Σ (found - true)² / Σ (true - mean)²; NaN if the target is constant
 };
 
-/// Of a model as a whole.
+/// Measures of a model as a whole.
 struct ModelMeasures {
-  double score = undefined;            ///< classification: accuracy; regression: mean over outputs of their MAE
-  std::vector<ClassMeasures> classes;  ///< classification: each class against the others, as the arg max decides
+  double score = undefined;            ///< classification: accuracy; regression: mean of the outputs' MAE
+  std::vector<ClassMeasures> classes;  ///< classification: each class against the others, decided by the arg max
   std::vector<ErrorMeasures> errors;   ///< regression: each output
   at::Tensor confusion;                ///< classification: see confusion_matrix
   double ece = undefined;              ///< classification: see calibration_error; NaN for outputs of kind `other`
 };
 
-/// What measuring gave.
+/// Measures of the original and its modules.
 struct Evaluation {
   Task task = Task::classification;
-  int64_t samples = 0;     ///< that original and combined were measured on
-  ModelMeasures original;  ///< of the outputs that have modules, in their order; of the others nothing
-  ModelMeasures combined;  ///< of the modules together, in their order; all undefined for a single classifier
-  std::vector<ClassMeasures> modules;  ///< classification: each module alone, at its own threshold, log-odds of 0, on
-                                       ///< all samples of the test set
-  double agreement = undefined;  ///< classification: share of the samples that original and modules put in one class
-  /// Classification: the original at each module's question, yes where the class's output is the largest of all its
-  /// outputs; on all samples of the test set.
+  int64_t samples = 0;     ///< on which `original` and `combined` were measured
+  ModelMeasures original;  ///< only of the outputs that have modules, in their order
+  ModelMeasures combined;  ///< of the modules together, in their order; all NaN for a single classifier
+  /// Classification: each module alone, yes if its log-odds are above 0, on all samples of the test set.
+  std::vector<ClassMeasures> modules;
+  double agreement = undefined;  ///< classification: share of samples that original and modules put into the same class
+  /// Classification: the original on each module's question, yes if the class's output is the largest of all outputs;
+  /// on all samples of the test set.
   std::vector<ClassMeasures> originals;
-  int64_t test_samples = 0;  ///< of the test set; more than `samples` where some classes have no module
+  int64_t test_samples = 0;  ///< in the test set; more than `samples` if some classes have no module
 
   /// A module's accuracy, or mean absolute error.
   double score(size_t module) const {
     return task == Task::classification ? modules[module].accuracy : combined.errors[module].mae;
   }
-  /// What tables show of a module first, and of the original beside it: balanced accuracy, or mean absolute error.
+  /// The first measure in tables: a module's balanced accuracy, or mean absolute error.
   double headline(size_t module) const {
     return task == Task::classification ? modules[module].balanced_accuracy : combined.errors[module].mae;
   }
+  /// The same measure of the original.
   double original_headline(size_t module) const {
     return task == Task::classification ? originals[module].balanced_accuracy : original.errors[module].mae;
   }
 };
 
-/// Batch sizes that latency is measured at.
+/// Batch sizes at which latency is measured.
 inline constexpr int64_t small_batch = 1;
 inline constexpr int64_t large_batch = 256;
 
-/// Milliseconds from a batch on the device to its outputs on the CPU.
+/// Time from a batch on the device to its outputs on the CPU, in milliseconds.
 struct Latency {
   double small = undefined;  ///< for a batch of small_batch
-  double large = undefined;  ///< for one of large_batch
+  double large = undefined;  ///< for a batch of large_batch
 
-  /// Of two programs one after the other.
+  /// Adds the latency of a program that runs after this one.
   Latency& operator+=(const Latency& other) {
     small += other.small;
     large += other.large;
@@ -90,7 +91,7 @@ struct Latency {
   }
 };
 
-/// What a model takes, in memory, on disk and in arithmetic.
+/// The size and the arithmetic of a model.
 struct Cost {
   int64_t parameters = 0;    ///< elements of the trained parameters that `forward` reads
   int64_t bytes = 0;         ///< size of its TorchScript file

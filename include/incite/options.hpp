@@ -12,7 +12,7 @@
 
 namespace incite {
 
-// What can be chosen. Each enumeration has its names beside it: the command line, documents and messages use them.
+// Enumerations of options and outputs. The names beside each are used on the command line, in documents and messages.
 
 template <typename Enum, size_t count>
 using NameTable = std::array<std::pair<Enum, const char*>, count>;
@@ -22,18 +22,18 @@ constexpr NameTable<Task, 2> names_of(Task) {
   return {{{Task::classification, "classification"}, {Task::regression, "regression"}}};
 }
 
-/// How the axes of images lie in a file.
+/// The order of image axes in a file.
 enum class InputLayout : uint8_t {
-  as_stored,  ///< as the model takes them
-  nhwc,       ///< [N, H, W, C], channels last: the model is given [N, C, H, W]
+  as_stored,  ///< as the model expects them
+  nhwc,       ///< [N, H, W, C], channels last; the model gets [N, C, H, W]
 };
 constexpr NameTable<InputLayout, 2> names_of(InputLayout) {
   return {{{InputLayout::as_stored, "as-stored"}, {InputLayout::nhwc, "nhwc"}}};
 }
 
-/// What a model's outputs are: told from the operations after its last layer.
+/// What a model's outputs are, inferred from the operations after its last layer.
 enum class OutputKind {
-  logits,             ///< nothing but layout, relu and global average pooling
+  logits,             ///< no operations but layout, relu and global average pooling
   probabilities,      ///< softmax
   log_probabilities,  ///< log_softmax
   sigmoid,            ///< one probability for each output
@@ -47,14 +47,14 @@ constexpr NameTable<OutputKind, 5> names_of(OutputKind) {
            {OutputKind::other, "other"}}};
 }
 
-/// How a mutant's effect on an output is measured. The effects are summed over samples. `random` and `magnitude` run no
-/// mutants: they are baselines that a metric must beat.
+/// Measure of a mutant's effect on an output, summed over samples: y and p are the original's outputs and
+/// probabilities, y' and p' the mutant's. `random` and `magnitude` are baselines that run no mutants.
 enum class Metric {
-  probability,  ///< |p - p'|, of the outputs' probabilities
-  flips,        ///< |onehot(argmax y) - onehot(argmax y')|: the paper's (Algorithm 1)
+  probability,  ///< |p - p'|
+  flips,        ///< |onehot(argmax y) - onehot(argmax y')|: the paper's for classification (Algorithm 1)
   absolute,     ///< |y - y'|: the paper's for regression
   random,       ///< a seeded random number
-  magnitude,    ///< the weights' magnitude
+  magnitude,    ///< magnitude of the weights
 };
 constexpr NameTable<Metric, 5> names_of(Metric) {
   return {{{Metric::probability, "probability"},
@@ -81,10 +81,10 @@ constexpr NameTable<Allocation, 2> names_of(Allocation) {
   return {{{Allocation::global, "global"}, {Allocation::uniform, "uniform"}}};
 }
 
-/// How the weights that stay are refitted.
+/// How the weights that stay are refitted to the original's pre-activations.
 enum class RepairMethod {
   none,           ///< they stay as they were
-  mean,           ///< biases alone: each pre-activation's mean becomes the original's
+  mean,           ///< only biases: each pre-activation gets the original's mean
   least_squares,  ///< weights and biases
 };
 constexpr NameTable<RepairMethod, 3> names_of(RepairMethod) {
@@ -93,20 +93,20 @@ constexpr NameTable<RepairMethod, 3> names_of(RepairMethod) {
 
 /// How a module's output layer is made.
 enum class HeadMethod {
-  lbfgs,     ///< convex, to convergence, on all samples, with both classes weighted equally
-  adam,      ///< the paper's: mini-batches of balanced samples; the best validation epoch is kept
+  lbfgs,     ///< a new head, fitted to convergence (a convex problem) on all samples, both classes weighted equally
+  adam,      ///< a new head as in the paper: mini-batches of balanced samples; the best validation epoch is kept
   original,  ///< the original's output layer, with all outputs
 };
 constexpr NameTable<HeadMethod, 3> names_of(HeadMethod) {
   return {{{HeadMethod::lbfgs, "lbfgs"}, {HeadMethod::adam, "adam"}, {HeadMethod::original, "original"}}};
 }
 
-/// How the log-odds of modules, whose heads were fitted one by one, are made comparable.
+/// How the log-odds of modules, whose heads are fitted one by one, are made comparable.
 enum class CalibrationMethod {
   none,
   scales,  ///< a scale and an offset for each module, fitted together
-  heads,   ///< before that, all weights of all heads
-  layers,  ///< between the two, the last hidden layers and the heads
+  heads,   ///< all heads are refitted together, then `scales`
+  layers,  ///< all heads are refitted together, then the last hidden layers with them, then `scales`
 };
 constexpr NameTable<CalibrationMethod, 4> names_of(CalibrationMethod) {
   return {{{CalibrationMethod::layers, "layers"},
@@ -115,7 +115,7 @@ constexpr NameTable<CalibrationMethod, 4> names_of(CalibrationMethod) {
            {CalibrationMethod::none, "none"}}};
 }
 
-/// An enumeration with a table of names.
+/// An enumeration with a table of names: see names_of.
 template <typename Enum>
 concept Named = requires(Enum value) {
   names_of(value);
@@ -129,7 +129,7 @@ constexpr const char* to_string(Enum value) {
   throw std::logic_error("a value that is not in its table of names");
 }
 
-/// The value of that name; nullopt where there is none.
+/// The value with this name; nullopt if there is none.
 template <Named Enum>
 constexpr std::optional<Enum> named(std::string_view name) {
   for (const auto& [value, other] : names_of(Enum{})) {
@@ -141,21 +141,21 @@ constexpr std::optional<Enum> named(std::string_view name) {
 /// What to read from an .npz file, and how.
 struct DatasetOptions {
   std::filesystem::path file;
-  std::string input_key = "x";  ///< an array for each input of the model, in its order: "x", or "image,mask"
+  std::string input_key = "x";  ///< an array for each input of the model, in forward's order: "x" or "image,mask"
   std::string target_key = "y";
-  bool target_required = false;       ///< whether a missing target is an error
-  std::optional<double> input_scale;  ///< factor on inputs given as float32; unset: 1/255 for uint8, 1 for other types
-  std::vector<int64_t> input_shape;   ///< shape of one sample for the model's one input; empty: as in the file
-  InputLayout input_layout = InputLayout::as_stored;  ///< of inputs of four dimensions or more
+  bool target_required = false;       ///< a missing target is an error
+  std::optional<double> input_scale;  ///< factor for float32 inputs; unset: 1/255 for uint8, 1 for other types
+  std::vector<int64_t> input_shape;   ///< of one sample, for a model with one input; empty: as in the file
+  InputLayout input_layout = InputLayout::as_stored;  ///< of inputs with four or more dimensions
 };
 
-/// A model, its data, and which of its outputs are wanted.
+/// A model, its data, and the outputs that get modules.
 struct ModelOptions {
   std::filesystem::path model;
   DatasetOptions data;
-  std::optional<Task> task;      ///< unset: from the target
+  std::optional<Task> task;      ///< unset: from the targets
   std::vector<int64_t> outputs;  ///< that get modules; empty: all
-  std::string output;            ///< which of several outputs: a field's name or position; empty: the only one
+  std::string output;            ///< the one to use of several: a field's name or position; empty: the only one
   std::string device = "cpu";    ///< cpu, cuda or cuda:<index>
 };
 

@@ -6,16 +6,16 @@
 
 namespace incite {
 
-/// How far a stage has come; or a warning, which says nothing of that.
+/// The progress of a stage, or a warning.
 struct ProgressEvent {
   std::string stage;  ///< "scoring"
   int64_t done = 0;
   int64_t total = 0;
   std::string unit;          ///< what is counted: "mutant-samples"
-  std::string warning = {};  ///< a sentence for the user, to be shown at once; empty: none
+  std::string warning = {};  ///< a sentence to show at once; empty: this event reports progress
 };
 
-/// The one way out of a stage while it runs. It may throw (Error, interrupted) to stop the stage.
+/// Called by stages while they run. It may throw Error (interrupted) to stop them.
 using Progress = std::function<void(const ProgressEvent&)>;
 
 }  // namespace incite

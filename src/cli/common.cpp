@@ -18,11 +18,11 @@
 namespace incite::cli {
 
 void add_common_options(CLI::App& verb, CommonOptions& common) {
-  verb.add_flag("--json", common.json, "Print one JSON document to stdout in place of the table")->group("Output");
+  verb.add_flag("--json", common.json, "Print one JSON document to stdout instead of the table")->group("Output");
   verb.add_flag("-q,--quiet", common.quiet, "Print errors only")->group("Output")->excludes("--json");
-  verb.add_flag("-v,--verbose", common.verbose, "Log what is done to stderr")->group("Output");
+  verb.add_flag("-v,--verbose", common.verbose, "Log each stage to stderr")->group("Output");
   verb.add_option("--threads", common.threads,
-                  "CPU threads, 1 to 1024; default: as OMP_NUM_THREADS says, else one for each core")
+                  "CPU threads, 1 to 1024; default: OMP_NUM_THREADS if it is set, else one per core")
       ->check(in_range({1, 1024, true, "1 to 1024 threads"}))
       ->group("Machine");
 }
@@ -95,7 +95,7 @@ CLI::Option* choice(CLI::App& verb, const std::string& flag, std::string& value,
 
 void add_layout_option(CLI::App& verb, std::string& value, const std::string& otherwise) {
   choice(verb, "--input-layout", value, {to_string(InputLayout::as_stored), to_string(InputLayout::nhwc)},
-         "Axes of images in the archive; nhwc: channels come last, and the model is given [N, C, H, W]" + otherwise,
+         "Order of image axes in the archive; nhwc: channels last, passed to the model as [N, C, H, W]" + otherwise,
          "Data");
 }
 

@@ -12,14 +12,14 @@
 namespace incite::cli {
 namespace {
 
-/// A user who stops the program is told how to go on.
+/// Tells a user who stops the program how to continue.
 Decomposition run(const DecomposeOptions& options, const Progress& progress) {
   try {
     return decompose(options, progress);
   } catch (const Error& error) {
     if (error.code() != ExitCode::interrupted || !has_checkpoint(options.out)) throw;
     fail(ExitCode::interrupted,
-         "stopped; no module was written. What was done so far is kept, {} in checkpoint*: go on with --resume",
+         "stopped; no module was written. The work so far is kept, {} in checkpoint*; continue with --resume",
          human_bytes(checkpoint_bytes(options.out)));
   }
 }

@@ -10,7 +10,7 @@
 namespace incite::cli {
 namespace {
 
-/// Options of both ways to evaluate: a decomposition's folder, or a model file by itself.
+/// Options for both kinds of operand: a decomposition's folder, or a model file by itself.
 struct Arguments {
   std::filesystem::path path;
   EvaluateOptions options;
@@ -20,7 +20,7 @@ struct Arguments {
   std::string output;
 };
 
-/// What is not there is taken for a model where its name says so, so that the error is about that.
+/// A missing path counts as a model if it ends in .pt, so that the error is about a model file.
 bool is_model(const std::filesystem::path& path) {
   std::error_code error;
   if (std::filesystem::is_directory(path, error)) return false;
@@ -29,20 +29,21 @@ bool is_model(const std::filesystem::path& path) {
 
 void add_data_options(CLI::App& verb, Arguments& a) {
   EvaluateOptions& options = a.options;
-  verb.add_option("-d,--data", options.data, "Samples and targets, a NumPy archive")
+  verb.add_option("-d,--data", options.data, "Samples and targets in a NumPy archive")
       ->required()
       ->type_name("FILE.npz")
       ->group("Data");
-  verb.add_option("--model", options.model, "With a folder: the original, if it is no longer where it was")
+  verb.add_option("--model", options.model, "For a folder: the original model, if its file has moved")
       ->type_name("MODEL.pt")
       ->group("Data");
-  verb.add_option("--input-key", options.input_key, "Arrays of samples; default: as decomposed, or x")
+  verb.add_option("--input-key", options.input_key, "Names of the arrays of samples; default: as decomposed, or x")
       ->type_name("NAMES")
       ->group("Data");
-  verb.add_option("--target-key", options.target_key, "Array of targets; default: as decomposed, or y")
+  verb.add_option("--target-key", options.target_key, "Name of the array of targets; default: as decomposed, or y")
       ->type_name("NAME")
       ->group("Data");
-  verb.add_option("--input-scale", a.input_scale, "Factor on inputs; default: as decomposed, or auto")
+  verb.add_option("--input-scale", a.input_scale,
+                  "Factor for inputs that are passed as float32; default: as decomposed, or auto")
       ->type_name("NUMBER|auto")
       ->group("Data");
   verb.add_option("--input-shape", options.input_shape,
@@ -52,16 +53,16 @@ void add_data_options(CLI::App& verb, Arguments& a) {
       ->group("Data");
   add_layout_option(verb, a.input_layout, "; default: as decomposed, or as-stored");
   choice(verb, "--task", a.task, {"auto", "classification", "regression"},
-         "With a model: what it does; auto: told from the target", "Data");
+         "For a model file: its task; auto: inferred from the targets", "Data");
   verb.add_option("--output", a.output,
-                  "With a model: which tensor of a tuple, list or dict that it returns; default: the only one")
+                  "For a model file: tensor to use if it returns a tuple, list or dict; default: the only one")
       ->type_name("NAME|INDEX")
       ->group("Data");
 }
 
 void refuse(const CLI::App& verb, const std::vector<std::string>& names, const std::string& why) {
   for (const std::string& name : names) {
-    if (verb.get_option(name)->count() > 0) fail(ExitCode::usage, "{}: {}; leave it out", name, why);
+    if (verb.get_option(name)->count() > 0) fail(ExitCode::usage, "{0}: {1}; leave out {0}", name, why);
   }
 }
 
@@ -78,11 +79,11 @@ void run(const CLI::App& verb, Arguments& a, CommonOptions& common) {
   if (!a.input_scale.empty()) a.options.input_scale = parse_scale(a.input_scale);
   a.options.input_layout = parse_layout(a.input_layout);
   if (is_model(a.path)) {
-    refuse(verb, {"--model"}, "what is evaluated is a model already");
+    refuse(verb, {"--model"}, "the first argument is already a model");
     const ModelEvaluation result = evaluate_model(model_options(a), make_progress(common));
     return print(common, to_json(result), to_table(result), result.warnings);
   }
-  refuse(verb, {"--task", "--output"}, "a folder's modules are evaluated as they were made");
+  refuse(verb, {"--task", "--output"}, "the modules of a folder keep the task and output that they were made for");
   a.options.folder = a.path;
   const ModulesEvaluation result = evaluate_modules(a.options, make_progress(common));
   print(common, to_json(result), to_table(result), result.warnings);
@@ -92,19 +93,20 @@ void run(const CLI::App& verb, Arguments& a, CommonOptions& common) {
 
 void add_evaluate(CLI::App& app, CommonOptions& common) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* verb = app.add_subcommand("evaluate",
-                                      "Measure a decomposition's modules against the original, or a model, a module or "
-                                      "a composition by itself, on data of your choice");
-  verb->add_option("modules", arguments->path, "Folder that 'incite decompose --out' wrote, or a TorchScript file")
+  CLI::App* verb = app.add_subcommand(
+      "evaluate",
+      "Measure a decomposition's modules against the original, or a model, module or composition by itself, on data of "
+      "your choice");
+  verb->add_option("modules", arguments->path, "Folder written by 'incite decompose', or a TorchScript file")
       ->required()
       ->type_name("FOLDER|MODEL.pt");
   add_data_options(*verb, *arguments);
-  verb->add_option("--device", arguments->options.device, "cpu, cuda or cuda:INDEX")
+  verb->add_option("--device", arguments->options.device, "Device to run on: cpu, cuda or cuda:INDEX")
       ->capture_default_str()
       ->type_name("DEVICE")
       ->group("Machine");
   verb->add_flag("--latency", arguments->options.latency,
-                 fmt::format("Measure milliseconds for batches of {} and {} too", small_batch, large_batch))
+                 fmt::format("Also measure milliseconds for batches of {} and {}", small_batch, large_batch))
       ->group("Output");
   add_common_options(*verb, common);
   verb->callback([arguments, verb, &common] {

@@ -31,7 +31,7 @@ std::string HelpFormatter::make_subcommand(const CLI::App* verb) const {
   return entry(verb->get_name(), verb->get_description());
 }
 
-/// A name, and beside it, or below where it is too long, what it is.
+/// A name with its description beside it, or below it if the name is too long.
 std::string HelpFormatter::entry(const std::string& name, const std::string& description) const {
   const size_t column = get_column_width();
   const std::string text = wrapped(std::string(column, ' ') + description, width_, column) + "\n";

@@ -4,8 +4,7 @@
 
 namespace incite::cli {
 
-/// Help whose lines are broken between words: as wide as the terminal, at most 100 columns, or 80 where stdout is no
-/// terminal.
+/// Formats help as wide as the terminal, from 50 to 100 columns, or 80 if stdout is no terminal.
 class HelpFormatter : public CLI::Formatter {
  public:
   HelpFormatter();

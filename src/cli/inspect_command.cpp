@@ -20,7 +20,7 @@ struct Arguments {
   std::filesystem::path dot;
 };
 
-/// The file to write; a link is followed, since a file is put in place by renaming.
+/// The file to write. Links are followed: renaming the finished file into place would replace the link itself.
 std::filesystem::path dot_file(const Arguments& arguments) {
   std::error_code error;
   const std::filesystem::path file = std::filesystem::is_symlink(arguments.dot, error)
@@ -32,7 +32,7 @@ std::filesystem::path dot_file(const Arguments& arguments) {
   }
   for (const std::filesystem::path& input : {arguments.options.model, arguments.options.data.file}) {
     if (std::filesystem::equivalent(file, input, error)) {
-      fail(ExitCode::output, "--dot {}: would replace what is to be read; expected another file's name",
+      fail(ExitCode::output, "--dot {}: is the model or the data; expected the name of another file",
            arguments.dot.string());
     }
   }
@@ -72,10 +72,11 @@ void add_inspect(CLI::App& app, CommonOptions& common) {
       "inspect",
       "Show a model's layers, units and groups, what can't be removed and why, and whether decompose will work");
   arguments->given.add(*verb, [](const Option& option) { return option.of_inspect; });
-  verb->add_option("--dot", arguments->dot, "Write the layer graph for Graphviz; -: to stdout, in place of the table")
+  verb->add_option("--dot", arguments->dot,
+                   "Write the layer graph for Graphviz to FILE; -: to stdout, instead of the table")
       ->type_name("FILE")
       ->group("Output");
-  verb->add_flag("--full", arguments->table.full, "All layers of every group, and every pin, in the table")
+  verb->add_flag("--full", arguments->table.full, "Show all layers of every group, and every pin, in the table")
       ->group("Output");
   add_common_options(*verb, common);
   verb->callback([arguments, &common] {

@@ -16,7 +16,7 @@
 namespace {
 
 int report(incite::ExitCode code, std::string message) {
-  // One line, whatever is in it.
+  // An error is one line, whatever the message contains.
   for (char& c : message) {
     if (c == '\n' || c == '\r') c = ' ';
   }
@@ -29,7 +29,7 @@ std::string first_line(const std::string& text) {
   return text.substr(0, text.find('\n'));
 }
 
-/// Help, version and mistakes on the command line.
+/// Prints help, the version, or a mistake on the command line. Returns the exit code.
 int report_usage(const CLI::App& app, const CLI::ParseError& error) {
   if (error.get_exit_code() == 0) return app.exit(error);
   if (app.get_subcommands().empty() && app.remaining_size() > 0) {

@@ -17,12 +17,26 @@ std::string flags_of(const std::string& name) {
   return "--" + name;
 }
 
-/// Adds to an option what its text may be.
+/// Turns a text such as 2GB into a number of bytes. CLI11's own message would list all its units.
+CLI::Validator size_in_bytes() {
+  return CLI::Validator(
+      [to_bytes = CLI::AsSizeValue(false)](std::string& text) -> std::string {
+        const std::string given = text;
+        try {
+          if (to_bytes(text).empty()) return {};
+        } catch (const CLI::ValidationError&) {  // the message below says what is expected
+        }
+        return fmt::format("{}: expected a size such as 2GB", given);
+      },
+      "");
+}
+
+/// Restricts the text that an option takes.
 struct Restrict {
   CLI::Option& option;
   void operator()(const AnyText& /*any*/) const {}
   void operator()(const Flag& /*flag*/) const {}
-  void operator()(const Bytes& /*bytes*/) const { option.transform(CLI::AsSizeValue(false).description("")); }
+  void operator()(const Bytes& /*bytes*/) const { option.transform(size_in_bytes()); }
   void operator()(const OneOf& choice) const { option.check(one_of(choice.names))->type_name(list_of(choice.names)); }
   void operator()(const Number& range) const { option.check(in_range(range)); }
   void operator()(const Numbers& range) const { option.check(in_range(range))->delimiter(',')->expected(1, -1); }

@@ -11,13 +11,13 @@
 
 namespace incite::cli {
 
-/// Texts that were given on the command line, by option.
+/// The texts given on the command line, by option.
 class GivenOptions {
  public:
-  /// Adds those of decompose's options to a verb that `wanted` says, in groups.
+  /// Adds those options of decompose to a verb for which `wanted` is true, group by group.
   void add(CLI::App& verb, const std::function<bool(const Option&)>& wanted);
 
-  /// By name, after the command line was parsed. Flags have no text.
+  /// The texts by option name, once the command line is parsed. A flag's text is empty.
   std::map<std::string, std::string> texts() const;
 
  private:
@@ -25,12 +25,12 @@ class GivenOptions {
     CLI::Option* option = nullptr;
     std::vector<std::string> parts;
   };
-  std::map<std::string, Place> places_;  // CLI11 refers to them, and a map does not move them
+  std::map<std::string, Place> places_;  // a map, since CLI11 keeps references and a map does not move its elements
 };
 
-/// A check that a text is one of some names; its message lists them.
+/// Checks that a text is one of `names`; the message lists them.
 CLI::Validator one_of(const std::vector<std::string>& names);
-/// A check that a number lies in a range; its message says what was expected.
+/// Checks that a number lies in a range; the message says which.
 CLI::Validator in_range(const Number& range);
 /// "a|b|c"
 std::string list_of(const std::vector<std::string>& names);

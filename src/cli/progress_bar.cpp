@@ -13,10 +13,10 @@
 namespace incite::cli {
 namespace {
 
-std::atomic<bool> stop_asked = false;
+std::atomic<bool> stop_requested = false;
 
 void on_signal(int signal) {
-  if (stop_asked.exchange(true)) {
+  if (stop_requested.exchange(true)) {
     std::signal(signal, SIG_DFL);
     std::raise(signal);
   }
@@ -48,7 +48,7 @@ void watch_signals() {
 }
 
 bool interrupted() {
-  return stop_asked;
+  return stop_requested;
 }
 
 std::string progress_line(const ProgressEvent& event, double seconds, int width) {

@@ -7,7 +7,7 @@
 
 namespace incite::cli {
 
-/// A line on stderr, where it is a terminal, that shows how far a stage has come, its rate and the time it still takes.
+/// A line on stderr, if that is a terminal: progress of a stage, its rate and the time left.
 class ProgressBar {
  public:
   explicit ProgressBar(bool wanted);
@@ -16,7 +16,7 @@ class ProgressBar {
   ProgressBar& operator=(const ProgressBar&) = delete;
 
   void show(const ProgressEvent& event);
-  /// Takes the line away; the next event draws it again.
+  /// Erases the line; the next event draws it again.
   void clear();
 
  private:
@@ -29,10 +29,10 @@ class ProgressBar {
 /// The line itself, at most `width` columns: "scoring [####----]  52 %  211 k mutant-samples/s  0:21 left".
 std::string progress_line(const ProgressEvent& event, double seconds, int width);
 
-/// Columns of the terminal that a file descriptor is; 0: it is none, or does not say.
+/// The width in columns of the terminal behind a file descriptor; 0 if it is no terminal or its width is unknown.
 int terminal_width(int descriptor);
 
-/// Notes SIGINT and SIGTERM from now on, for `interrupted`; a second one ends the program at once.
+/// From now on, the first SIGINT or SIGTERM makes `interrupted` true; a second one ends the program at once.
 void watch_signals();
 bool interrupted();
 

@@ -10,7 +10,7 @@
 namespace incite::cli {
 namespace {
 
-/// Columns that a line takes: bytes that go on with a character of UTF-8 take none.
+/// The width of a line in columns: continuation bytes of UTF-8 have none.
 size_t columns(std::string_view text) {
   size_t count = 0;
   for (const char c : text)
@@ -21,7 +21,7 @@ size_t columns(std::string_view text) {
 std::string wrapped_line(std::string_view line, size_t width, size_t indent) {
   std::string result, current;
   while (columns(line) + columns(current) > width) {
-    // The last blank before the width, but not one of those that the line begins with.
+    // Break at the last blank that fits, but not inside the indentation.
     const size_t start = line.find_first_not_of(' ');
     size_t end = std::string_view::npos;
     for (size_t blank = line.find(' ', start); blank != std::string_view::npos; blank = line.find(' ', blank + 1)) {

@@ -56,7 +56,7 @@ void check_finite(const at::Tensor& values, double scale, const std::string& nam
     if (finite.all().item<bool>()) continue;
     const int64_t element = finite.logical_not().nonzero()[0].item<int64_t>();
     fail(ExitCode::data_mismatch,
-         "{}: sample {} holds {}; expected finite values in float32's range. Remove or mend it.", name,
+         "{}: sample {} holds {}; expected finite values in float32's range. Remove or correct it.", name,
          first + element / values[0].numel(), block.reshape(-1)[element].item<double>());
   }
 }
@@ -98,8 +98,7 @@ void check_layout(const Batch& inputs, const std::vector<std::string>& keys, con
   if (std::any_of(inputs.inputs.begin(), inputs.inputs.end(), is_image)) return;
   fail(ExitCode::usage,
        "{}: --input-layout {} is for images [N, H, W, C]; each sample has shape [{}]. Leave it out, or give the shape "
-       "of "
-       "one image with --input-shape H,W,C",
+       "of one image with --input-shape H,W,C",
        array_name(options.file.string(), keys[0]), to_string(options.input_layout),
        fmt::join(inputs[0].sizes().slice(1), ", "));
 }
@@ -115,7 +114,7 @@ Batch read_inputs(const NpzFile& file, const std::vector<std::string>& keys, con
     inputs.inputs.push_back(read_input(file, key, options));
     const int64_t samples = inputs.inputs.back().size(0);
     if (samples != inputs.samples()) {
-      fail(ExitCode::data_mismatch, "{}: {} samples; expected {}, as array '{}' has. Give each input as many.",
+      fail(ExitCode::data_mismatch, "{}: {} samples; expected {}, as in array '{}'. Give all inputs the same number.",
            array_name(file.path().string(), key), samples, inputs.samples(), keys[0]);
     }
   }
@@ -151,7 +150,7 @@ at::Tensor read_target(const NpzFile& file, const DatasetOptions& options, const
          fmt::join(target.sizes(), ", "));
   }
   if (target.size(0) != samples) {
-    fail(ExitCode::data_mismatch, "{}: {} samples; expected {}, as array '{}' has. Give each input its target.", name,
+    fail(ExitCode::data_mismatch, "{}: {} samples; expected {}, as in array '{}'. Give each sample its target.", name,
          target.size(0), samples, first_input);
   }
   check_finite(target, 1.0, name);
@@ -203,7 +202,7 @@ at::Tensor classes_of_rows(const at::Tensor& rows, int64_t outputs, const std::s
   }
   if (const at::Tensor wrong = one_hot_rows(rows).logical_not(); wrong.any().item<bool>()) {
     fail(ExitCode::data_mismatch,
-         "{}: sample {} is not one-hot; expected one 1 and else 0. Choose regression for such targets.", name,
+         "{}: sample {} is not one-hot; expected one 1 and otherwise 0. Choose regression for such targets.", name,
          first_of(wrong));
   }
   return rows.eq(1).to(at::kByte).argmax(1);

@@ -69,8 +69,7 @@ void check_order(const at::Tensor& input, const Sizes& shape, const std::string&
   const bool channels_last = is_image(input) && moves_last_axis(*order);
   fail(ExitCode::data_mismatch,
        "{}: each sample has shape [{}]; --input-shape {} has these axes in another order, and reshaping would mix up "
-       "the "
-       "values. Transpose the array, {}{}.",
+       "the values. Transpose the array, {}{}.",
        name, fmt::join(sample_shape(input), ", "), fmt::join(shape, ","), transpose_text(*order),
        channels_last ? ", or pass --input-layout nhwc" : "");
 }

@@ -128,8 +128,7 @@ StoredType parse_descr(const std::string& descr, const std::string& name) {
     return {type, little != (std::endian::native == std::endian::little)};
   }
   fail(ExitCode::data_file,
-       "{}: holds {} (type '{}'); expected booleans, integers or floating-point numbers of 16, 32 or 64 bits. Convert "
-       "it.",
+       "{}: holds {} (type '{}'); expected booleans, integers, or floats of 16, 32 or 64 bits. Convert the array.",
        name, describe_kind(kind), descr);
 }
 
@@ -162,7 +161,7 @@ NpyHeader read_header(ByteSource& source, const std::string& name) {
   const std::string_view magic("\x93NUMPY", 6);
   if (source.remaining() >= start.size()) source.read(start.data(), start.size());
   if (std::memcmp(start.data(), magic.data(), magic.size()) != 0) {
-    fail(ExitCode::data_file, "{}: does not begin as an .npy array does. Save the file again with NumPy.", name);
+    fail(ExitCode::data_file, "{}: does not start like an .npy array. Save the file again with NumPy.", name);
   }
   if (start[6] < 1 || start[6] > 3 || start[7] != 0) {
     fail(ExitCode::data_file,

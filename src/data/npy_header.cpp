@@ -42,8 +42,8 @@ class HeaderParser {
       shape_ = parse_shape();
     } else {
       fail(ExitCode::data_file,
-           "{}: the .npy header has the key '{}'; expected 'descr', 'fortran_order' and 'shape' alone. Save the file "
-           "again.",
+           "{}: the .npy header has the key '{}'; expected only 'descr', 'fortran_order' and "
+           "'shape'. Save the file again.",
            name_, key);
     }
   }
@@ -52,9 +52,7 @@ class HeaderParser {
     skip_space();
     if (at_ < text_.size() && text_[at_] == '[') {
       fail(ExitCode::data_file,
-           "{}: holds structured data; expected booleans, integers or floating-point numbers. Save each field as an "
-           "array.",
-           name_);
+           "{}: holds structured data; expected booleans, integers or floats. Save each field as an array.", name_);
     }
     return parse_string();
   }

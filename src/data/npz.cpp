@@ -41,7 +41,7 @@ std::string zip_message(int code) {
          path.string());
   }
   if (start.starts_with("PK")) {
-    fail(ExitCode::data_file, "{}: a damaged or cut .npz archive ({}). Save or copy it again.", path.string(),
+    fail(ExitCode::data_file, "{}: a damaged or truncated .npz archive ({}). Save or copy it again.", path.string(),
          zip_message(code));
   }
   fail(ExitCode::data_file, "{}: not an .npz archive ({}). Save the arrays with numpy.savez.", path.string(),
@@ -122,7 +122,7 @@ bool NpzFile::contains(const std::string& key) const {
 at::Tensor NpzFile::read(const std::string& key) const {
   const auto found = members_.find(key);
   if (found == members_.end()) {
-    fail(ExitCode::data_file, "{}: no array '{}'; it holds: {}. Ask for one of these.", path_.string(), key,
+    fail(ExitCode::data_file, "{}: no array '{}'; it holds: {}. Choose one of these.", path_.string(), key,
          keys_.empty() ? "none" : fmt::format("{}", fmt::join(keys_, ", ")));
   }
   const std::string name = fmt::format("{}: array '{}'", path_.string(), key);

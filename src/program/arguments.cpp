@@ -14,11 +14,11 @@ bool takes_tensor(const c10::Argument& argument) {
   for (size_t i = 1; i < all.size(); ++i) {
     if (takes_tensor(all[i])) names.push_back(all[i].name() + (all[i].default_value() ? " (optional)" : ""));
   }
-  fail(
-      ExitCode::data_mismatch,
-      "{}: forward takes {} tensor{}: {}; {} given. Pass --input-key with the name of an array for each, in this order",
-      file, names.size(), names.size() == 1 ? "" : "s", fmt::join(names, ", "),
-      inputs == 1 ? "1 is" : fmt::format("{} are", inputs));
+  fail(ExitCode::data_mismatch,
+       "{}: forward takes {} tensor{}: {}; {} given. Pass --input-key with the name of an "
+       "array for each, in this order",
+       file, names.size(), names.size() == 1 ? "" : "s", fmt::join(names, ", "),
+       inputs == 1 ? "1 is" : fmt::format("{} are", inputs));
 }
 
 }  // namespace
@@ -37,7 +37,7 @@ std::vector<Argument> arguments_of(const torch::jit::Module& module, size_t inpu
     } else if (takes_tensor(all[i])) {
       refuse_count(all, inputs, file);
     } else {
-      fail(ExitCode::unsupported, "{}: forward's argument '{}' is {}; incite gives it tensors only", file,
+      fail(ExitCode::unsupported, "{}: forward's argument '{}' is {}; incite can pass only tensors", file,
            argument.name, all[i].type()->annotation_str());
     }
     arguments.push_back(std::move(argument));

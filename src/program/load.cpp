@@ -181,17 +181,16 @@ class Original {
       std::string ignored;
       if (size <= 0 || size > 4096 || !try_run(size, ignored)) continue;
       fail(ExitCode::unsupported,
-           "{}: the batch size {} is fixed in the model, as in a trace of x.view({}, -1): it takes {} samples at a "
-           "time and no other "
-           "number. Export it with torch.jit.script, or trace code that says x.flatten(1) or x.view(x.size(0), -1)",
+           "{}: the batch size {} is fixed in the model, as in a trace of x.view({}, -1): it takes exactly {} samples "
+           "at a time. Export it with torch.jit.script, or trace code that uses x.flatten(1) or x.view(x.size(0), -1)",
            file_, size, size, size);
     }
     const std::string shapes = shapes_text(batch_);
     check_axis_order(shapes, why);
     if (batch_.inputs.size() > 1) {
       fail(ExitCode::data_mismatch,
-           "{}: does not take inputs of shapes {}: {}. Name the arrays of its inputs in forward's order with "
-           "--input-key",
+           "{}: does not take inputs of shapes {}: {}. Name the arrays of its inputs in "
+           "forward's order with --input-key",
            file_, shapes, why);
     }
     fail(ExitCode::data_mismatch,
@@ -225,8 +224,8 @@ class Original {
       if (!runs_in(order)) continue;
       if (!one) {
         fail(ExitCode::data_mismatch,
-             "{}: does not take inputs of shapes {}: {}. It takes those of four dimensions with their axes in another "
-             "order: transpose these arrays, {}{}",
+             "{}: does not take inputs of shapes {}: {}. It takes those with four dimensions if their axes are in "
+             "another order: transpose these arrays, {}{}",
              file_, shapes, why, transpose_text(order), moves_last_axis(order) ? ", or pass --input-layout nhwc" : "");
       }
       const bool channels_last = batch_[0].dim() >= 4 && moves_last_axis(order);
@@ -254,7 +253,7 @@ class Original {
     try {
       frozen = jit::freeze_module(module_, {}, /*freezeInterfaces=*/true, /*preserveParameters=*/true);
     } catch (const std::exception& error) {
-      fail(ExitCode::unsupported, "{}: can't be made read-only: {}", file_, first_line(error));
+      fail(ExitCode::unsupported, "{}: torch.jit.freeze fails: {}", file_, first_line(error));
     }
     try {
       // With gradients on, scripted attention takes its plain path: the fused one can be neither cut nor trained.
@@ -281,15 +280,15 @@ class Original {
     for (const int64_t count : {int64_t{2}, int64_t{3}, third}) {
       const auto original = try_run(count, why);
       if (!original) {
-        fail(ExitCode::unsupported, "{}: takes 2 and 3 samples at a time, but neither 1 nor 5: {}", file_, why);
+        fail(ExitCode::unsupported, "{}: takes batches of 2 and 3 samples, but not of 1 or 5: {}", file_, why);
       }
       const at::Tensor expected = original->dim() == 1 ? original->unsqueeze(1) : *original;
       const at::Tensor found = executor(samples(batch_, count));
       if (found.sizes() != expected.sizes() ||
           (!found.equal(expected) && !(largest_relative_difference(found, expected) <= 1e-5))) {
         fail(ExitCode::unsupported,
-             "{}: as straight-line code it does not give what the model gives for {} samples; please report this model",
-             file_, count);
+             "{}: incite's version of the model gives other outputs for {} samples; please report this model", file_,
+             count);
       }
     }
     if (!takes_one) check_single_sample(executor);
@@ -303,14 +302,14 @@ class Original {
       one = executor(samples(batch_, 1));
     } catch (const std::runtime_error& error) {
       fail(ExitCode::unsupported,
-           "{}: does not take one sample at a time, as modules must: {}. Mend the code there, and export it again",
+           "{}: does not take one sample at a time, as modules must: {}. Correct the code there, and export it again",
            file_, error.what());
     }
     const at::Tensor first = two.narrow(0, 0, 1);
     if (one.sizes() == first.sizes() && largest_relative_difference(one, first) <= 1e-4) return;
     fail(ExitCode::unsupported,
-         "{}: one sample alone does not give what it gives beside another; incite decomposes models that treat "
-         "samples one by one",
+         "{}: one sample alone gives another output than in a batch; incite decomposes models "
+         "that treat samples one by one",
          file_);
   }
 

@@ -125,7 +125,7 @@ std::string shape_text(const at::Tensor& tensor, int64_t samples) {
 ItemPath choose_output(const c10::IValue& whole, int64_t samples, const std::string& asked, const std::string& file) {
   if (whole.isTensor()) {
     if (asked.empty()) return {};
-    fail(ExitCode::usage, "{}: --output {}: forward returns one tensor; there is nothing to choose", file, asked);
+    fail(ExitCode::usage, "{}: --output {}: forward returns one tensor; leave out --output", file, asked);
   }
   const std::vector<Leaf> all = leaves_of(whole);
   if (all.empty()) {

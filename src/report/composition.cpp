@@ -38,10 +38,10 @@ std::string to_table(const Composition& composition, size_t width) {
       fmt::format("{}: {} module{} ({}), {} parameters, {}\n\n", composition.file, count, count == 1 ? "" : "s",
                   to_string(composition.task), human_count(composition.parameters), human_bytes(composition.bytes));
   text += table.text(width, {1, 2, 3}) + "\n";
-  text +=
-      composition.checked_on.empty()
-          ? "Not checked on samples: the data of the decomposition is not there; name some with --data.\n"
-          : fmt::format("Each column is what its module says on the first samples of {}.\n", composition.checked_on);
+  text += composition.checked_on.empty()
+              ? "Not checked on samples: the data of the decomposition is not there; pass samples with --data.\n"
+              : fmt::format("Checked on the first samples of {}: each column equals its module's output.\n",
+                            composition.checked_on);
   return text;
 }
 

@@ -7,10 +7,10 @@
 
 namespace incite {
 
-/// The document of a composition: docs/decomposition-json.md.
+/// The JSON document of a composition: see docs/decomposition-json.md.
 std::string to_json(const Composition& composition);
 
-/// The table after compose. Where it is wider than `width` columns (0: any width is fine), names are shortened.
+/// The table that compose prints. Names are shortened if it is wider than `width` columns (0: no limit).
 std::string to_table(const Composition& composition, size_t width = 0);
 
 }  // namespace incite

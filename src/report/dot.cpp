@@ -15,16 +15,16 @@ namespace {
 using Names = std::set<std::string>;
 
 std::string dot_string(const std::string& text) {
-  std::string made = "\"";
+  std::string quoted = "\"";
   for (const char c : text) {
-    if (c == '"' || c == '\\') made += '\\';
+    if (c == '"' || c == '\\') quoted += '\\';
     if (c == '\n') {
-      made += "\\n";
+      quoted += "\\n";
     } else {
-      made += c;
+      quoted += c;
     }
   }
-  return made + "\"";
+  return quoted + "\"";
 }
 
 /// "aten::conv2d" without its namespace.
@@ -33,14 +33,14 @@ std::string short_op(const std::string& op) {
   return colons == std::string::npos ? op : op.substr(colons + 2);
 }
 
-/// What stands in the small node of an operation that joins values.
+/// The label of the small node of an operation that joins values.
 std::string join_sign(const std::string& op) {
   if (op == "aten::add") return "+";
   if (op == "aten::mul") return "*";
   return short_op(op);
 }
 
-/// Whether a value is a tensor or holds some: sizes and other numbers are no edges.
+/// Whether a value is or contains a tensor; only these become edges.
 bool holds_tensors(const Value& value) {
   if (!value.type || value.type->kind() == c10::TypeKind::TensorType) return true;
   for (const c10::TypePtr& held : value.type->containedTypes()) {
@@ -49,7 +49,7 @@ bool holds_tensors(const Value& value) {
   return false;
 }
 
-/// A colour for a group, far from those of the groups beside it: hues a golden section apart.
+/// A colour for a group. Hues advance by the golden ratio, so that neighbouring groups differ clearly.
 std::string colour(int32_t group) {
   const double hue = std::fmod(0.58 + 0.618034 * group, 1.0);
   return fmt::format("{:.3f} 0.28 1.000", hue);
@@ -136,7 +136,7 @@ class Drawing {
     }
   }
 
-  /// Words of the pins at a node.
+  /// The reasons of the pins at a node.
   std::string reasons(NodeId id) const {
     Names words;
     for (const Pin* pin : pins_.at(id))
@@ -178,7 +178,7 @@ class Drawing {
   const UnitMap& map_;
   std::map<NodeId, int32_t> layers_;
   std::map<NodeId, std::vector<const Pin*>> pins_;
-  std::vector<Names> from_;  // by value: the nodes of the graph that it comes from
+  std::vector<Names> from_;  // by value: the graph nodes that it comes from
   std::string nodes_, edges_;
 };
 

@@ -6,9 +6,9 @@
 
 namespace incite {
 
-/// The layer graph in Graphviz's language. Nodes are layers, coloured by group and grey where all channels are pinned;
-/// the model's inputs and its output; dashed boxes for other operations that pin; and small circles where what comes
-/// from several of these is joined. Edges are the flow of tensors, through whatever lies between.
+/// The layer graph in Graphviz's language. Nodes are the model's inputs and output; layers, coloured by group, or grey
+/// if all channels are pinned; dashed boxes for other operations that pin units; and small circles where tensors are
+/// joined. Edges show the flow of tensors through all operations in between.
 std::string to_dot(const Inspection& inspection);
 
 }  // namespace incite

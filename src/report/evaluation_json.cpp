@@ -16,7 +16,7 @@ void add_interval(Json& json, const std::string& name, const std::optional<Inter
   if (interval) json[name + "_interval"] = {interval->low, interval->high};
 }
 
-/// Adds a share of so many samples, with its interval where they are few.
+/// Adds a share of `samples`, with its confidence interval if they are few.
 void add_share(Json& json, const std::string& name, double share, int64_t samples) {
   json[name] = number(share);
   add_interval(json, name, interval_of_few(share, samples));
@@ -109,7 +109,7 @@ void add_matrix(Json& json, const std::string& name, const at::Tensor& matrix) {
 Json evaluation_json(const Evaluation& evaluation, const std::vector<int64_t>& outputs) {
   const std::string name = score_name(evaluation.task);
   Json json = {{"samples", evaluation.samples}, {"test_samples", evaluation.test_samples}};
-  // A mean error is no share.
+  // A mean error is not a share, and has no interval.
   const int64_t shares = evaluation.task == Task::classification ? evaluation.samples : 0;
   add_share(json, "original_" + name, evaluation.original.score, shares);
   add_share(json, "combined_" + name, evaluation.combined.score, shares);

@@ -18,7 +18,7 @@ void append(Cells& cells, const Cells& more) {
   cells.insert(cells.end(), more.begin(), more.end());
 }
 
-/// A line for each that has costs.
+/// A row of the cost table.
 struct CostLine {
   std::string name;
   Cost cost;
@@ -58,14 +58,14 @@ bool has_others(const ModelEvaluation& e) {
   return e.task == Task::classification && e.samples < e.all_samples;
 }
 
-/// A column's class, with its name where that is another.
+/// The class of a column, with its name if that differs.
 std::string label_text(const ModelEvaluation& e, size_t i) {
   const std::string label = std::to_string(e.labels.empty() ? static_cast<int64_t>(i) : e.labels[i]);
   return e.names.empty() || e.names[i] == label ? label : fmt::format("{} ({})", label, e.names[i]);
 }
 
-/// A row for each output: of a module, or where there are others, as each answers by itself; else as the largest
-/// decides.
+/// A row for each output. For a module, or if some samples are of classes without a column, each output answers by
+/// itself; else the largest output decides.
 std::string outputs_table(const ModelEvaluation& e) {
   const bool classes = e.task == Task::classification;
   const bool alone = classes && (e.is_module || has_others(e));
@@ -101,7 +101,7 @@ std::string outputs_table(const ModelEvaluation& e) {
   return table.text() + note + others;
 }
 
-/// "class 3", "classes 3 and 7", "classes 0, 1 and 2"; of many, how many.
+/// "class 3", "classes 3 and 7", "classes 0, 1 and 2"; only their number if there are many.
 std::string classes_text(const std::vector<int64_t>& labels) {
   constexpr size_t most = 10;
   if (labels.size() > most) return fmt::format("the {} classes that have a column", labels.size());

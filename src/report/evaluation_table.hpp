@@ -6,8 +6,8 @@
 
 namespace incite {
 
-/// What a person reads after evaluate, of a decomposition's modules and of a model by itself: at most 100 columns
-/// wide, but for long file names.
+/// The tables that evaluate prints for a decomposition's modules, and for a model by itself. They are at most 100
+/// columns wide, unless file names are long.
 std::string to_table(const ModulesEvaluation& evaluation);
 std::string to_table(const ModelEvaluation& evaluation);
 

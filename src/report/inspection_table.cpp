@@ -11,7 +11,7 @@
 namespace incite {
 namespace {
 
-/// Pins that a line tells of: one, or all with the same operation and reason.
+/// The pins of one line: a single one, or all with the same operation and reason.
 struct PinLine {
   const Pin* first = nullptr;
   int64_t places = 0;
@@ -39,7 +39,7 @@ std::string layers_text(const UnitMap& map, const std::vector<int32_t>& layers, 
   return fmt::format("{} +{}", names[0], names.size() - 1);
 }
 
-/// The words of all pins that hold units of a group.
+/// The reasons of all pins of units of a group.
 std::string reasons_text(const UnitMap& map, int32_t group) {
   std::vector<std::string> reasons;
   for (const Pin& pin : map.pins) {
@@ -76,7 +76,7 @@ std::string pins_text(const Inspection& inspection, const InspectionTableParams&
   return table.text(params.width, {1, 3, 5});
 }
 
-/// Layers that a line tells of: one, or all with the same operation and reason.
+/// The layers of one line: a single one, or all with the same operation and reason.
 struct WholeLine {
   const WholeLayer* first = nullptr;
   int64_t places = 0;
@@ -98,7 +98,7 @@ std::vector<WholeLine> whole_lines(const Inspection& inspection, bool full) {
   return lines;
 }
 
-/// Trained weights that every module keeps whole, and what the words for it mean.
+/// The weights that every module keeps whole, with the meaning of the reasons.
 std::string whole_text(const Inspection& inspection, const InspectionTableParams& params) {
   if (inspection.model->map.whole_layers.empty()) return "";
   Table table({"kept whole", "why", "operation", "places", "first at", "parameters"}, {0, 1, 2, 4});
@@ -118,7 +118,7 @@ std::string whole_text(const Inspection& inspection, const InspectionTableParams
   return text + "\n";
 }
 
-/// What each word in the tables means.
+/// The meaning of the reasons in the tables.
 std::string legend(const UnitMap& map) {
   std::vector<std::string> reasons;
   size_t widest = 0;
@@ -157,8 +157,7 @@ std::string outputs_line(const Inspection& inspection) {
 
 std::string verdict_line(const Inspection& inspection) {
   if (!inspection.refusal) return "Decompose: will work\n";
-  return fmt::format("Decompose: refuses this as things stand, exit code {}\n",
-                     static_cast<int>(inspection.refusal->code()));
+  return fmt::format("Decompose: will not work, exit code {}\n", static_cast<int>(inspection.refusal->code()));
 }
 
 }  // namespace

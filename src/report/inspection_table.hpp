@@ -8,12 +8,12 @@
 namespace incite {
 
 struct InspectionTableParams {
-  size_t width = 0;   ///< columns of the terminal; 0: as wide as need be
-  bool full = false;  ///< all layers of every group, and every pin for itself
+  size_t width = 0;   ///< of the table in columns; 0: no limit
+  bool full = false;  ///< show all layers of every group, and every pin
 };
 
-/// What a person reads after inspect: groups, pins and what their reasons mean, and the outputs. Of a group's layers
-/// the first is named, and equal pins are one line, unless all are asked for.
+/// The table that inspect prints: groups, pins with the meaning of their reasons, and outputs. Unless `full`, only the
+/// first layer of a group is named, and equal pins share a line.
 std::string to_table(const Inspection& inspection, const InspectionTableParams& params = {});
 
 }  // namespace incite

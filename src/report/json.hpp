@@ -9,16 +9,16 @@
 
 namespace incite {
 
-/// The document of a decomposition, indented, with a newline at its end. Numbers that are not defined are null.
+/// The JSON document of a decomposition, indented, with a newline at the end. Undefined numbers are null.
 std::string to_json(const Decomposition& decomposition);
 
-/// The document of an evaluation of a decomposition's modules on other data.
+/// The document of an evaluation of a decomposition's modules.
 std::string to_json(const ModulesEvaluation& evaluation);
 
 /// The document of an evaluation of a model by itself.
 std::string to_json(const ModelEvaluation& evaluation);
 
-/// The document of an inspection: docs/inspect-json.md.
+/// The document of an inspection: see docs/inspect-json.md.
 std::string to_json(const Inspection& inspection);
 
 }  // namespace incite

@@ -10,9 +10,9 @@
 
 namespace incite {
 
-// What several documents are made of.
+// Parts of several documents.
 
-/// Matrices over modules are written for so many modules at most: one for 1,000 would have a million numbers.
+/// The most modules for which matrices are written: one for 1,000 modules would have a million numbers.
 inline constexpr int64_t most_in_matrix = 100;
 
 Json source(const SourceFile& file);
@@ -28,7 +28,7 @@ void add_measures(Json& json, const Evaluation& evaluation, size_t module);
 void add_matrix(Json& json, const std::string& name, const at::Tensor& matrix);
 
 Json evaluation_json(const Evaluation& evaluation, const std::vector<int64_t>& outputs);
-/// What each class, or each output of a regression, measures: an entry for each of `outputs`, in their order.
+/// The measures of each class, or of each output of a regression: an entry for each of `outputs`, in their order.
 Json outputs_json(const ModelMeasures& measures, const std::vector<int64_t>& outputs);
 
 /// The outputs that a decomposition has modules for, in the modules' order.

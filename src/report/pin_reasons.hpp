@@ -4,11 +4,11 @@
 
 namespace incite {
 
-/// What the one word of a pin means, as a clause about its units: "they are the model's outputs". Empty for a word that
-/// is not known.
+/// The meaning of a pin's reason, as a clause about its units: "they are the model's outputs". Empty for an unknown
+/// reason.
 std::string explain_pin(const std::string& reason);
 
-/// The same for a layer that is kept whole, as a clause about its weights.
+/// The meaning of the reason why a layer is kept whole, as a clause about its weights. Empty for an unknown reason.
 std::string explain_whole(const std::string& reason);
 
 }  // namespace incite

@@ -11,7 +11,7 @@ namespace {
 constexpr size_t most_rows = 30;
 constexpr size_t shown_at_each_end = 5;
 
-/// Best first; what is undefined stands behind the best that are shown, so that it is not among the worst.
+/// Indices, best first. Undefined scores follow the best that are shown, so that they are not among the worst.
 std::vector<size_t> ranked(const std::vector<double>& scores, bool largest_is_best) {
   std::vector<size_t> order, undefined_ones;
   for (size_t i = 0; i < scores.size(); ++i)

@@ -17,7 +17,7 @@ std::string seconds_line(const std::vector<std::pair<std::string, double>>& seco
   return fmt::format("Seconds: {}\n", fmt::join(parts, ", "));
 }
 
-/// What --max-loss has found.
+/// The result of the search for --max-loss.
 std::string search_line(const Decomposition& d) {
   const auto by_size = [](const SearchStep& a, const SearchStep& b) { return a.compression < b.compression; };
   const auto at_most = [&](const SearchStep& step) {
@@ -29,19 +29,19 @@ std::string search_line(const Decomposition& d) {
                [&](const SearchStep& step) { return step.bound() <= *d.max_loss; });
   if (good.empty()) {
     const SearchStep& largest = *std::min_element(d.steps.begin(), d.steps.end(), by_size);
-    return fmt::format("Search: none of {} sizes keeps to {:g}, so modules are as large as can be; {}", d.steps.size(),
-                       *d.max_loss, at_most(largest));
+    return fmt::format("Search: none of {} sizes keeps to {:g}, so modules are as large as possible; {}",
+                       d.steps.size(), *d.max_loss, at_most(largest));
   }
   const SearchStep& smallest = *std::max_element(good.begin(), good.end(), by_size);
   return fmt::format("Search: {} sizes tried; {}", d.steps.size(), at_most(smallest));
 }
 
-/// Columns between two cells.
+/// Blanks between two columns.
 constexpr size_t gap = 2;
-/// A column that is made narrower stays this wide.
+/// Elastic columns stay at least this wide.
 constexpr size_t least_width = 8;
 
-/// Makes the widest of the elastic columns narrower until the table fits, or none can give more.
+/// Narrows the widest elastic column until the table fits, or no column can get narrower.
 void fit(std::vector<size_t>& widths, size_t width, const std::vector<std::string>& header,
          const std::vector<size_t>& elastic) {
   const auto spare = [&](size_t column) {
@@ -88,23 +88,23 @@ std::string Table::text(size_t width, const std::vector<size_t>& elastic) const 
   std::vector<size_t> widths = this->widths();
   if (width > 0) fit(widths, width, header_, elastic);
   const auto line = [&](const std::vector<std::string>& cells) {
-    std::string made;
+    std::string row;
     for (size_t i = 0; i < cells.size(); ++i) {
       const bool left = std::find(left_.begin(), left_.end(), i) != left_.end();
       const std::string cell = shortened(cells[i], widths[i]);
-      made += left ? fmt::format("{:<{}}", cell, widths[i]) : fmt::format("{:>{}}", cell, widths[i]);
-      if (i + 1 < cells.size()) made.append(gap, ' ');
+      row += left ? fmt::format("{:<{}}", cell, widths[i]) : fmt::format("{:>{}}", cell, widths[i]);
+      if (i + 1 < cells.size()) row.append(gap, ' ');
     }
-    return made.substr(0, made.find_last_not_of(' ') + 1) + "\n";
+    return row.substr(0, row.find_last_not_of(' ') + 1) + "\n";
   };
-  std::string made = line(header_);
+  std::string table = line(header_);
   std::vector<std::string> rules;
   for (const size_t column : widths)
     rules.emplace_back(column, '-');
-  made += line(rules);
+  table += line(rules);
   for (const auto& row : rows_)
-    made += line(row);
-  return made;
+    table += line(row);
+  return table;
 }
 
 std::string shortened(const std::string& text, size_t width) {
@@ -153,10 +153,10 @@ std::string to_table(const Decomposition& d) {
                   human_outputs(d.outputs, d.kind, d.task, d.one_column), human_count(d.scored_samples));
   text += table.text() + note + "\n";
   const bool one = d.modules.size() == 1;
-  // Of one classifier nothing can be said together, so all of its measures are.
+  // A single classifier has no measures together with others, so its own are shown in full.
   if (one && d.task == Task::classification) text += comparison_table(d.evaluation, d.modules) + "\n";
   text += verdict(d.evaluation);
-  if (d.own_targets) text += "No target was given: the model's own outputs stand for the truth.\n";
+  if (d.own_targets) text += "No target was given: the model's own outputs serve as targets.\n";
   text += one ? fmt::format("Compression {}\n", human_ratio(d.mean_compression))
               : fmt::format("Mean compression {}, mean overlap of modules {}\n", human_ratio(d.mean_compression),
                             human_percent(d.mean_overlap));

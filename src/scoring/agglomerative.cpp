@@ -16,7 +16,8 @@ at::Tensor distances_of(const CenteredPoints& points) {
   try {
     return squared_distances(points);
   } catch (const c10::Error&) {
-    fail(ExitCode::device, "agglomerative clustering: no memory for the distances of {} points. Use k-means.",
+    fail(ExitCode::device,
+         "agglomerative clustering: no memory for the distances of {} points. Pass --clustering kmeans.",
          points.count());
   }
 }

@@ -27,8 +27,7 @@ void check_points(const at::Tensor& points, int64_t k, const char* method) {
   const int64_t count = points.size(0);
   if (k < 1 || k > count) {
     fail(ExitCode::usage,
-         "{}: {} clusters of {} points; expected at least 1, and at most one for each point. Change the "
-         "number of clusters.",
+         "{}: {} clusters of {} points; expected at least 1, and at most one per point. Change the number of clusters.",
          method, k, count);
   }
   const int64_t rows = rows_per_block(points);

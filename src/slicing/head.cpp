@@ -82,7 +82,7 @@ Head adam(const at::Tensor& features, const at::Tensor& targets, const Head& sta
       std::max<int64_t>(1, static_cast<int64_t>(params.validation * static_cast<double>(features.size(0))));
   const int64_t train = features.size(0) - held_out;
   if (train < 1)
-    fail(ExitCode::data_mismatch, "{} samples are too few to train a head with Adam; give more, or --head lbfgs",
+    fail(ExitCode::data_mismatch, "{} samples are too few to train a head with Adam; give more, or pass --head lbfgs",
          features.size(0));
   Head head{variable(start.weight), start.bias.defined() ? variable(start.bias) : at::Tensor()};
   std::vector<at::Tensor> parameters = {head.weight};
@@ -120,7 +120,7 @@ void expect_both(const at::Tensor& positive, int64_t output) {
   const int64_t positives = positive.sum().item<int64_t>();
   if (positives > 0 && positives < positive.size(0)) return;
   fail(ExitCode::data_mismatch,
-       "{} sample of class {} to fit its module's head; give data with samples of it and of other classes",
+       "{} sample is of class {}, so no head can be fitted for it; give samples of this class and of other classes",
        positives == 0 ? "no" : "every", output);
 }
 
@@ -275,8 +275,8 @@ FittableHead fittable_head(const Program& program, const UnitMap& map, Task task
       node.op == "aten::linear" ? head.output_axis == 1 || path.pooled : is_pointwise(program, node, head.weight);
   if (!reads_rows) {
     fail(ExitCode::unsupported,
-         "the output layer '{}' is neither linear over [samples, features] nor a linear layer or 1x1 convolution with "
-         "global average pooling after it, so no head can be fitted; {}",
+         "no head can be fitted for the output layer '{}'; expected a linear layer over [samples, features], or a "
+         "linear layer or 1x1 convolution followed by global average pooling; {}",
          head.name, advice);
   }
   for (const int32_t unit : head.units) {
@@ -288,7 +288,7 @@ FittableHead fittable_head(const Program& program, const UnitMap& map, Task task
   }
   const bool fits = task == Task::classification ? path.kind != OutputKind::other : path.kind == OutputKind::logits;
   if (!fits) {
-    fail(ExitCode::unsupported, "after the output layer '{}' stand operations that a fitted head can't pass ({}); {}",
+    fail(ExitCode::unsupported, "a fitted head does not work with the operations after the output layer '{}' ({}); {}",
          head.name, to_string(path.kind), advice);
   }
   return {head, std::move(path.relus)};

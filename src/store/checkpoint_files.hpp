@@ -6,20 +6,20 @@
 
 namespace incite {
 
-/// The name, in the output folder, of a module that is made but for what depends on the others; `key` is a hash of all
-/// that it depends on.
+/// The name, in the output folder, of the checkpoint of a module before all modules are fitted together. `key`: a hash
+/// of everything that this module depends on.
 std::string module_checkpoint_name(const std::string& key);
 
-/// What a run that was stopped has left in a folder: its scores, and modules.
+/// The checkpoints of a run that was stopped: its scores, and the modules so far.
 std::vector<std::filesystem::path> checkpoints_in(const std::filesystem::path& folder);
 
-/// Removes all of that.
+/// Removes these checkpoints.
 void remove_checkpoints(const std::filesystem::path& folder);
 
-/// Whether a folder holds what a run that was stopped has left: scores, and modules.
+/// Whether a folder holds such checkpoints.
 bool has_checkpoint(const std::filesystem::path& folder);
 
-/// How many bytes of files that is.
+/// Their total size in bytes.
 int64_t checkpoint_bytes(const std::filesystem::path& folder);
 
 }  // namespace incite

@@ -9,7 +9,7 @@
 namespace incite {
 namespace {
 
-/// A member of a document; throws nlohmann's own error, which says its name, where it is missing or of another type.
+/// A member of a document. Throws nlohmann's error, which names it, if it is missing or has another type.
 template <typename T>
 T get(const nlohmann::json& json, const char* key) {
   return json.at(key).get<T>();
@@ -40,12 +40,12 @@ Decomposition parse(const nlohmann::json& json) {
     decomposition.modules.push_back(std::move(module));
   }
   const auto scores = json.find("scores");
-  if (scores == json.end()) decomposition.scores_bytes = 0;  // documents older than the option: they were always kept
+  if (scores == json.end()) decomposition.scores_bytes = 0;  // documents older than the option: scores were always kept
   if (scores != json.end() && scores->is_object()) decomposition.scores_bytes = get<int64_t>(*scores, "bytes");
   return decomposition;
 }
 
-/// What readers rely on: every module is of an output that the model has, and lies beside the document.
+/// What readers rely on: every module is for an output of the model, and its file lies beside the document.
 bool sound(const Decomposition& decomposition) {
   return !decomposition.modules.empty() &&
          std::all_of(decomposition.modules.begin(), decomposition.modules.end(), [&](const ModuleResult& module) {
@@ -66,14 +66,13 @@ Decomposition read_decomposition(const std::filesystem::path& file) {
     const auto json = nlohmann::json::parse(content);
     if (const int found = get<int>(json, "schema"); found != schema) {
       fail(ExitCode::data_file,
-           "{}: schema {}; this incite reads schema {}. Decompose again, or use the incite that wrote it",
+           "{}: schema {}; this version of incite reads schema {}. Decompose again, or use the version that wrote it",
            file.string(), found, schema);
     }
     Decomposition decomposition = parse(json);
     if (!sound(decomposition)) {
       fail(ExitCode::data_file,
-           "{}: not a decomposition, or damaged: its modules are not those of its model; decompose again",
-           file.string());
+           "{}: not a decomposition, or damaged: its modules do not match its model; decompose again", file.string());
     }
     return decomposition;
   } catch (const nlohmann::json::exception& error) {

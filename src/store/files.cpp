@@ -63,7 +63,7 @@ class Descriptor {
   int fd_;
 };
 
-/// Writes a file, to the disk. Returns 0, or errno's value.
+/// Writes a file through to the disk. Returns 0, or the value of errno.
 int write_to_disk(const std::filesystem::path& file, std::string_view content) {
   const Descriptor descriptor(::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666));
   if (descriptor.get() < 0) return errno;
@@ -80,7 +80,7 @@ bool is_full(int reason) {
   return reason == ENOSPC || reason == EDQUOT;
 }
 
-/// `file` is its name for the user.
+/// Throws Error (output) unless `reason` is 0. `file`: its final path, for the message.
 void check_written(int reason, const std::filesystem::path& file, size_t size) {
   if (reason == 0) return;
   if (is_full(reason)) {
@@ -90,7 +90,7 @@ void check_written(int reason, const std::filesystem::path& file, size_t size) {
   fail(ExitCode::output, "{}: can't be written: {}", file.string(), std::strerror(reason));
 }
 
-/// The process that made a staging folder, by the folder's name; -1 for any other name.
+/// The process that created a staging folder, by the folder's name; -1 for any other name.
 pid_t owner_of(const std::string& name) {
   if (!name.starts_with(staging_prefix)) return -1;
   const std::string digits = name.substr(staging_prefix.size());
@@ -98,7 +98,7 @@ pid_t owner_of(const std::string& name) {
   return static_cast<pid_t>(std::stol(digits));
 }
 
-/// Removes what killed processes have left in a folder.
+/// Removes staging folders of processes that no longer run.
 void remove_abandoned(const std::filesystem::path& folder) {
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
@@ -137,20 +137,20 @@ std::string read_text(const std::filesystem::path& file) {
 
 StagedFiles::StagedFiles(std::filesystem::path folder) : folder_(std::move(folder)) {
   std::error_code error;
-  for (std::filesystem::path made = std::filesystem::absolute(folder_, error).lexically_normal();
-       !made.empty() && !std::filesystem::exists(made, error); made = made.parent_path()) {
-    made_folders_.push_back(made);
+  for (std::filesystem::path missing = std::filesystem::absolute(folder_, error).lexically_normal();
+       !missing.empty() && !std::filesystem::exists(missing, error); missing = missing.parent_path()) {
+    created_folders_.push_back(missing);
   }
   std::filesystem::create_directories(folder_, error);
   if (error) {
-    remove_made_folders();
-    fail(ExitCode::output, "{}: can't make this folder: {}", folder_.string(), error.message());
+    remove_created_folders();
+    fail(ExitCode::output, "{}: can't create this folder: {}", folder_.string(), error.message());
   }
   remove_abandoned(folder_);
   staging_ = folder_ / fmt::format("{}{}", staging_prefix, ::getpid());
   std::filesystem::create_directory(staging_, error);
   if (error) {
-    remove_made_folders();
+    remove_created_folders();
     fail(ExitCode::output, "{}: can't write into this folder: {}", folder_.string(), error.message());
   }
 }
@@ -158,12 +158,12 @@ StagedFiles::StagedFiles(std::filesystem::path folder) : folder_(std::move(folde
 StagedFiles::~StagedFiles() {
   std::error_code ignored;
   std::filesystem::remove_all(staging_, ignored);
-  remove_made_folders();
+  remove_created_folders();
 }
 
-void StagedFiles::remove_made_folders() {
+void StagedFiles::remove_created_folders() {
   std::error_code ignored;
-  for (const auto& folder : made_folders_)
+  for (const auto& folder : created_folders_)
     std::filesystem::remove(folder, ignored);  // only if it is empty
 }
 
@@ -176,25 +176,24 @@ void StagedFiles::write(const std::string& name, std::string_view content) {
 void StagedFiles::put(const std::string& name, std::string_view content) {
   int reason = write_to_disk(path(name), content);
   std::error_code error;
-  // Where there is no room for both, the old file goes first.
   if (is_full(reason) && std::filesystem::remove(folder_ / name, error)) reason = write_to_disk(path(name), content);
   check_written(reason, folder_ / name, content.size());
   rename(name);
   const std::lock_guard lock(mutex_);
-  made_folders_.clear();
+  created_folders_.clear();
 }
 
 void StagedFiles::rename(const std::string& name) const {
   std::error_code error;
   std::filesystem::rename(path(name), folder_ / name, error);
-  if (error) fail(ExitCode::output, "{}: can't be put in place: {}", (folder_ / name).string(), error.message());
+  if (error) fail(ExitCode::output, "{}: can't be moved into place: {}", (folder_ / name).string(), error.message());
 }
 
 void StagedFiles::commit() {
   for (const std::string& name : names_)
     rename(name);
   names_.clear();
-  made_folders_.clear();
+  created_folders_.clear();
 }
 
 }  // namespace incite

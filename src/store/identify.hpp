@@ -15,36 +15,36 @@ namespace incite {
 /// A folder that decompose wrote.
 struct ModuleFolder {
   std::filesystem::path path;
-  Decomposition decomposition;  ///< as read_decomposition gives it, and its data
+  Decomposition decomposition;  ///< as from read_decomposition, with its data
 };
 
-/// What is known of a module's file: from what it says itself, or from the decomposition.json beside it.
+/// What is known about a module's file, from itself or from the decomposition.json beside it.
 struct KnownModule {
   ModuleIdentity identity;
-  bool by_document = false;  ///< the file itself says nothing
-  SourceFile data;           ///< that its model was decomposed with; empty: not known
+  bool by_document = false;  ///< known only from the document
+  SourceFile data;           ///< that its model was decomposed with; empty: unknown
 };
 
-/// Finds out what files are. Documents are read once.
+/// Identifies module files. Each document is read once.
 class Identifier {
  public:
-  /// The folder's document. Throws Error (data_file) if there is none or it is damaged.
+  /// The document of a folder. Throws Error (data_file) if it is missing or damaged.
   std::shared_ptr<const ModuleFolder> read(const std::filesystem::path& folder);
 
-  /// The document beside a file; none where there is none.
+  /// The document beside a file; null if there is none. Throws as read.
   std::shared_ptr<const ModuleFolder> beside(const std::filesystem::path& file);
 
-  /// What a file with such attributes is; nothing where neither it nor a document beside it says. Throws as read.
+  /// Identifies a file by its attributes, else by the document beside it; nullopt if neither helps. Throws as read.
   std::optional<KnownModule> identify(const std::filesystem::path& file, const FileAttributes& attributes);
 
  private:
   std::map<std::filesystem::path, std::shared_ptr<const ModuleFolder>> folders_;
 };
 
-/// One name for a file, however it is written.
+/// The canonical path of a file, so that two spellings of it compare equal.
 std::filesystem::path unique_path(const std::filesystem::path& file);
 
-/// The folder that a file lies in.
+/// The folder of a file; "." for a bare name.
 std::filesystem::path folder_of(const std::filesystem::path& file);
 
 }  // namespace incite

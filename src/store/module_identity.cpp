@@ -73,7 +73,7 @@ ModuleIdentity identity_of(const Decomposition& decomposition, const ModuleResul
   identity.input_scale = identity.scale = decomposition.input_scale;
   identity.input_shape = decomposition.input_shape;
   identity.input_layout = decomposition.input_layout;
-  // With another layout it is not known whether the shape was given before the axes were moved, or after.
+  // With another layout, the document does not tell whether the shape was given before or after the axes were moved.
   const bool as_stored = decomposition.input_layout == InputLayout::as_stored;
   if (as_stored && !decomposition.input_shape.empty()) identity.shapes = {decomposition.input_shape};
   return identity;

@@ -13,7 +13,7 @@ bool contains(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-/// Files of the result that a folder holds already, if it does, but the document.
+/// Files of the result that is already in a folder, except its document; empty if there is none.
 std::vector<std::string> earlier_files(const std::filesystem::path& folder) {
   std::vector<std::string> files;
   if (!std::filesystem::exists(folder / document_name)) return files;
@@ -23,7 +23,7 @@ std::vector<std::string> earlier_files(const std::filesystem::path& folder) {
       files.push_back(module.file);
     if (earlier.scores_bytes) files.emplace_back(scores_name);
   } catch (const Error&) {
-    files.clear();  // damaged: the document itself is replaced, nothing else is known to be ours
+    files.clear();  // a damaged document is replaced; no other file is known to belong to the result
   }
   return files;
 }
@@ -49,11 +49,12 @@ void ResultFolder::check_targets(bool force) const {
       fail(ExitCode::output, "{}: the result would replace the model itself; pass another --out", file.string());
     }
     if (!std::filesystem::is_regular_file(file)) {
-      fail(ExitCode::output, "{}: is no file, so the result can't replace it; pass another --out", file.string());
+      fail(ExitCode::output, "{}: not a regular file, so the result can't replace it; pass another --out",
+           file.string());
     }
     if (!contains(earlier_, name) && !force) {
       fail(ExitCode::output,
-           "{}: is there already and is no earlier result's; pass --force to replace it, or another --out",
+           "{}: already exists and is not part of an earlier result; pass --force to replace it, or another --out",
            file.string());
     }
   }

@@ -28,7 +28,7 @@ std::string to_text(const at::Tensor& bytes) {
   return {first, first + bytes.numel()};
 }
 
-/// A line for each entry: name, '=', value.
+/// One line per entry: name, '=', value.
 std::string to_lines(const ScoresKey& key) {
   std::string text;
   for (const auto& [name, value] : key)
@@ -86,13 +86,13 @@ std::string serialise(const SavedScores& scores) {
 SavedScores read_scores(const std::filesystem::path& file, ScoresUse use) {
   const NpzFile archive(file);
   const auto damaged = [&](const std::string& what) {
-    fail(ExitCode::data_file, "{}: {}; expected scores as incite decompose writes them. Copy it again, or {}",
+    fail(ExitCode::data_file, "{}: {}; expected scores that 'incite decompose' wrote. Copy the file again, or {}",
          file.string(), what, anew(use));
   };
   Arrays arrays;
   for (const char* name : {"format", "made_from", "run_with", "order", "sizes", "taken", "sums", "blocks", "samples",
                            "agreement", "unit_clusters", "layers", "channels", "memory", "finished"}) {
-    if (!archive.contains(name)) damaged(fmt::format("no array '{}' in it", name));
+    if (!archive.contains(name)) damaged(fmt::format("no array '{}'", name));
     arrays.emplace_back(name, archive.read(name));
   }
   if (archive.contains("size")) arrays.emplace_back("size", archive.read("size"));  // older files lack it
@@ -101,7 +101,7 @@ SavedScores read_scores(const std::filesystem::path& file, ScoresUse use) {
   }
   const auto array = [&](size_t i) { return arrays[i].second; };
   if (const auto found = array(0).item<int64_t>(); found != format) {
-    damaged(fmt::format("format {}, this incite reads format {}", found, format));
+    damaged(fmt::format("format {}, but this version of incite reads format {}", found, format));
   }
   SavedScores scores;
   scores.made_from = from_lines(to_text(array(1)));

@@ -14,21 +14,21 @@ std::string value_of(const ScoresKey& key, const std::string& name) {
   return entry == key.end() ? "" : entry->second;
 }
 
-/// --samples and --agreement share two entries: samples 0 are all where there is no agreement to stop at.
+/// --samples and --agreement share two entries: without an agreement to stop at, 0 samples mean all.
 std::string samples_option(const ScoresKey& key) {
   if (value_of(key, "agreement") != "none") return "--samples auto";
   const std::string count = value_of(key, "samples");
   return "--samples " + (count == "0" ? "all" : count);
 }
 
-/// Mebibytes as --memory takes them, where they are whole.
+/// The option as typed, in mebibytes if they are whole.
 std::string memory_option(const std::string& bytes) {
   constexpr long long mebibyte = 1 << 20;
   const long long count = std::stoll(bytes);
   return "--memory " + (count % mebibyte == 0 ? fmt::format("{}MB", count / mebibyte) : bytes);
 }
 
-/// With test data nothing is held out.
+/// With test data, nothing is held out.
 bool held_out_is_test(const ScoresKey& key) {
   return value_of(key, "held-out") == "0";
 }
@@ -46,7 +46,7 @@ std::string as_typed(const std::string& name, const KeyedOptions& options) {
   return absent ? "no " + option : option + " " + value;
 }
 
-/// The first entry of `wanted` that is another in `found`, or the option that it stands for; empty: there is none.
+/// The option of the first entry of `wanted` that differs in `found`; empty if none differs.
 std::string first_difference(const KeyedOptions& found, const KeyedOptions& wanted) {
   for (const auto& [name, value] : wanted.key) {
     if (value_of(found.key, name) == value) continue;
@@ -60,24 +60,24 @@ std::string first_difference(const KeyedOptions& found, const KeyedOptions& want
 }  // namespace
 
 std::string anew(ScoresUse use) {
-  return use == ScoresUse::resume ? "pass --force in place of --resume to start anew"
-                                  : "leave out --scores to score anew";
+  return use == ScoresUse::resume ? "pass --force instead of --resume to start over"
+                                  : "leave out --scores to score again";
 }
 
 void check_same(const ScoresRequest& request, const KeyedOptions& found, const KeyedOptions& wanted) {
   const std::string name = first_difference(found, wanted);
   if (name.empty()) return;
-  const char* const purpose = request.use == ScoresUse::resume ? "go on" : "use it";
+  const char* const purpose = request.use == ScoresUse::resume ? "continue" : "use it";
   if (name == "model" || name == "data") {
     const std::filesystem::path& own = name == "model" ? request.model : request.data;
     const auto hash = [&](const KeyedOptions& options) { return value_of(options.key, name).substr(0, digits_shown); };
     fail(ExitCode::usage,
-         "{}: made with another {} file, or {} has changed since: its SHA-256 was {}…, now it is {}…; pass the same "
-         "file to {}, or {}",
+         "{}: made with another {} file, or {} has changed since: the SHA-256 was {}…, now it is {}…; pass "
+         "the same file to {}, or {}",
          request.file.string(), name, own.string(), hash(found), hash(wanted), purpose, anew(request.use));
   }
   const std::string then = as_typed(name, found);
-  fail(ExitCode::usage, "{}: made with {}, now it is {}; pass {} to {}, or {}", request.file.string(), then,
+  fail(ExitCode::usage, "{}: made with {}, but this run has {}; pass {} to {}, or {}", request.file.string(), then,
        as_typed(name, wanted), then, purpose, anew(request.use));
 }
 

@@ -8,7 +8,7 @@
 
 namespace incite {
 
-/// A model's program, with its units and outputs.
+/// A model's program with its units, and the kind and number of its outputs.
 struct AnalysedModel {
   Program program;
   UnitMap map;

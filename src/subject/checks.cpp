@@ -15,7 +15,7 @@ namespace incite {
 
 namespace {
 
-/// Labels [N] that are neither of so many classes nor the values of so many outputs.
+/// Refuses targets [N] that are neither class labels nor values for this number of outputs.
 void check_labels(const Dataset& data, Task task, int64_t outputs) {
   const at::Tensor& target = data.target;
   if (target.dim() == 2 && target.size(1) > 1) return;
@@ -24,19 +24,17 @@ void check_labels(const Dataset& data, Task task, int64_t outputs) {
   if (task == Task::regression && outputs > 1) {
     const at::Tensor wrong = labels.ne(labels.round());
     fail(ExitCode::data_mismatch,
-         "{}: array '{}': sample {} has {}. For a model of {} outputs, targets [N] are labels of classes, whole "
-         "numbers; "
-         "values of a regression are [N, {}]",
+         "{}: array '{}': sample {} has {}. For a model with {} outputs, targets [N] are class labels, whole numbers, "
+         "and values of a regression have shape [N, {}]",
          data.file, data.target_key, sample(wrong), labels[sample(wrong)].item<double>(), outputs, outputs);
   }
   if (task == Task::classification && outputs == 1) {
     const at::Tensor wrong = labels.ne(0).logical_and(labels.ne(1));
     if (!wrong.any().item<bool>()) return;
-    fail(
-        ExitCode::data_mismatch,
-        "{}: array '{}': sample {} has {}. A model of one output tells class 1 from class 0: label samples 0 and 1, or "
-        "pass --task regression if these are values",
-        data.file, data.target_key, sample(wrong), labels[sample(wrong)].item<int64_t>());
+    fail(ExitCode::data_mismatch,
+         "{}: array '{}': sample {} has {}. A model with one output tells class 1 from class 0: label samples 0 or 1, "
+         "or pass --task regression if these are values",
+         data.file, data.target_key, sample(wrong), labels[sample(wrong)].item<int64_t>());
   }
 }
 
@@ -53,7 +51,7 @@ Task choose_task(const std::optional<Task>& asked, const Dataset& data, OutputKi
     return Task::classification;
   }
   fail(ExitCode::data_mismatch,
-       "{}: no target '{}', and the model's outputs do not say what they are; pass --target-key, or --task "
+       "{}: no target '{}', and the model's outputs do not show its task; pass --target-key, or --task "
        "classification or regression",
        data.file, data.target_key);
 }
@@ -79,8 +77,8 @@ AnalysedModel as_two_columns(const std::filesystem::path& model, const Program& 
 
 void check_model(const std::filesystem::path& model, const UnitMap& map) {
   if (map.removable_units() == 0) {
-    fail(ExitCode::unsupported,
-         "{}: no unit can be removed, since every layer is pinned; 'incite inspect' says by what", model.string());
+    fail(ExitCode::unsupported, "{}: no unit can be removed, since every layer is pinned; 'incite inspect' shows why",
+         model.string());
   }
 }
 
@@ -94,7 +92,7 @@ TestSet hold_out(TestSet& fit, double share, uint64_t seed) {
   const auto count = std::max<int64_t>(1, std::llround(share * static_cast<double>(size)));
   if (count >= size) {
     fail(ExitCode::data_mismatch,
-         "{}: {} samples are too few to fit on some and measure on others; give more, or --test", fit.data->file, size);
+         "{}: {} samples are too few to hold some out for evaluation; give more, or pass --test", fit.data->file, size);
   }
   TestSet held_out = fit;
   held_out.samples = order.narrow(0, 0, count);
@@ -108,7 +106,7 @@ void check_classes(const TestSet& fit, const std::vector<int64_t>& modules, int6
     const auto own = counts[output].item<int64_t>();
     if (own == 0) {
       fail(ExitCode::data_mismatch,
-           "{}: no sample of class {}, whose module is asked for; add some, or leave it out of --outputs",
+           "{}: no sample of class {}, so it can't get a module; add some, or leave it out of --outputs",
            fit.data->file, output);
     }
     if (own == fit.samples.size(0)) {

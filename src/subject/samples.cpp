@@ -23,7 +23,7 @@ Batch two_samples(const Dataset& data, at::Device device) {
 
 namespace {
 
-/// Refuses a layout that the data does not have: a model that takes the images as they are stored, and not moved.
+/// Throws Error (data_mismatch) if the model runs on the images as they are stored, but not with their axes moved.
 void check_layout(const std::filesystem::path& file, const Dataset& data, at::Device device) {
   if (data.input_layout == InputLayout::as_stored) return;
   const Batch moved = first_samples(data, device);
@@ -67,7 +67,7 @@ void read_like(Dataset& data, const Dataset& other) {
            fmt::join(found, ", "), fmt::join(expected, ", "), other.file);
     }
     if (!data.as_integers.empty() && data.as_integers[i] && data.input[i].is_floating_point()) {
-      fail(ExitCode::data_mismatch, "{}: array '{}' is of a floating-point type; expected whole numbers, as in {}",
+      fail(ExitCode::data_mismatch, "{}: array '{}' holds floating-point numbers; expected whole numbers, as in {}",
            data.file, data.input_keys[i], other.file);
     }
   }

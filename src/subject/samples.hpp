@@ -12,32 +12,33 @@
 
 namespace incite {
 
-/// The first samples of a data set, at most eight, for loading and checking a program.
+/// The first samples of a data set, at most eight, to load and check a program with.
 Batch first_samples(const Dataset& data, at::Device device);
 
-/// Two samples, for analysing a program; the only one twice.
+/// Two samples to analyse a program with; a single sample is taken twice.
 Batch two_samples(const Dataset& data, at::Device device);
 
-/// Reads a model (see load_program) and settles, for good, which inputs of the data set it takes as integers: those
-/// arrays of whole numbers without which it does not run as float32. `output` chooses one of several outputs. Throws
-/// Error: what load_program throws, data_mismatch where it does not run on the integers (see check_integers).
+/// Reads a model (see load_program) and decides which arrays of whole numbers it takes as integers: those that it does
+/// not accept as float32. The decision is stored in `data`. `output` chooses one of several outputs. Throws what
+/// load_program and check_integers throw.
 Program load_model(const std::filesystem::path& file, Dataset& data, const std::string& output, at::Device device);
 
-/// Reads a data set's inputs as those of another data set. Throws Error (data_mismatch) where the samples have another
-/// shape, or are no whole numbers where there must be.
+/// Makes `data` pass the same inputs as integers as `other` does. Throws Error (data_mismatch) if the number of inputs
+/// or a shape differs, or if an input must be whole numbers and is not.
 void read_like(Dataset& data, const Dataset& other);
 
-/// Throws Error (data_mismatch) where the program does not run on the smallest and largest integers of a data set, as
-/// when a token's index is not in the vocabulary.
+/// Throws Error (data_mismatch) if the program does not run on the smallest and largest integers of a data set, as with
+/// a token that is not in the vocabulary.
 void check_integers(const Program& program, const Dataset& data);
 
-/// Reads a data set to evaluate on: what `options` leave open is as in `defaults`. Throws what read_dataset throws.
+/// Reads a data set to evaluate on. `defaults` fill in what `options` leave unset. Throws what read_dataset throws.
 Dataset read_to_evaluate(const EvaluationOptions& options, DatasetOptions defaults);
 
-/// The number of a program's outputs.
+/// The number of outputs of a program, from a run on `batch`.
 int64_t output_count(const Program& program, const Batch& batch);
 
-/// The truth about a data set: its target, or the model's own outputs where it has none. `samples` is left unset.
+/// The truth about a data set: its targets, or the model's own outputs if it has none. `samples` stays undefined.
+/// Throws what classes_of and values_of throw.
 TestSet truth(const Program& program, const Dataset& data, Task task, int64_t outputs);
 
 }  // namespace incite

@@ -23,11 +23,11 @@ std::shared_ptr<Dataset> read_test_data(const DecomposeOptions& options, const D
   DatasetOptions test = *options.test;
   test.target_required = data.target.defined();
   auto read = std::make_shared<Dataset>(read_dataset(test));
-  read_like(*read, data);  // before the model is read; again when the types are settled
+  read_like(*read, data);  // now, before the model is read; again once the types are settled
   return read;
 }
 
-/// Ascending, each once; all where none is named.
+/// Sorted, without duplicates; all if none is named. Throws Error (usage) for outputs that do not exist.
 std::vector<int64_t> chosen_outputs(std::vector<int64_t> outputs, int64_t count) {
   if (outputs.empty()) {
     outputs.resize(static_cast<size_t>(count));
@@ -42,8 +42,8 @@ std::vector<int64_t> chosen_outputs(std::vector<int64_t> outputs, int64_t count)
   return outputs;
 }
 
-/// Divides what may be fitted to: ridges, penalties, calibrations, epochs and sizes are chosen by validation samples.
-/// The paper's way chooses nothing, and has none.
+/// Splits `fit` into training and validation samples. The latter choose ridges, penalties, calibrations, epochs and
+/// sizes; the paper's options choose nothing, and need none.
 void set_validation_samples(const DecomposeOptions& options, Subject& subject) {
   const bool searches = std::holds_alternative<MaxLoss>(options.size);
   const bool needed = options.head == HeadMethod::lbfgs || options.calibration != CalibrationMethod::none || searches ||
@@ -53,7 +53,7 @@ void set_validation_samples(const DecomposeOptions& options, Subject& subject) {
   const auto share = static_cast<int64_t>(validation_share * static_cast<double>(samples));
   int64_t count = needed ? std::min(share, most_validation_samples) : 0;
   if (subject.task == Task::classification && count > 0) {
-    // A class whose samples all validate could not be learnt.
+    // A class with no training sample left could not be learnt.
     const at::Tensor train = subject.fit.classes.index_select(0, all.narrow(0, 0, samples - count));
     for (const int64_t output : subject.outputs) {
       if ((train == output).sum().item<int64_t>() == 0) count = 0;
@@ -61,15 +61,15 @@ void set_validation_samples(const DecomposeOptions& options, Subject& subject) {
   }
   if (count == 0 && (searches || options.finetune > 0)) {
     fail(ExitCode::data_mismatch,
-         "{}: {} samples are too few to fit on some and choose by others; give more, or pass neither --max-loss nor "
-         "--finetune",
+         "{}: {} samples are too few to split into training and validation samples; give more, or leave out "
+         "--max-loss and --finetune",
          options.data.file.string(), samples);
   }
   subject.train = all.narrow(0, 0, samples - count);
   subject.validation = all.narrow(0, samples - count, count);
 }
 
-/// What is fitted to and what is measured on: never the same samples.
+/// Splits the samples into those for fitting and those for measuring.
 void split(const DecomposeOptions& options, Subject& subject) {
   const AnalysedModel& model = subject.model;
   subject.fit = truth(model.program, *subject.data, subject.task, model.outputs);

@@ -15,21 +15,22 @@ namespace {
 
 constexpr double one_sided = 1.645;  // 95 % confidence
 
-// Samples to run the model on: enough to tell 12 % from 10 %, and in large models no more than some seconds' worth.
+// Samples to run the model on: enough to tell 12 % from 10 %, but only some seconds' worth for a large model.
 constexpr int64_t most_samples = 1'000;
 constexpr int64_t least_samples = 50;
 constexpr double most_multiply_adds = 1e11;
 
-// Between a constant's mean recall (0) and a perfect one (1): a detector of a rare class may be no more accurate than
-// "always no", and yet find the class.
+// Mean recall, rescaled so that a constant has 0 and a perfect classifier 1. Accuracy alone is not enough: a detector
+// of a rare class may be no more accurate than "always no" and still find the class.
 constexpr double tells_apart = 0.25;
 
-// On data like those that they were trained on, uncalibrated networks are up to 0.17 too confident (C. Guo et al., "On
-// Calibration of Modern Neural Networks", ICML 2017, table 1).
+// On data like their training data, uncalibrated networks are up to 0.17 too confident (C. Guo et al., "On Calibration
+// of Modern Neural Networks", ICML 2017, table 1).
 constexpr double most_overconfidence = 0.3;
 
-// The head's class is known by these alone, and a fifth of them choose its penalty. Of LeNet-5's module for the 3, on
-// MNIST, the recall is 0.70 with 2 samples, 0.86 with 10, 0.91 with 20, 0.95 with 40 (means of three draws).
+// A head knows its class only from these samples, and a fifth of them choose its penalty. The recall of LeNet-5's
+// module for the digit 3 on MNIST is 0.48 with 2 samples, 0.89 with 10, 0.92 with 20, 0.93 with 40
+// (docs/performance.md).
 constexpr int64_t few_samples = 20;
 constexpr size_t most_named = 3;
 
@@ -53,7 +54,7 @@ std::optional<std::string> classifier_warning(const at::Tensor& outputs, OutputK
   const double recall = (hits.to(at::kDouble) / support).masked_select(present).mean().item<double>();
   const double apart = (recall - 1 / classes) / (1 - 1 / classes);
   if (wilson_interval(accuracy, n, one_sided).low <= share && apart < tells_apart) {
-    return fmt::format("{}, no better than always saying class {} ({}); {}", right(), largest, human_percent(share),
+    return fmt::format("{}, no better than always predicting class {} ({}); {}", right(), largest, human_percent(share),
                        advice);
   }
   if (kind == OutputKind::sigmoid || kind == OutputKind::other) return std::nullopt;
@@ -71,16 +72,16 @@ std::optional<std::string> regression_warning(const at::Tensor& outputs, const a
     if (!std::isfinite(own.r2)) continue;
     ++defined;
     sum += own.r2;
-    bounded += std::max(own.r2, -1.0);  // so that one bad output does not speak for all
+    bounded += std::max(own.r2, -1.0);  // so that one bad output does not decide for all
   }
   if (defined == 0 || bounded > 0) return std::nullopt;
   return fmt::format(
-      "the model predicts the targets no better than their mean does (R2 {:.3g} on {} samples); check the inputs' "
-      "scale (--input-scale), the order of their axes, and the targets' scale and order",
+      "the model predicts the targets no better than their mean (R2 {:.3g} on {} samples); check the inputs' scale "
+      "(--input-scale), the order of their axes, and the targets' scale and order",
       sum / static_cast<double>(defined), human_count(truth.size(0)));
 }
 
-/// Of the set's samples, which are in a seeded order, those to run the model on.
+/// The samples to run the model on: the first of the set, whose order is random.
 at::Tensor samples_to_run(const Program& program, const TestSet& fit) {
   const double each = multiply_adds(program, first_samples(*fit.data, program.device));
   const auto affordable = static_cast<int64_t>(most_multiply_adds / std::max(each, 1.0));

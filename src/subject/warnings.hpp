@@ -9,20 +9,19 @@
 
 namespace incite {
 
-// What may make a result worth little before anything is scored, each as a plain sentence: data that do not fit the
-// model, too few samples. Nothing here stops a run.
+// Warnings before scoring, each a plain sentence: the data does not seem to fit the model, or there are too few
+// samples. None of them stops a run.
 
-/// The model is hardly better than a guess: `outputs` [n, outputs] are what it says of the set's samples. A classifier
-/// is warned of where its accuracy is not significantly above the largest class's share and it tells the classes
-/// apart little better than a constant does, or where its accuracy is far below its mean confidence; a regression
-/// where its R2 is 0 or less on average.
+/// Warns if the model is hardly better than a guess; `outputs` [n, outputs] are its outputs for the samples of the set.
+/// For a classifier: its accuracy is not significantly above the share of the largest class, and it tells the classes
+/// apart hardly better than a constant; or its accuracy is far below its mean confidence. For a regression: its mean R2
+/// is 0 or less.
 std::optional<std::string> guessing_warning(const at::Tensor& outputs, OutputKind kind, Task task, const TestSet& set);
 
-/// Of the classes `modules`, those with few samples among the set's.
+/// Warns of the classes in `modules` that have few samples in the set.
 std::optional<std::string> few_samples_warning(const TestSet& fit, const std::vector<int64_t>& modules);
 
-/// What is known of a model and the samples to fit on before anything is scored. Runs the model on a part of the
-/// samples, at most 1,000; not where its own outputs serve as targets.
+/// All warnings before scoring. Runs the model on at most 1,000 samples, unless its own outputs serve as targets.
 std::vector<std::string> warnings_before_scoring(const Program& program, OutputKind kind, Task task, const TestSet& fit,
                                                  const std::vector<int64_t>& modules);
 

@@ -40,9 +40,8 @@ class TwoColumns {
  private:
   [[noreturn]] void refuse(const std::string& why) const {
     fail(ExitCode::unsupported,
-         "{}: its one output tells two classes apart, but can't be taken as one output for each: {}. Export a model "
-         "whose "
-         "last layer has an output for each class, [N, 2]",
+         "{}: its single output tells two classes apart, but can't be split into one output for each: {}. Export a "
+         "model whose last layer has an output for each class, [N, 2]",
          file_, why);
   }
 

@@ -18,7 +18,7 @@ std::optional<Task> task_of(const ModelOptions& options, const Dataset& data, co
   }
 }
 
-/// Rows of the head that decompose gives a module by default; 0: none can be fitted, so the model's own must stay.
+/// Rows of a module's head by default; 0 if no head can be fitted, so that the model's own stays.
 int64_t rows_of_own_head(const AnalysedModel& model, std::optional<Task> task) {
   if (!task) return 0;
   try {
@@ -29,7 +29,7 @@ int64_t rows_of_own_head(const AnalysedModel& model, std::optional<Task> task) {
   }
 }
 
-/// Prepares a decomposition by the defaults, to see whether it would be refused.
+/// Prepares a decomposition with the defaults; nullopt, with the reason in `inspection`, if decompose would refuse.
 std::optional<Subject> prepared(const LoadedModel& loaded, const DecomposeOptions& options, Inspection& inspection) {
   try {
     Subject subject = prepare(loaded, options);

@@ -1,4 +1,4 @@
-"""Fixtures of the command-line tests: the program in a folder of its own, and what it works on."""
+"""Fixtures of the command-line tests: the program in its own folder, with models and data."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ BACKTRACE = ("terminate called", "frame #", "Exception raised from", "Traceback"
 
 @dataclass(frozen=True)
 class Result:
-    """What one run gave."""
+    """The result of one run."""
 
     code: int
     out: str
@@ -30,12 +30,12 @@ def without_warnings(err: str) -> str:
 
 
 def snapshot(folder: Path) -> dict[str, bytes | None]:
-    """Everything below a folder: files with their content, folders with None."""
+    """The content of every file below a folder; None for folders."""
     return {str(path.relative_to(folder)): None if path.is_dir() else path.read_bytes() for path in folder.rglob("*")}
 
 
 class Cli:
-    """The program, run in a folder of its own: names in its messages are relative to it."""
+    """The program, run in its own folder: names in its messages are relative to it."""
 
     def __init__(self, binary: Path, folder: Path) -> None:
         self.binary = binary
@@ -48,7 +48,7 @@ class Cli:
         return {**os.environ, "OMP_NUM_THREADS": "1", "LC_ALL": "C"}
 
     def run(self, *arguments: Any, **options: Any) -> Result:
-        """Runs the program. Whatever it is given, it never shows a C++ backtrace."""
+        """Runs the program. It must never show a C++ backtrace."""
         done = subprocess.run(
             self.command(*arguments),
             cwd=self.folder,
@@ -63,20 +63,20 @@ class Cli:
         return Result(done.returncode, done.stdout, done.stderr)
 
     def popen(self, *arguments: Any, **options: Any) -> "subprocess.Popen[str]":
-        """Starts the program and lets it run, with stdout and stderr as pipes unless told otherwise."""
+        """Starts the program without waiting for it. stdout and stderr are pipes by default."""
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
         return subprocess.Popen(self.command(*arguments), cwd=self.folder, env=self.environment(), **options)
 
     def done(self, *arguments: Any, **options: Any) -> str:
-        """Runs what must succeed, without a word on stderr but warnings: many of the tests' networks are untrained, and so are
-        warned of. Returns stdout."""
+        """Runs a command that must succeed with nothing but warnings on stderr; untrained networks cause warnings. Returns
+        stdout."""
         result = self.run(*arguments, **options)
         assert (result.code, without_warnings(result.err)) == (0, "")
         return result.out
 
     def refused(self, code: int, message: str | tuple[str, ...], *arguments: Any, **options: Any) -> None:
-        """Runs what must fail: with this code, one line of error (the whole message, or phrases of it), nothing on
-        stdout and no trace in the folder. Warnings may come before the error."""
+        """Runs a command that must fail with this code and one line of error (the whole message, or phrases of it), with
+        nothing on stdout and no change in the folder. Warnings may precede the error."""
         before = snapshot(self.folder)
         result = self.run(*arguments, **options)
         err = without_warnings(result.err)
@@ -105,7 +105,7 @@ def cli(binary: Path, tmp_path: Path) -> Cli:
 
 @pytest.fixture
 def good(cli: Cli) -> Cli:
-    """The program beside a model and data that go together: model.pt, data.npz."""
+    """The program with a model and data that fit: model.pt, data.npz."""
     networks.save(networks.mlp(), cli.folder / "model.pt")
     networks.save_data(cli.folder / "data.npz")
     return cli
@@ -113,7 +113,7 @@ def good(cli: Cli) -> Cli:
 
 @pytest.fixture
 def with_model(cli: Cli) -> Callable[[torch.nn.Module], Cli]:
-    """The program beside good data and a model of the test's own."""
+    """The program with good data and a model from the test."""
 
     def make(model: torch.nn.Module) -> Cli:
         networks.save(model, cli.folder / "model.pt")
@@ -125,7 +125,7 @@ def with_model(cli: Cli) -> Callable[[torch.nn.Module], Cli]:
 
 @pytest.fixture
 def with_data(cli: Cli) -> Callable[..., Cli]:
-    """The program beside a good model and arrays of the test's own."""
+    """The program with a good model and arrays from the test."""
 
     def make(**arrays: Any) -> Cli:
         networks.save(networks.mlp(), cli.folder / "model.pt")
@@ -137,7 +137,7 @@ def with_data(cli: Cli) -> Callable[..., Cli]:
 
 @pytest.fixture(scope="session")
 def decomposed(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Cli, str]:
-    """One decomposition that many tests look at, and what --json printed. They must not change it."""
+    """One decomposition for many tests, with its --json output. Tests must not change it."""
     made = Cli(binary, tmp_path_factory.mktemp("decomposed"))
     networks.save(networks.mlp(), made.folder / "model.pt")
     networks.save_data(made.folder / "data.npz")

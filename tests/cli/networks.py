@@ -12,7 +12,7 @@ CLASSES = 3
 
 
 def samples(count: int = 90, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Points around one centre a class, and their classes: each class equally often."""
+    """Points around one centre per class, and their classes, each equally often."""
     random = np.random.default_rng(seed)
     centres = 2 * np.random.default_rng(99).standard_normal((CLASSES, FEATURES))
     classes = np.arange(count) % CLASSES
@@ -26,7 +26,7 @@ def save_data(file: Path, count: int = 90, seed: int = 0) -> None:
 
 
 def save(model: nn.Module, file: Path, example: Tensor | None = None) -> None:
-    """Writes a model as TorchScript: scripted, or traced where there is an example."""
+    """Writes a model as TorchScript: scripted, or traced if there is an example."""
     model.eval()
     made = torch.jit.script(model) if example is None else torch.jit.trace(model, example)
     made.save(str(file))
@@ -92,7 +92,7 @@ class Squeeze(nn.Module):
 
 
 class Tokens(nn.Module):
-    """A classifier of sequences, [N, T, 6] to [N, 3], that averages what it says of each position."""
+    """A classifier of sequences, [N, T, 6] to [N, 3], that averages its outputs over positions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -116,7 +116,7 @@ class Recurrent(nn.Module):
 
 
 class Gated(nn.Module):
-    """Its output layer reads the input, times a gate that is all that its hidden units make: [N, 6] to [N, 3]."""
+    """Its output layer reads the input times a gate that the hidden units compute: [N, 6] to [N, 3]."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -234,7 +234,7 @@ class Cell(nn.Module):
 
 
 class TanhAtTheEnd(nn.Module):
-    """Something stands after the last layer that a new head can't pass."""
+    """An operation follows the last layer that a fitted head does not work with."""
 
     def __init__(self) -> None:
         super().__init__()

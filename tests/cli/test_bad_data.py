@@ -50,7 +50,7 @@ def test_a_single_array(good: Cli) -> None:
 def test_a_truncated_archive(good: Cli, share: float) -> None:
     file = good.folder / "data.npz"
     file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
-    good.refused(4, ("data.npz: a damaged or cut .npz archive (", "Save or copy it again."), *DECOMPOSE)
+    good.refused(4, ("data.npz: a damaged or truncated .npz archive (", "Save or copy it again."), *DECOMPOSE)
 
 
 def test_an_archive_with_a_changed_byte(good: Cli) -> None:
@@ -89,8 +89,8 @@ def test_an_archive_without_arrays(with_data: WithData) -> None:
 )
 def test_arrays_of_other_types(with_data: WithData, array: np.ndarray, held: str) -> None:
     message = (
-        f"data.npz: array 'x': holds {held}; expected booleans, integers or floating-point numbers of 16, 32 or 64 "
-        "bits. Convert it."
+        f"data.npz: array 'x': holds {held}; expected booleans, integers, or floats of 16, 32 or 64 bits. "
+        "Convert the array."
     )
     with_data(x=array, y=np.array([0, 1])).refused(4, message, *DECOMPOSE)
 
@@ -99,13 +99,13 @@ def test_arrays_of_other_types(with_data: WithData, array: np.ndarray, held: str
 
 
 @pytest.mark.parametrize(
-    ("shape", "said"),
+    ("shape", "shown"),
     [((30, FEATURES + 1), "[N, 7]"), ((30, 2, 5), "[N, 2, 5]"), ((30,), "[N]")],
     ids=["another width", "another rank", "no features"],
 )
-def test_samples_of_another_shape_than_the_model_takes(with_data: WithData, shape: tuple[int, ...], said: str) -> None:
+def test_samples_of_another_shape_than_the_model_takes(with_data: WithData, shape: tuple[int, ...], shown: str) -> None:
     cli = with_data(x=np.zeros(shape, np.float32), y=np.arange(30) % CLASSES)
-    phrases = (f"model.pt: does not take inputs of shape {said}: ", "Give the shape of one sample with --input-shape")
+    phrases = (f"model.pt: does not take inputs of shape {shown}: ", "Give the shape of one sample with --input-shape")
     cli.refused(5, phrases, *DECOMPOSE)
 
 
@@ -135,7 +135,7 @@ def test_fewer_targets_than_samples(with_data: WithData) -> None:
     x, y = networks.samples()
     cli = with_data(x=x, y=y[:-1])
     cli.refused(
-        5, "data.npz: array 'y': 89 samples; expected 90, as array 'x' has. Give each input its target.", *DECOMPOSE
+        5, "data.npz: array 'y': 89 samples; expected 90, as in array 'x'. Give each sample its target.", *DECOMPOSE
     )
 
 
@@ -151,18 +151,18 @@ def test_targets_of_three_dimensions(with_data: WithData) -> None:
 
 def test_a_single_sample(with_data: WithData) -> None:
     x, y = networks.samples(1)
-    message = "data.npz: 1 samples are too few to fit on some and measure on others; give more, or --test"
+    message = "data.npz: 1 samples are too few to hold some out for evaluation; give more, or pass --test"
     with_data(x=x, y=y).refused(5, message, *DECOMPOSE)
 
 
 # ---- Values ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("value", "said"), [(np.nan, "nan"), (np.inf, "inf"), (-np.inf, "-inf")])
-def test_inputs_that_are_not_finite(with_data: WithData, value: float, said: str) -> None:
+@pytest.mark.parametrize(("value", "shown"), [(np.nan, "nan"), (np.inf, "inf"), (-np.inf, "-inf")])
+def test_inputs_that_are_not_finite(with_data: WithData, value: float, shown: str) -> None:
     x, y = networks.samples()
     message = (
-        f"data.npz: array 'x': sample 17 holds {said}; expected finite values in float32's range. Remove or mend it."
+        f"data.npz: array 'x': sample 17 holds {shown}; expected finite values in float32's range. Remove or correct it."
     )
     with_data(x=replaced(x, (17, 2), value), y=y).refused(5, message, *DECOMPOSE)
 
@@ -170,7 +170,7 @@ def test_inputs_that_are_not_finite(with_data: WithData, value: float, said: str
 def test_regression_targets_that_are_not_finite(with_data: WithData) -> None:
     x, _ = networks.samples()
     y = replaced(np.zeros((90, CLASSES)), (4, 1), np.nan)
-    message = "data.npz: array 'y': sample 4 holds nan; expected finite values in float32's range. Remove or mend it."
+    message = "data.npz: array 'y': sample 4 holds nan; expected finite values in float32's range. Remove or correct it."
     with_data(x=x, y=y).refused(5, message, *DECOMPOSE)
 
 
@@ -194,7 +194,7 @@ def test_fractional_labels_for_classification(with_data: WithData) -> None:
 def test_a_row_that_is_not_one_hot(with_data: WithData) -> None:
     x, y = networks.samples()
     message = (
-        "data.npz: array 'y': sample 3 is not one-hot; expected one 1 and else 0. Choose regression for such targets."
+        "data.npz: array 'y': sample 3 is not one-hot; expected one 1 and otherwise 0. Choose regression for such targets."
     )
     cli = with_data(x=x, y=replaced(np.eye(CLASSES)[y], 3, 1.0))
     cli.refused(5, message, *DECOMPOSE, "--task", "classification")
@@ -212,7 +212,7 @@ def test_more_target_columns_than_outputs(with_data: WithData, task: str) -> Non
 
 def test_no_sample_of_a_class_whose_module_is_asked_for(with_data: WithData) -> None:
     x, y = networks.samples()
-    message = "data.npz: no sample of class 2, whose module is asked for; add some, or leave it out of --outputs"
+    message = "data.npz: no sample of class 2, so it can't get a module; add some, or leave it out of --outputs"
     with_data(x=x[y != 2], y=y[y != 2]).refused(5, message, *DECOMPOSE)
 
 
@@ -225,7 +225,7 @@ def test_samples_of_one_class_only(with_data: WithData) -> None:
 def test_one_output_for_three_classes(good: Cli) -> None:
     networks.save(networks.mlp(outputs=1), good.folder / "model.pt")
     message = (
-        "data.npz: array 'y': sample 2 has 2. A model of one output tells class 1 from class 0: label samples 0 and 1, or "
+        "data.npz: array 'y': sample 2 has 2. A model with one output tells class 1 from class 0: label samples 0 or 1, or "
         "pass --task regression if these are values"
     )
     good.refused(5, message, *DECOMPOSE)
@@ -233,7 +233,7 @@ def test_one_output_for_three_classes(good: Cli) -> None:
 
 def test_no_targets_and_a_model_whose_outputs_do_not_say_what_they_are(with_data: WithData) -> None:
     message = (
-        "data.npz: no target 'y', and the model's outputs do not say what they are; pass --target-key, or --task "
+        "data.npz: no target 'y', and the model's outputs do not show its task; pass --target-key, or --task "
         "classification or regression"
     )
     with_data(x=networks.samples()[0]).refused(5, message, *DECOMPOSE)

@@ -19,7 +19,7 @@ COUNT = 300
 
 
 class Binary(nn.Module):
-    """A body and one logit, and what is made of it."""
+    """A body, one logit, and an output computed from it."""
 
     def __init__(self, end: str) -> None:
         super().__init__()
@@ -200,7 +200,7 @@ def test_labels_of_one_output_that_are_not_0_and_1(made: Made) -> None:
     cli = made("logit")
     np.savez(cli.folder / "data.npz", x=samples()[0], y=samples()[1] + 1)
     message = (
-        "data.npz: array 'y': sample 2 has 2. A model of one output tells class 1 from class 0: label samples 0 and 1, or "
+        "data.npz: array 'y': sample 2 has 2. A model with one output tells class 1 from class 0: label samples 0 or 1, or "
         "pass --task regression if these are values"
     )
     cli.refused(5, message, *DECOMPOSE)
@@ -217,7 +217,7 @@ def test_an_output_that_can_not_be_taken_apart(made: Made) -> None:
     networks.save(Tanh(""), cli.folder / "model.pt")
     line = next(n for n, text in enumerate(open(__file__), 1) if "return torch.tanh(self.logit(x))" in text)
     message = (
-        "model.pt: its one output tells two classes apart, but can't be taken as one output for each: aten::tanh at "
+        "model.pt: its single output tells two classes apart, but can't be split into one output for each: aten::tanh at "
         f"test_binary.py:{line} stands after layer 'head' that makes it. Export a model whose last layer has an output for "
         "each class, [N, 2]"
     )
@@ -244,8 +244,8 @@ def test_fractions_are_no_labels(good: Cli) -> None:
     x, y = networks.samples()
     np.savez(good.folder / "data.npz", x=x, y=np.where(y == 2, 0.5, y))
     message = (
-        "data.npz: array 'y': sample 2 has 0.5. For a model of 3 outputs, targets [N] are labels of classes, whole "
-        "numbers; values of a regression are [N, 3]"
+        "data.npz: array 'y': sample 2 has 0.5. For a model with 3 outputs, targets [N] are class labels, whole "
+        "numbers, and values of a regression have shape [N, 3]"
     )
     good.refused(5, message, *DECOMPOSE)
     good.refused(5, message, *EVALUATE[:-1])

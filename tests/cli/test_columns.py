@@ -16,7 +16,7 @@ from networks import CLASSES
 
 
 def shown(cli: Cli, width: int, *arguments: str) -> list[str]:
-    """The lines that a terminal of a width is sent."""
+    """The lines printed to a terminal of this width."""
     master, slave = pty.openpty()
     ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
     with cli.popen(*arguments, stdout=slave, stderr=slave) as process:
@@ -43,8 +43,8 @@ def test_help_fits_the_terminal(cli: Cli, verb: tuple[str, ...], width: int) -> 
     assert max(map(len, lines)) <= width
     whole = " ".join(" ".join(lines).split())
     for sentence in {
-        "decompose": ["What a mutant's effect is measured by; auto: probability, absolute for regression; random and magnitude"],
-        "": ["Measure a decomposition's modules against the original, or a model, a module or a composition by itself, on data of your choice"],
+        "decompose": ["Measure of a mutant's effect; auto: probability for classification, absolute for regression; random and magnitude"],
+        "": ["Measure a decomposition's modules against the original, or a model, module or composition by itself, on data of your choice"],
     }.get(" ".join(verb), []):
         assert sentence in whole
 
@@ -61,7 +61,7 @@ def test_help_has_as_many_columns_as_the_variable_says(cli: Cli, monkeypatch: py
 
 @pytest.fixture
 def deep(cli: Cli) -> Cli:
-    """Files with long names; a class of which the test has few samples; 12 classes."""
+    """Files with long names; 12 classes, one with few test samples."""
     folder = Path("a-folder-with-a-rather-long-name/and-another-one-that-is-in-it")
     (cli.folder / folder).mkdir(parents=True)
     networks.save(networks.mlp(outputs=12), cli.folder / folder / "model.pt")

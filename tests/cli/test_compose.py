@@ -32,7 +32,7 @@ def load(cli: Cli, file: str = "combined.pt") -> torch.jit.ScriptModule:
 
 @torch.no_grad()
 def log_odds(cli: Cli, file: str, x: Tensor) -> Tensor:
-    """What a module with logits says of its class."""
+    """The log-odds of a module with logits."""
     outputs = load(cli, file)(x)
     return outputs[:, 1] - outputs[:, 0]
 
@@ -274,7 +274,7 @@ def test_its_table(made: Cli) -> None:
     lines = made.done("compose", "a", "--out", "combined.pt", "--threads", "1").splitlines()
     assert lines[0].startswith("combined.pt: 3 modules (classification), ")
     assert [line.split()[:4] for line in lines[4:7]] == [[str(i), str(i), f"module_{i}", f"a/module-{i}.pt"] for i in range(3)]
-    assert lines[-1] == "Each column is what its module says on the first samples of data.npz."
+    assert lines[-1] == "Checked on the first samples of data.npz: each column equals its module's output."
 
 
 def test_the_file_may_lie_in_a_new_folder(made: Cli) -> None:
@@ -284,14 +284,14 @@ def test_the_file_may_lie_in_a_new_folder(made: Cli) -> None:
 
 def test_a_file_that_is_there_is_kept(made: Cli) -> None:
     (made.folder / "combined.pt").write_text("mine")
-    message = "combined.pt: is there already; pass --force to replace it, or another --out"
+    message = "combined.pt: already exists; pass --force to replace it, or another --out"
     made.refused(7, message, "compose", "a", "--out", "combined.pt")
     compose(made, "a", "--force")
     assert load(made).names == ["0", "1", "2"]
 
 
 def test_a_module_is_not_written_over(made: Cli) -> None:
-    message = "a/module-1.pt: would replace a module that is to be joined; pass another --out"
+    message = "a/module-1.pt: is one of the modules to join; pass another --out"
     made.refused(7, message, "compose", "a", "--out", "a/module-1.pt", "--force")
 
 
@@ -304,7 +304,7 @@ def test_one_model_without_its_data_is_joined_unchecked(made: Cli) -> None:
     (made.folder / "data.npz").unlink()
     assert compose(made, "a")["checked_on"] is None
     out = made.done("compose", "a", "--out", "combined.pt", "--force", "--threads", "1")
-    note = "Not checked on samples: the data of the decomposition is not there; name some with --data.\n"
+    note = "Not checked on samples: the data of the decomposition is not there; pass samples with --data.\n"
     assert out.endswith(note)
 
 
@@ -328,21 +328,21 @@ HELP = "See 'incite compose --help'"
         (("a", "--replace", "7=b/module-1.pt"), "--replace 7: no such column; expected one of 0, 1, 2"),
         (
             ("a", "--replace", "1=b/module-1.pt", "--replace", "1=b/module-2.pt"),
-            "--replace 1: given twice; expected one module for a column",
+            "--replace 1: given twice; expected one module per column",
         ),
         (("a", "--remove", "3"), "--remove 3: no such column; expected one of 0, 1, 2"),
         (("a", "b", "--remove", "0"), "--remove 0: no such column; expected one of a-0, a-1, a-2, b-0, b-1, b-2"),
         (
             ("a", "--remove", "1", "--replace", "1=b/module-1.pt"),
-            "--remove 1: is to be replaced as well; expected one of the two",
+            "--remove 1: --replace names this column too; expected one of the two",
         ),
-        (("a", "--remove", "0,1,2"), "--remove: no column would be left; expected one or more to stay"),
+        (("a", "--remove", "0,1,2"), "--remove: no column would be left; expected at least one to stay"),
         (("a", "--names", "x,y"), "--names: 2 names; expected 3, one for each module"),
-        (("a", "--names", "x,y,x"), "--names: 'x' is there twice; expected different names"),
-        (("a", "a/module-1.pt"), "a/module-1.pt: would be two columns; expected each module once. Leave one out"),
+        (("a", "--names", "x,y,x"), "--names: 'x' is given twice; expected different names"),
+        (("a", "a/module-1.pt"), "a/module-1.pt: given for two columns; expected each module once. Leave one out"),
         (
             ("a", "--replace", "0=a/module-1.pt"),
-            "a/module-1.pt: would be two columns; expected each module once. Leave one out",
+            "a/module-1.pt: given for two columns; expected each module once. Leave one out",
         ),
         (("a", "--input-key", "x"), "--input-key: names arrays of --data; expected --data as well"),
     ],
@@ -369,7 +369,7 @@ def test_a_damaged_module(made: Cli) -> None:
 def test_a_file_that_neither_says_what_it_is_nor_has_a_decomposition_beside_it(made: Cli) -> None:
     message = (
         "a.pt: neither the file nor a decomposition.json beside it says which output it is for; expected a module that "
-        "'incite decompose' wrote, or one that was loaded from it and saved again"
+        "'incite decompose' wrote, or such a module loaded and saved again"
     )
     made.refused(4, message, "compose", "a.pt", *OUT)
 
@@ -384,7 +384,7 @@ def test_a_file_that_neither_says_what_it_is_nor_is_listed_beside_it(made: Cli) 
     shutil.copy(made.folder / "a.pt", made.folder / "a/mine.pt")
     message = (
         "a/mine.pt: neither the file nor a/decomposition.json says which output it is for; expected one of module-0.pt, "
-        "module-1.pt, module-2.pt, or a module that was loaded from one of them and saved again"
+        "module-1.pt, module-2.pt, or one of these loaded and saved again"
     )
     made.refused(4, message, "compose", "a/mine.pt", *OUT)
 
@@ -409,22 +409,22 @@ def test_models_of_other_shapes(made: Cli) -> None:
     networks.save(nn.Sequential(nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 3)), made.folder / "wide.pt")
     made.done("decompose", "wide.pt", "--data", "wide.npz", "--out", "wide", *QUICK)
     message = (
-        "wide/module-1.pt: its model takes samples of shape [12]; expected [6], as that of a/module-0.pt. " + ADVICE
+        "wide/module-1.pt: its model takes samples of shape [12]; expected [6], as for a/module-0.pt. " + ADVICE
     )
     made.refused(5, message, "compose", "a/module-0.pt", "wide/module-1.pt", *OUT)
     (made.folder / "wide.npz").unlink()
     made.refused(5, message, "compose", "a/module-0.pt", "wide/module-1.pt", *OUT)
     module = torch.jit.freeze(load(made, "wide/module-1.pt").eval())  # says nothing of itself, as those of older versions
     module.save(str(made.folder / "wide/module-1.pt"))
-    phrases = ("wide/module-1.pt: does not run on samples of shape [6], those of data.npz: ", ". " + ADVICE)
+    phrases = ("wide/module-1.pt: does not run on samples of shape [6] from data.npz: ", ". " + ADVICE)
     made.refused(5, phrases, "compose", "a/module-0.pt", "wide/module-1.pt", *OUT)
 
 
 def test_models_of_other_scales(made: Cli) -> None:
     decompose(made, "b.pt", "half", "--input-scale", "0.5")
     message = (
-        "half/module-1.pt: its model's inputs, float32 as stored, are scaled by 0.5; expected float32, scaled by 1, as for "
-        "a/module-0.pt. Name samples that suit both with --data, or decompose again with the same --input-scale"
+        "half/module-1.pt: its model takes float32 inputs times 0.5; expected float32 inputs times 1, as for a/module-0.pt. "
+        "Pass samples that suit both models with --data, or decompose again with the same --input-scale"
     )
     made.refused(5, message, "compose", "a/module-0.pt", "half/module-1.pt", *OUT)
 
@@ -443,20 +443,20 @@ def test_models_of_other_types(made: Cli) -> None:
     np.savez(made.folder / "tokens.npz", x=np.arange(540).reshape(90, 6) % 9, y=np.arange(90) % 3)
     networks.save(Tokens(), made.folder / "tokens.pt")
     made.done("decompose", "tokens.pt", "--data", "tokens.npz", "--out", "tokens", *QUICK)
-    message = "tokens/module-0.pt: its model takes int64; expected float32, as that of a/module-0.pt. " + ADVICE
+    message = "tokens/module-0.pt: its model takes int64; expected float32, as for a/module-0.pt. " + ADVICE
     made.refused(5, message, "compose", "a/module-0.pt", "tokens/module-0.pt", *OUT)
 
 
 def test_two_models_without_data(made: Cli) -> None:
     (made.folder / "data.npz").unlink()
     message = (
-        "data.npz: not there any more, or changed: the data that the model of a/module-0.pt was decomposed with; it "
-        "takes samples to see that models take the same inputs. Name some with --data"
+        "data.npz: missing or changed since the model of a/module-0.pt was decomposed with it; samples are needed to "
+        "check that all models take the same inputs. Pass some with --data"
     )
     made.refused(4, message, "compose", "a", "b", *OUT)
 
 
 def test_a_module_that_is_another_file(made: Cli) -> None:
     shutil.copy(made.folder / "a.pt", made.folder / "a/module-1.pt")
-    message = "a/module-1.pt: gives 3 outputs; expected 2, by the decomposition.json beside it. Decompose again"
+    message = "a/module-1.pt: has 3 outputs; expected 2, as stated by the decomposition.json beside it. Decompose again"
     made.refused(3, message, "compose", "a", *OUT)

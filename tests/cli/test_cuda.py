@@ -1,4 +1,4 @@
-"""On a GPU: what the CPU finds, and modules that need no GPU. Where there is none, nothing of this runs."""
+"""On a GPU: the same results as on the CPU, and modules that need no GPU. Skipped without a GPU."""
 
 import json
 from pathlib import Path

@@ -144,13 +144,13 @@ def test_modules_for_some_classes_leave_out_samples_of_the_others(made: Cli) -> 
 def test_a_model_that_was_moved(made: Cli) -> None:
     before = evaluate(made)
     (made.folder / "model.pt").rename(made.folder / "moved.pt")
-    made.refused(3, "model.pt: the original model is not there; say where it is with --model", *EVALUATE)
+    made.refused(3, "model.pt: the original model is not there; pass its file with --model", *EVALUATE)
     assert evaluate(made, "--model", "moved.pt")["evaluation"] == before["evaluation"]
 
 
 def test_a_model_that_was_changed(made: Cli) -> None:
     networks.save(networks.mlp(seed=1), made.folder / "model.pt")
-    message = "model.pt: not the model that out was decomposed from (its SHA-256 differs); pass that one with --model"
+    message = "model.pt: not the model that out was decomposed from (the SHA-256 differs); pass that model with --model"
     made.refused(5, message, *EVALUATE)
 
 
@@ -168,7 +168,7 @@ def test_a_damaged_document(made: Cli, content: str) -> None:
 def test_a_document_of_another_schema(made: Cli) -> None:
     edit(made, schema=2)
     message = (
-        "out/decomposition.json: schema 2; this incite reads schema 1. Decompose again, or use the incite that wrote it"
+        "out/decomposition.json: schema 2; this version of incite reads schema 1. Decompose again, or use the version that wrote it"
     )
     made.refused(4, message, *EVALUATE)
 
@@ -179,7 +179,7 @@ def test_a_document_with_fields_of_a_newer_version_is_read(made: Cli) -> None:
 
 
 NOT_ITS_MODULES = (
-    "out/decomposition.json: not a decomposition, or damaged: its modules are not those of its model; decompose again"
+    "out/decomposition.json: not a decomposition, or damaged: its modules do not match its model; decompose again"
 )
 
 
@@ -220,7 +220,7 @@ def test_data_without_a_sample_of_a_class_that_has_a_module(made: Cli) -> None:
     made.done(*into("some"), "--outputs", "0,2", "--quiet")
     x, y = networks.samples()
     np.savez(made.folder / "test.npz", x=x[y == 1], y=y[y == 1])
-    message = "test.npz: no sample is of a class that has a module, so there is nothing to evaluate"
+    message = "test.npz: no sample is of a class with a module; expected samples of these classes"
     made.refused(5, message, "evaluate", "some", "--data", "test.npz")
 
 
@@ -316,16 +316,16 @@ def test_a_model_that_is_not_there(made: Cli) -> None:
 
 
 def test_options_of_the_other_way(made: Cli) -> None:
-    message = "--model: what is evaluated is a model already; leave it out"
+    message = "--model: the first argument is already a model; leave out --model"
     made.refused(2, message, "evaluate", "model.pt", "--data", "test.npz", "--model", "model.pt")
-    message = "--task: a folder's modules are evaluated as they were made; leave it out"
+    message = "--task: the modules of a folder keep the task and output that they were made for; leave out --task"
     made.refused(2, message, *EVALUATE, "--task", "regression")
 
 
 def test_a_model_with_one_output_is_no_classifier_of_three_classes(made: Cli) -> None:
     networks.save(networks.mlp(outputs=1), made.folder / "one.pt")
     message = (
-        "test.npz: array 'y': sample 2 has 2. A model of one output tells class 1 from class 0: label samples 0 and 1, or "
+        "test.npz: array 'y': sample 2 has 2. A model with one output tells class 1 from class 0: label samples 0 or 1, or "
         "pass --task regression if these are values"
     )
     made.refused(5, message, "evaluate", "one.pt", "--data", "test.npz")

@@ -64,7 +64,7 @@ def columns(cli: Cli, file: str) -> np.ndarray:
 
 
 def strip(cli: Cli, file: str) -> None:
-    """Makes a module one that an older program wrote, which says nothing of itself."""
+    """Removes the identity of a module, as if an older program had written it."""
     module = torch.jit.load(cli.folder / file)
     assert hasattr(module, "incite")
     torch.jit.freeze(module.eval(), preserved_attrs=[]).save(str(cli.folder / file))
@@ -76,19 +76,19 @@ def strip(cli: Cli, file: str) -> None:
 @pytest.mark.parametrize("arguments", [("out/module-4.pt", "out/module-1.pt"), ("out", "--remove", "0,2,3")])
 def test_a_composition_of_some_classes_is_measured_on_samples_of_them(made: Cli, arguments: tuple[str, ...]) -> None:
     compose(made, *arguments)
-    said = torch.jit.load(made.folder / "combined.pt").outputs
-    assert sorted(said) == [1, 4]
+    labels = torch.jit.load(made.folder / "combined.pt").outputs
+    assert sorted(labels) == [1, 4]
     document = evaluate(made, "combined.pt")
     found, y = columns(made, "combined.pt"), five(1)[1]
-    covered = np.isin(y, said)
-    assert document["model"]["labels"] == said
+    covered = np.isin(y, labels)
+    assert document["model"]["labels"] == labels
     assert document["evaluation"]["all_samples"] == COUNT
     assert document["evaluation"]["samples"] == covered.sum() == 100
-    right = np.array(said)[found[covered].argmax(1)] == y[covered]
+    right = np.array(labels)[found[covered].argmax(1)] == y[covered]
     assert document["evaluation"]["accuracy"] == pytest.approx(right.mean())
     for k, entry in enumerate(document["evaluation"]["alone"]):
-        yes, own = found[:, k] > 0, y == said[k]
-        assert (entry["output"], entry["samples"]) == (said[k], 50)
+        yes, own = found[:, k] > 0, y == labels[k]
+        assert (entry["output"], entry["samples"]) == (labels[k], 50)
         assert entry["accuracy"] == pytest.approx((yes == own).mean())
         assert entry["precision"] == pytest.approx((yes & own).sum() / yes.sum())
         assert entry["recall"] == pytest.approx((yes & own).sum() / own.sum())
@@ -156,8 +156,7 @@ def test_a_composition_without_samples_of_its_classes(made: Cli) -> None:
     x, y = five(1)
     np.savez(made.folder / "few.npz", x=x[y < 3], y=y[y < 3])
     message = (
-        "few.npz: no sample is of class 3 or 4, that a column of combined.pt is for; expected labels as the original has "
-        "them"
+        "few.npz: no sample has the label 3 or 4, the classes of combined.pt; expected the labels of the original model"
     )
     made.refused(5, message, "evaluate", "combined.pt", "--data", "few.npz")
 
@@ -223,7 +222,7 @@ def test_a_module_reads_samples_as_its_original_did(made: Cli) -> None:
 
 
 def test_another_task_than_the_modules(made: Cli) -> None:
-    message = "--task regression: out/module-3.pt is of a classification; leave it out"
+    message = "--task regression: out/module-3.pt is for classification; leave out --task"
     made.refused(2, message, "evaluate", "out/module-3.pt", "--data", "test.npz", "--task", "regression")
 
 
@@ -244,9 +243,9 @@ def tune(cli: Cli, file: str, saved: str) -> None:
 
 
 def test_a_module_says_itself_what_it_is(made: Cli) -> None:
-    said = json.loads(torch.jit.load(made.folder / "out/module-3.pt").incite)
+    identity = json.loads(torch.jit.load(made.folder / "out/module-3.pt").incite)
     document = json.loads((made.folder / "out/decomposition.json").read_text())
-    assert said == {
+    assert identity == {
         "schema": 1,
         "output": 3,
         "model": document["model"]["sha256"],
@@ -303,6 +302,6 @@ def test_a_module_can_be_decomposed_further(made: Cli) -> None:
     x, y = five(0)
     np.savez(made.folder / "three.npz", x=x, y=(y == 3).astype(np.int64))
     made.done("decompose", "out/module-3.pt", "--data", "three.npz", "--out", "again", "--target-compression", "1.5", *QUICK)
-    said = json.loads(torch.jit.load(made.folder / "again/module-1.pt").incite)
+    identity = json.loads(torch.jit.load(made.folder / "again/module-1.pt").incite)
     document = json.loads((made.folder / "again/decomposition.json").read_text())
-    assert (said["output"], said["outputs"], said["model"]) == (1, 2, document["model"]["sha256"])
+    assert (identity["output"], identity["outputs"], identity["model"]) == (1, 2, document["model"]["sha256"])

@@ -1,4 +1,4 @@
-"""Frozen models: torch.jit.freeze makes constants of the weights. They are weights all the same."""
+"""Frozen models: torch.jit.freeze turns weights into constants. They are still weights."""
 
 import json
 from collections.abc import Callable
@@ -24,7 +24,7 @@ def sequences(count: int = 60) -> np.ndarray:
 
 
 class Normalised(nn.Module):
-    """A batch norm that no convolution can take in: it reads the input."""
+    """A batch norm that can't be folded into a convolution: it reads the input."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -145,7 +145,7 @@ def test_modules_of_a_frozen_model_are_those_of_the_model(cli: Cli) -> None:
 
 
 class Halves(nn.Module):
-    """A body and a head, of which one comes out of a file: frozen parts can be traced, not scripted."""
+    """A body and a head, one of them from a file: frozen parts can be traced, but not scripted."""
 
     def __init__(self, body: Any, linear_1: Any) -> None:
         super().__init__()

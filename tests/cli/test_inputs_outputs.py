@@ -20,7 +20,7 @@ LENGTH = 5
 
 
 class Scaled(TwoLayers):
-    """Three inputs, of which one need not be given."""
+    """Three inputs, one of them optional."""
 
     def forward(self, x: Tensor, scale: Tensor, bias: Optional[Tensor] = None) -> Tensor:
         x = x * scale
@@ -61,7 +61,7 @@ class Both(NamedTuple):
 
 
 class LikeGoogLeNet(TwoLayers):
-    """Its second output is there in training only."""
+    """Its second output exists only in training."""
 
     def forward(self, x: Tensor) -> Out:
         hidden = torch.relu(self.first(x))
@@ -72,7 +72,7 @@ class LikeGoogLeNet(TwoLayers):
 
 
 class Heads(TwoLayers):
-    """The base of models of two outputs that share a layer: two classes and three."""
+    """The base of models with two outputs, of two and three classes, that share a layer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -127,7 +127,7 @@ def token_arrays(count: int = 90, kind: type = np.int64) -> dict[str, Any]:
 
 @pytest.fixture
 def made(cli: Cli) -> Callable[..., Cli]:
-    """The program beside a model and arrays."""
+    """The program with a model and arrays."""
 
     def make(model: nn.Module, data: dict[str, Any]) -> Cli:
         networks.save(model, cli.folder / "model.pt")
@@ -210,12 +210,12 @@ def test_another_number_of_inputs(made: Made, keys: str, given: str) -> None:
 
 
 def test_an_argument_that_is_no_tensor(made: Made) -> None:
-    message = "model.pt: forward's argument 'times' is int; incite gives it tensors only"
+    message = "model.pt: forward's argument 'times' is int; incite can pass only tensors"
     made(NeedsNumber(), arrays()).refused(6, message, *INSPECT)
 
 
 def test_inputs_of_different_lengths(made: Made) -> None:
-    message = "data.npz: array 'scale': 80 samples; expected 90, as array 'x' has. Give each input as many."
+    message = "data.npz: array 'scale': 80 samples; expected 90, as in array 'x'. Give all inputs the same number."
     made(Scaled(), arrays(scale=scale_array()[:80])).refused(5, message, *INSPECT, "--input-key", "x,scale")
 
 
@@ -345,7 +345,7 @@ def test_a_traced_dict(cli: Cli) -> None:
 
 
 def test_nothing_to_choose(good: Cli) -> None:
-    message = "model.pt: --output 0: forward returns one tensor; there is nothing to choose"
+    message = "model.pt: --output 0: forward returns one tensor; leave out --output"
     good.refused(2, message, *INSPECT, "--output", "0")
 
 

@@ -20,7 +20,7 @@ from networks import CLASSES, FEATURES
 
 INSPECT = ("inspect", "model.pt", "--data", "data.npz", "--threads", "1")
 GUESSES = (
-    "the model is right on 29.17 % of 72 samples, no better than always saying class 0 (33.33 %); check the inputs' scale "
+    "the model is right on 29.17 % of 72 samples, no better than always predicting class 0 (33.33 %); check the inputs' scale "
     "(--input-scale), the order of their axes and the order of the labels"
 )
 WithModel = Callable[[nn.Module], Cli]
@@ -149,11 +149,11 @@ def test_a_model_whose_head_can_be_no_other(with_model: WithModel) -> None:
     cli = with_model(networks.TanhAtTheEnd())
     result = cli.run(*INSPECT)
     message = (
-        "after the output layer 'layers.2' stand operations that a fitted head can't pass (other); use --head original"
+        "a fitted head does not work with the operations after the output layer 'layers.2' (other); use --head original"
     )
     assert (result.code, result.err) == (6, f"error: {message}\n")
     assert result.out.endswith(
-        "Outputs: 3 (other), from layer 'layers.2'\nDecompose: refuses this as things stand, exit code 6\n"
+        "Outputs: 3 (other), from layer 'layers.2'\nDecompose: will not work, exit code 6\n"
     )
     document = json.loads(cli.run(*INSPECT, "--json").out)
     assert document["outputs"] == {"count": 3, "kind": "other", "head": "layers.2"}
@@ -161,7 +161,7 @@ def test_a_model_whose_head_can_be_no_other(with_model: WithModel) -> None:
 
 
 def agrees(cli: Cli) -> int:
-    """Inspect and decompose end alike, with the same error. Returns their exit code."""
+    """Checks that inspect and decompose end with the same error. Returns their exit code."""
     inspected = cli.run(*INSPECT)
     assert inspected.out.startswith("group  layers")
     decomposed = cli.run(*DECOMPOSE, "--quiet")
@@ -227,14 +227,14 @@ def test_a_layer_graph_that_cannot_be_written(good: Cli) -> None:
     for name in ("folder", "new/"):
         message = f"--dot {name}: not the name of a file; expected one such as model.dot"
         good.refused(7, message, *INSPECT, "--dot", name)
-    message = "--dot model.pt: would replace what is to be read; expected another file's name"
+    message = "--dot model.pt: is the model or the data; expected the name of another file"
     good.refused(7, message, *INSPECT, "--dot", "model.pt")
-    good.refused(7, "model.pt: can't make this folder: Not a directory", *INSPECT, "--dot", "model.pt/graph")
+    good.refused(7, "model.pt: can't create this folder: Not a directory", *INSPECT, "--dot", "model.pt/graph")
 
 
 @pytest.mark.parametrize("traced", [False, True], ids=["scripted", "traced"])
 def test_a_pin_names_the_users_line(cli: Cli, traced: bool) -> None:
-    """A trace holds no code, but the Python stack of each call."""
+    """A trace contains no code, only the Python stack of each call."""
     model = networks.Normalised()
     networks.save(model, cli.folder / "model.pt", torch.randn(2, FEATURES) if traced else None)
     np.savez(cli.folder / "data.npz", x=np.random.default_rng(0).random((6, FEATURES), np.float32), y=np.arange(6) % CLASSES)
@@ -294,7 +294,7 @@ def test_a_layer_that_nothing_can_be_removed_from_is_listed(
     np.savez(cli.folder / "data.npz", x=x, y=np.arange(30) % CLASSES)
     refused = cli.run(*INSPECT, "--json")
     assert refused.code == 6
-    assert refused.err == "error: model.pt: no unit can be removed, since every layer is pinned; 'incite inspect' says by what\n"
+    assert refused.err == "error: model.pt: no unit can be removed, since every layer is pinned; 'incite inspect' shows why\n"
     document = json.loads(refused.out)
     layer, *others = document["kept_whole"]
     assert others == [] or model is weight_norm  # its bias too

@@ -1,4 +1,4 @@
-"""`cmake --install` gives the program, and a package that another C++ project builds against."""
+"""`cmake --install` installs the program, and a package for other C++ projects."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def test_another_project_builds_against_the_package_and_decomposes_the_demo(pref
         np.savez(tmp_path / "few.npz", x=archive["x"][:1000], y=archive["y"][:1000])
     run("cmake", "-S", ROOT / "tests/consumer", "-B", "build", f"-DCMAKE_PREFIX_PATH={prefix}", cwd=tmp_path)
     run("cmake", "--build", "build", cwd=tmp_path)
-    said = run("build/consumer", DEMO / "model.pt", "few.npz", "out", cwd=tmp_path)
-    assert said.startswith("10 modules, ")
+    output = run("build/consumer", DEMO / "model.pt", "few.npz", "out", cwd=tmp_path)
+    assert output.startswith("10 modules, ")
     document = json.loads((tmp_path / "out/decomposition.json").read_text())
     assert len(document["modules"]) == 10 and (tmp_path / "out/module-9.pt").exists()

@@ -1,4 +1,4 @@
-"""A run that is stopped ends soon, says so in one line, and leaves at most its checkpoint (exit code 130)."""
+"""A stopped run ends soon with one line of error, and leaves at most its checkpoint (exit code 130)."""
 
 import os
 import pty
@@ -16,7 +16,7 @@ import networks
 from conftest import Cli, into, snapshot, without_warnings
 
 STOPPED = "error: stopped; nothing was written\n"
-KEPT = "error: stopped; no module was written. What was done so far is kept, "
+KEPT = "error: stopped; no module was written. The work so far is kept, "
 LONG = ("--clustering", "none", "--memory", "16MB", "--samples", "all")
 
 
@@ -32,7 +32,7 @@ def slow(cli: Cli) -> Cli:
 
 
 def wait_for(path: Path, process: "subprocess.Popen[str]") -> None:
-    """Until the program has made its first folder: it listens to signals from before that."""
+    """Waits until the program has created its first folder; it handles signals from before that."""
     end = time.monotonic() + 30
     while not path.exists():
         assert process.poll() is None and time.monotonic() < end
@@ -83,7 +83,7 @@ def test_on_a_terminal_the_bar_is_shown_and_wiped_out(slow: Cli) -> None:
     os.close(terminal)
     last = shown.decode().replace("\r\n", "\n").rpartition("\r\x1b[K")[2]
     if (slow.folder / "out/checkpoint.npz").exists():  # a first piece of the scores was finished before the signal
-        assert last.startswith(KEPT) and last.endswith(" in checkpoint*: go on with --resume\n")
+        assert last.startswith(KEPT) and last.endswith(" in checkpoint*; continue with --resume\n")
     else:
         assert last == STOPPED
         assert snapshot(slow.folder) == before

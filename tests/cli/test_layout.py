@@ -1,4 +1,4 @@
-"""The order of the axes of images: what is said of another, and --input-layout."""
+"""The order of image axes: errors about a wrong one, and --input-layout."""
 
 import json
 from typing import Any
@@ -27,7 +27,7 @@ def images(count: int = 60) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture
 def rgb(cli: Cli) -> Cli:
-    """The program beside a model of colour images; data.npz has their channels last, moved.npz first."""
+    """The program with a model of colour images; data.npz has their channels last, moved.npz first."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(96, CLASSES))
     x, y = images()
@@ -133,7 +133,7 @@ def test_a_layout_is_kept_for_evaluate_and_compose(rgb: Cli) -> None:
     assert accuracy(rgb, "evaluate", "combined.pt", "--data", "data.npz") == evaluation["combined_accuracy"]
     given = ("compose", "out", "--out", "again.pt", "--data", "moved.npz", "--input-layout", "as-stored", "--threads", "1")
     rgb.done(*given)
-    message = "--input-layout: is that of --data; expected --data as well"
+    message = "--input-layout describes the images of --data; expected --data as well"
     rgb.refused(2, message, "compose", "out", "--out", "third.pt", *NHWC)
 
 
@@ -148,8 +148,8 @@ def test_scores_are_of_one_layout(rgb: Cli) -> None:
     rgb.done(*square, "--out", "stored", "--keep-scores")
     rgb.done(*square, "--out", "moved", *NHWC, "--keep-scores")
     message = (
-        "{0}/scores.npz: made with --input-layout {1}, now it is --input-layout {2}; pass --input-layout {1} to use it, or "
-        "leave out --scores to score anew"
+        "{0}/scores.npz: made with --input-layout {1}, but this run has --input-layout {2}; pass --input-layout {1} to use it, or "
+        "leave out --scores to score again"
     )
     other = ("--out", "other", "--scores")
     rgb.refused(2, message.format("stored", "as-stored", "nhwc"), *square, *NHWC, *other, "stored/scores.npz")

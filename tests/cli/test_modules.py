@@ -1,4 +1,4 @@
-"""Modules in Python: they load, read well, compute what the cut weights say, and can be trained further."""
+"""Modules in Python: they load, are readable, compute what the sliced weights define, and can be trained further."""
 
 import json
 from pathlib import Path
@@ -177,7 +177,7 @@ def test_a_module_with_batch_norms_in_training_is_saved_and_decomposed_again(ima
 
 
 def test_the_readme_s_fine_tuning_of_a_module(good: Cli) -> None:
-    """README's five lines, as they stand there."""
+    """README's five lines, verbatim."""
     readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
     blocks = [block.split("```")[0] for block in readme.split("```python\n")[1:]]
     (lines,) = [block for block in blocks if "tuned.pt" in block]

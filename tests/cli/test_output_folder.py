@@ -1,4 +1,4 @@
-"""The output folder: all or nothing, never over a result that is there unless told to (exit code 7)."""
+"""The output folder: all files or none, and no result is replaced without --force (exit code 7)."""
 
 import json
 import resource
@@ -28,12 +28,12 @@ def test_only_modules_and_the_document_are_written(good: Cli) -> None:
 
 
 def test_scores_are_kept_where_they_are_asked_for_and_their_size_is_told(good: Cli) -> None:
-    said = good.done(*DECOMPOSE, "--outputs", "1")
-    assert "scores" not in said and json.loads((good.folder / "out/decomposition.json").read_text())["scores"] is None
-    said = good.done(*DECOMPOSE, "--outputs", "1", "--force", "--keep-scores")
+    table = good.done(*DECOMPOSE, "--outputs", "1")
+    assert "scores" not in table and json.loads((good.folder / "out/decomposition.json").read_text())["scores"] is None
+    table = good.done(*DECOMPOSE, "--outputs", "1", "--force", "--keep-scores")
     assert names(good.folder / "out") == ["decomposition.json", "module-1.pt", "scores.npz"]
     size = (good.folder / "out/scores.npz").stat().st_size
-    assert f"\nScores kept in scores.npz: {size / 1024:.1f} KiB\n" in said
+    assert f"\nScores kept in scores.npz: {size / 1024:.1f} KiB\n" in table
     document = json.loads((good.folder / "out/decomposition.json").read_text())
     assert document["scores"] == {"file": "scores.npz", "bytes": size}
 
@@ -62,7 +62,7 @@ def test_an_empty_folder_stays_after_a_failure(good: Cli) -> None:
 
 
 def test_a_folder_below_a_file(good: Cli) -> None:
-    good.refused(7, "data.npz/out: can't make this folder: Not a directory", *into("data.npz/out"))
+    good.refused(7, "data.npz/out: can't create this folder: Not a directory", *into("data.npz/out"))
 
 
 def test_a_file_in_place_of_the_folder(good: Cli) -> None:
@@ -71,15 +71,15 @@ def test_a_file_in_place_of_the_folder(good: Cli) -> None:
 
 
 def test_a_place_where_no_folder_can_be_made(good: Cli) -> None:
-    good.refused(7, ("/proc/incite-out: can't make this folder: ",), *into("/proc/incite-out"))
+    good.refused(7, ("/proc/incite-out: can't create this folder: ",), *into("/proc/incite-out"))
 
 
 def test_an_empty_name(good: Cli) -> None:
-    good.refused(7, ("can't make this folder: ",), *into(""))
+    good.refused(7, ("can't create this folder: ",), *into(""))
 
 
 def test_a_name_longer_than_the_file_system_allows(good: Cli) -> None:
-    good.refused(7, ("can't make this folder: File name too long",), *into("o" * 300))
+    good.refused(7, ("can't create this folder: File name too long",), *into("o" * 300))
 
 
 def test_a_full_disk(good: Cli) -> None:
@@ -118,7 +118,7 @@ def test_a_file_that_is_no_earlier_module_is_not_replaced(good: Cli) -> None:
 def test_a_file_of_scores_that_is_no_earlier_one_is_not_replaced(good: Cli) -> None:
     (good.folder / "out").mkdir()
     (good.folder / "out/scores.npz").write_text("mine")
-    message = "out/scores.npz: is there already and is no earlier result's; pass --force to replace it, or another --out"
+    message = "out/scores.npz: already exists and is not part of an earlier result; pass --force to replace it, or another --out"
     good.refused(7, message, *DECOMPOSE, "--keep-scores")
     good.done(*DECOMPOSE)
     good.done(*DECOMPOSE, "--force")

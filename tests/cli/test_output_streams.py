@@ -1,4 +1,4 @@
-"""What goes to stdout and stderr, and that a seed fixes the result."""
+"""What is printed to stdout and stderr; the same seed gives the same result."""
 
 import json
 import os
@@ -39,8 +39,8 @@ def test_verbose_says_more_on_stderr_and_nothing_else_changes(good: Cli) -> None
 
 def test_progress_names_what_is_trained(good: Cli) -> None:
     def stages(*options: str) -> list[str]:
-        said = good.run(*DECOMPOSE, "--verbose", "--force", *options).err
-        return [stage for stage in ("fitting last layers", "fine-tuning") if f"info: {stage}: " in said]
+        errors = good.run(*DECOMPOSE, "--verbose", "--force", *options).err
+        return [stage for stage in ("fitting last layers", "fine-tuning") if f"info: {stage}: " in errors]
 
     assert stages() == ["fitting last layers"]
     assert stages("--finetune", "1") == ["fitting last layers", "fine-tuning"]

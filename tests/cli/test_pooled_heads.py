@@ -1,4 +1,4 @@
-"""Models that average what their last layer says of each position: modules with heads of their own, with default options."""
+"""Models that average the output of their last layer over positions: with default options, modules get their own heads."""
 
 import json
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from networks import CLASSES, FEATURES
 
 
 def images() -> tuple[np.ndarray, np.ndarray]:
-    """Noise with a bright band, whose place is the class."""
+    """Noise with a bright band whose position is the class."""
     y = np.arange(90) % CLASSES
     x = 0.3 * np.random.default_rng(0).random((90, 1, 8, 8), np.float32)
     for sample, place in zip(x, y):

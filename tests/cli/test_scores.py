@@ -1,4 +1,4 @@
-"""Scores are kept: a stopped run goes on from them and gives what it would have given, and another run uses them."""
+"""Scores are saved: a stopped run continues from them with the same result, and other runs can use them."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ SCORING = ("--clustering", "none", "--agreement", "0.999", "--memory", "64MB")
 
 
 def document(folder: Path) -> dict[str, Any]:
-    """decomposition.json, without what no two runs share."""
+    """decomposition.json without what differs in every run."""
     found = json.loads((folder / "decomposition.json").read_text())
     del found["timing"]
     return found
@@ -39,7 +39,7 @@ def rounds(cli: Cli) -> Cli:
 
 
 def stop(cli: Cli, how: signal.Signals, delay: float, *arguments: str) -> str:
-    """Stops a run some time after it has saved scores. Returns what it said."""
+    """Stops a run some time after it has saved scores. Returns its stderr."""
     checkpoint = cli.folder / "out/checkpoint.npz"
     before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
     process = cli.popen(*into("out"), *SCORING, *arguments)
@@ -62,22 +62,22 @@ def test_a_killed_run_goes_on_and_gives_the_same(rounds: Cli) -> None:
     assert left == whole
 
 
-def test_an_interrupted_run_says_how_to_go_on(rounds: Cli) -> None:
-    said = stop(rounds, signal.SIGINT, 0)
+def test_an_interrupted_run_says_how_to_continue(rounds: Cli) -> None:
+    errors = stop(rounds, signal.SIGINT, 0)
     assert list(snapshot(rounds.folder / "out")) == ["checkpoint.npz"]
     size = f"{(rounds.folder / 'out/checkpoint.npz').stat().st_size / 1024:.1f} KiB"
-    stopped = f"error: stopped; no module was written. What was done so far is kept, {size} in checkpoint*: go on with --resume\n"
-    assert without_warnings(said) == stopped
+    stopped = f"error: stopped; no module was written. The work so far is kept, {size} in checkpoint*; continue with --resume\n"
+    assert without_warnings(errors) == stopped
     rounds.refused(
         7,
-        "out: holds what a run that was stopped has left; pass --resume to go on from it, or --force to start anew",
+        "out: holds a checkpoint of a run that was stopped; pass --resume to continue it, or --force to start over",
         *into("out"),
         *SCORING,
     )
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "options"),
     [
         (("--metric", "flips"), ("--metric probability", "--metric flips")),
         (("--seed", "1"), ("--seed 0", "--seed 1")),
@@ -91,16 +91,16 @@ def test_an_interrupted_run_says_how_to_go_on(rounds: Cli) -> None:
         (("--memory", "32MB"), ("--memory 64MB", "--memory 32MB")),
     ],
 )
-def test_scores_of_another_run_are_not_gone_on_from(rounds: Cli, arguments: tuple[str, str], said: tuple[str, str]) -> None:
+def test_scores_of_another_run_are_not_gone_on_from(rounds: Cli, arguments: tuple[str, str], options: tuple[str, str]) -> None:
     stop(rounds, signal.SIGKILL, 0)
     shutil.rmtree(next((rounds.folder / "out").glob(".incite-*")))  # what the killed run has left
     usual = [*into("out"), *SCORING]
     if arguments[0] in usual:
         place = usual.index(arguments[0])
         del usual[place : place + 2]
-    then, now = said
-    message = f"out/checkpoint.npz: made with {then}, now it is {now}; pass {then} to go on, or pass --force in place of --resume "
-    rounds.refused(2, message + "to start anew", *usual, "--resume", *arguments)
+    then, now = options
+    message = f"out/checkpoint.npz: made with {then}, but this run has {now}; pass {then} to continue, or pass --force instead of "
+    rounds.refused(2, message + "--resume to start over", *usual, "--resume", *arguments)
 
 
 def test_how_many_samples_were_to_be_scored_is_told_as_the_option(rounds: Cli) -> None:
@@ -108,8 +108,8 @@ def test_how_many_samples_were_to_be_scored_is_told_as_the_option(rounds: Cli) -
     shutil.rmtree(next((rounds.folder / "out").glob(".incite-*")))
     rounds.refused(
         2,
-        "out/checkpoint.npz: made with --samples auto, now it is --samples 500; pass --samples auto to go on, or pass --force in place "
-        "of --resume to start anew",
+        "out/checkpoint.npz: made with --samples auto, but this run has --samples 500; pass --samples auto to continue, or pass "
+        "--force instead of --resume to start over",
         *(*into("out"), "--clustering", "none", "--memory", "64MB", "--resume", "--samples", "500"),
     )
 
@@ -122,8 +122,8 @@ def test_scores_of_other_data_are_not_gone_on_from(rounds: Cli) -> None:
         np.savez(rounds.folder / "data.npz", x=data["x"] + 1, y=data["y"])
     now = hashlib.sha256((rounds.folder / "data.npz").read_bytes()).hexdigest()[:12]
     message = (
-        f"out/checkpoint.npz: made with another data file, or data.npz has changed since: its SHA-256 was {then}…, now it is {now}…; "
-        "pass the same file to go on, or pass --force in place of --resume to start anew"
+        f"out/checkpoint.npz: made with another data file, or data.npz has changed since: the SHA-256 was {then}…, now it is {now}…; "
+        "pass the same file to continue, or pass --force instead of --resume to start over"
     )
     rounds.refused(2, message, *into("out"), *SCORING, "--resume")
 
@@ -132,7 +132,7 @@ SMALL_DISK = 'mount -t tmpfs -o size="$1" tmpfs disk && shift && { "$@"; code=$?
 
 
 def on_small_disk(cli: Cli, size: str) -> Result:
-    """Decomposes into a disk of this size; then its files are listed on stdout."""
+    """Decomposes onto a disk of this size, then lists its files on stdout."""
     (cli.folder / "disk").mkdir(exist_ok=True)
     space = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c")
     if subprocess.run([*space, "mount -t tmpfs tmpfs disk"], cwd=cli.folder, capture_output=True).returncode != 0:
@@ -167,7 +167,7 @@ def test_a_damaged_checkpoint_is_refused(rounds: Cli) -> None:
     checkpoint.write_bytes(content)
     rounds.refused(4, ("checkpoint.npz",), *into("out"), *SCORING, "--resume")
     checkpoint.write_bytes(content[: len(content) // 2])
-    rounds.refused(4, ("checkpoint.npz: a damaged or cut .npz archive",), *into("out"), *SCORING, "--resume")
+    rounds.refused(4, ("checkpoint.npz: a damaged or truncated .npz archive",), *into("out"), *SCORING, "--resume")
 
 
 def test_resume_without_anything_to_go_on_from_starts(good: Cli) -> None:
@@ -186,8 +186,8 @@ def test_scores_of_a_run_serve_another_one(good: Cli) -> None:
     assert document(good.folder / "first") != document(good.folder / "scored")
     good.refused(
         2,
-        "first/scores.npz: made with --factors 0, now it is --factors 1.1; pass --factors 0 to use it, or leave out --scores to score "
-        "anew",
+        "first/scores.npz: made with --factors 0, but this run has --factors 1.1; pass --factors 0 to use it, or leave out --scores "
+        "to score again",
         *into("third"),
         "--scores",
         "first/scores.npz",
@@ -200,7 +200,7 @@ def test_scores_of_a_stopped_run_serve_no_other(rounds: Cli) -> None:
     stop(rounds, signal.SIGKILL, 0)
     rounds.refused(
         2,
-        "out/checkpoint.npz: of a run that was stopped; expected the scores.npz of a finished one",
+        "out/checkpoint.npz: comes from a run that was stopped; expected scores.npz of a finished run",
         *into("other"),
         *SCORING,
         "--scores",

@@ -1,4 +1,4 @@
-"""What modules are asked to be: of a size, as good as, better by training, and comparable with each other."""
+"""What users can ask of modules: a size, a maximum loss, fine-tuning, and outputs that are comparable."""
 
 import json
 import signal
@@ -19,7 +19,7 @@ HELP = "See 'incite decompose --help'"
 
 @pytest.fixture(scope="module")
 def trained(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Cli:
-    """A network that has learnt to tell four classes, and was made wider than it need be; scores.npz of its mutants."""
+    """A network of four classes, trained, wider than necessary; with scores.npz of its mutants."""
     cli = Cli(binary, tmp_path_factory.mktemp("trained"))
     torch.manual_seed(0)
     generator = np.random.default_rng(0)
@@ -169,20 +169,20 @@ def test_a_module_of_a_stopped_run_is_not_taken_where_its_head_would_stay_empty(
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (("--keep", "0.5", "--max-loss", "1"), "--keep, --target-compression and --max-loss exclude each other; expected one of them"),
         (
             ("--keep", "0.5", "--allocation", "global"),
-            "--allocation global has no use for --keep, a share of each group; pass --target-compression",
+            "--allocation global does not work with --keep, a share of each group; pass --target-compression",
         ),
         (("--target-compression", "0.5"), f"--target-compression: 0.5: expected a number of 1 or more. {HELP}"),
         (("--max-loss", "-1"), f"--max-loss: -1: expected 0 or more. {HELP}"),
         (("--finetune", "2", "--head", "original"), "--finetune is for modules with heads of their own; not for --head original"),
     ],
 )
-def test_wishes_that_make_no_sense_are_refused(good: Cli, options: tuple[str, ...], said: str) -> None:
-    good.refused(2, said, *DECOMPOSE, *options)
+def test_sizes_that_make_no_sense_are_refused(good: Cli, options: tuple[str, ...], message: str) -> None:
+    good.refused(2, message, *DECOMPOSE, *options)
 
 
 def test_too_few_samples_to_choose_by_are_refused(cli: Cli) -> None:
@@ -190,4 +190,4 @@ def test_too_few_samples_to_choose_by_are_refused(cli: Cli) -> None:
     x = np.random.default_rng(0).standard_normal((12, networks.FEATURES)).astype(np.float32)
     np.savez(cli.folder / "data.npz", x=x, y=np.arange(12) % 3)
     few = ("--max-loss", "1", "--held-out", "0.7")
-    cli.refused(5, ("samples are too few to fit on some and choose by others",), *DECOMPOSE, *few)
+    cli.refused(5, ("samples are too few to split into training and validation samples",), *DECOMPOSE, *few)

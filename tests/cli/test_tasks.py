@@ -135,7 +135,7 @@ def test_without_a_target_the_models_own_outputs_serve(with_model: WithModel, la
     document = decompose(cli, "--outputs", "0,2")
     assert document["data"]["targets"] == "model"
     assert document["evaluation"]["original_accuracy"] == 1
-    assert "own outputs stand for the truth" in cli.done(*into("again"), "--outputs", "0,2")
+    assert "own outputs serve as targets" in cli.done(*into("again"), "--outputs", "0,2")
 
 
 def test_without_a_target_regression_can_be_asked_for(with_data: WithData) -> None:

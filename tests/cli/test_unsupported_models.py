@@ -17,9 +17,8 @@ WithModel = Callable[[nn.Module], Cli]
 def test_a_batch_size_fixed_in_a_trace(good: Cli) -> None:
     networks.save(networks.FixedBatch(), good.folder / "model.pt", torch.zeros(8, FEATURES))
     message = (
-        "model.pt: the batch size 8 is fixed in the model, as in a trace of x.view(8, -1): it takes 8 samples at a "
-        "time and no other number. Export it with torch.jit.script, or trace code that says x.flatten(1) or "
-        "x.view(x.size(0), -1)"
+        "model.pt: the batch size 8 is fixed in the model, as in a trace of x.view(8, -1): it takes exactly 8 samples "
+        "at a time. Export it with torch.jit.script, or trace code that uses x.flatten(1) or x.view(x.size(0), -1)"
     )
     good.refused(6, message, *DECOMPOSE)
 
@@ -67,14 +66,14 @@ def test_a_model_that_writes_to_its_buffer(with_model: WithModel) -> None:
     ids=["one layer", "layer norm"],
 )
 def test_no_unit_that_can_be_removed(with_model: WithModel, model: nn.Module) -> None:
-    message = "model.pt: no unit can be removed, since every layer is pinned; 'incite inspect' says by what"
+    message = "model.pt: no unit can be removed, since every layer is pinned; 'incite inspect' shows why"
     with_model(model).refused(6, message, *DECOMPOSE)
 
 
 def test_something_after_the_last_layer_that_a_new_head_cannot_pass(with_model: WithModel) -> None:
     cli = with_model(networks.TanhAtTheEnd())
     message = (
-        "after the output layer 'layers.2' stand operations that a fitted head can't pass (other); use --head original"
+        "a fitted head does not work with the operations after the output layer 'layers.2' (other); use --head original"
     )
     cli.refused(6, message, *DECOMPOSE)
     cli.done(*DECOMPOSE, "--head", "original", "--quiet")
@@ -87,8 +86,8 @@ def test_a_convolution_of_several_positions_as_the_last_layer(cli: Cli) -> None:
     networks.save(model, cli.folder / "model.pt")
     np.savez(cli.folder / "data.npz", x=np.random.default_rng(0).random((30, 1, 6, 6)), y=np.arange(30) % CLASSES)
     message = (
-        "the output layer '2' is neither linear over [samples, features] nor a linear layer or 1x1 convolution with "
-        "global average pooling after it, so no head can be fitted; use --head original"
+        "no head can be fitted for the output layer '2'; expected a linear layer over [samples, features], or a linear "
+        "layer or 1x1 convolution followed by global average pooling; use --head original"
     )
     cli.refused(6, message, *DECOMPOSE)
 

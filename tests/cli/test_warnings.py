@@ -1,4 +1,4 @@
-"""Warnings: sentences about what makes a result worth little, shown once and written into the document."""
+"""Warnings about results of little value: shown once, and written into the document."""
 
 import json
 from typing import Any
@@ -24,7 +24,7 @@ def trained() -> nn.Sequential:
 
 @pytest.fixture
 def learnt(cli: Cli) -> Cli:
-    """The program beside a model that has learnt its data."""
+    """The program with a model that has learnt its data."""
     networks.save(trained(), cli.folder / "model.pt")
     networks.save_data(cli.folder / "data.npz", count=300)
     return cli
@@ -32,13 +32,13 @@ def learnt(cli: Cli) -> Cli:
 
 @pytest.fixture
 def mistaken(learnt: Cli) -> Cli:
-    """The same, with labels in another order: never right, and sure of itself."""
+    """The same, with labels in another order: always wrong, but confident."""
     x, y = networks.samples(300)
     np.savez(learnt.folder / "data.npz", x=x, y=(y + 1) % CLASSES)
     return learnt
 
 
-GUESSES = f"the model is right on 0.00 % of 240 samples, no better than always saying class 0 (33.33 %); {ADVICE}"
+GUESSES = f"the model is right on 0.00 % of 240 samples, no better than always predicting class 0 (33.33 %); {ADVICE}"
 
 
 def document_of(cli: Cli, folder: str = "out") -> dict[str, Any]:
@@ -103,7 +103,7 @@ def test_a_regression_no_better_than_the_mean_is_warned_of(good: Cli) -> None:
     x, _ = networks.samples(300)
     np.savez(good.folder / "data.npz", x=x, y=100 + x[:, :3])
     warning = good.run(*DECOMPOSE).err
-    assert warning.startswith("warning: the model predicts the targets no better than their mean does (R2 -")
+    assert warning.startswith("warning: the model predicts the targets no better than their mean (R2 -")
     assert warning.endswith(
         " on 240 samples); check the inputs' scale (--input-scale), the order of their axes, and the targets' scale and order\n"
     )
@@ -165,7 +165,7 @@ def test_a_regression_that_gets_far_worse_is_warned_of(good: Cli) -> None:
 
 
 class Chunked(nn.Module):
-    """Two halves of a layer, one of which gates the other; beside them a layer of many units."""
+    """A layer whose one half gates the other, beside a layer of many units."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -196,9 +196,9 @@ TEST_F(ReadDataset, RefusesAnInputWithoutSamples) {
 
 TEST_F(ReadDataset, NamesTheFirstSampleWithNaNOrInfinity) {
   expect_refused(npy_of("<f4", "(3, 2)", bytes_of<float>({1, 2, 3, NAN, INFINITY, 6})), "", ExitCode::data_mismatch,
-                 "array 'x': sample 1 holds nan; expected finite values in float32's range. Remove or mend it.");
+                 "array 'x': sample 1 holds nan; expected finite values in float32's range. Remove or correct it.");
   expect_refused(three_, npy_of("<f8", "(3,)", bytes_of<double>({1, 2, -INFINITY})), ExitCode::data_mismatch,
-                 "array 'y': sample 2 holds -inf; expected finite values in float32's range. Remove or mend it.");
+                 "array 'y': sample 2 holds -inf; expected finite values in float32's range. Remove or correct it.");
 }
 
 TEST_F(ReadDataset, FindsNaNBeyondTheFirstBlock) {
@@ -206,17 +206,17 @@ TEST_F(ReadDataset, FindsNaNBeyondTheFirstBlock) {
   values[2999][999] = NAN;
   const std::string_view data(static_cast<const char*>(values.const_data_ptr()), values.nbytes());
   expect_refused(npy_of("<f2", "(3000, 1000)", data), "", ExitCode::data_mismatch,
-                 "array 'x': sample 2999 holds nan; expected finite values in float32's range. Remove or mend it.");
+                 "array 'x': sample 2999 holds nan; expected finite values in float32's range. Remove or correct it.");
 }
 
 TEST_F(ReadDataset, RefusesValuesThatBecomeInfiniteInFloat32) {
   expect_refused(npy_of("<f8", "(2,)", bytes_of<double>({1, 1e300})), "", ExitCode::data_mismatch,
-                 "array 'x': sample 1 holds 1e+300; expected finite values in float32's range. Remove or mend it.");
+                 "array 'x': sample 1 holds 1e+300; expected finite values in float32's range. Remove or correct it.");
 }
 
 TEST_F(ReadDataset, SaysBothLengthsWhereTheyDiffer) {
   expect_refused(three_, npy_of("|u1", "(2,)", "ab"), ExitCode::data_mismatch,
-                 "array 'y': 2 samples; expected 3, as array 'x' has. Give each input its target.");
+                 "array 'y': 2 samples; expected 3, as in array 'x'. Give each sample its target.");
 }
 
 TEST_F(ReadDataset, RefusesATargetOfOtherShape) {
@@ -275,7 +275,7 @@ TEST(ClassesOf, RefusesRowsThatAreNotOneHot) {
           classes_of(with_target(at::stack({at::tensor({1., 0.}, at::kFloat), row})), 2);
         },
         ExitCode::data_mismatch,
-        "a.npz: array 'y': sample 1 is not one-hot; expected one 1 and else 0. Choose regression for such targets.");
+        "a.npz: array 'y': sample 1 is not one-hot; expected one 1 and otherwise 0. Choose regression for such targets.");
   }
 }
 

@@ -116,7 +116,7 @@ TEST(Npy, ReadsArraysOfMoreThanOneBlock) {
 }
 
 TEST(Npy, RefusesABadMagic) {
-  const std::string message = "a.npy: does not begin as an .npy array does. Save the file again with NumPy.";
+  const std::string message = "a.npy: does not start like an .npy array. Save the file again with NumPy.";
   expect_refused("PK\x03\x04 something else", message);
   expect_refused("", message);
   expect_refused(std::string("\x93NUMPY\x01", 7), message);
@@ -145,7 +145,7 @@ TEST(Npy, NamesTheKeyThatTheHeaderLacks) {
 
 TEST(Npy, NamesAnUnknownHeaderKey) {
   expect_refused(npy("{'descr': '|u1', 'axes': (1,)}", "\x07"),
-                 "a.npy: the .npy header has the key 'axes'; expected 'descr', 'fortran_order' and 'shape' alone. "
+                 "a.npy: the .npy header has the key 'axes'; expected only 'descr', 'fortran_order' and 'shape'. "
                  "Save the file again.");
 }
 
@@ -174,7 +174,7 @@ TEST(Npy, RefusesTypesThatAreNotNumbers) {
   const auto refused = [](const std::string& descr, const std::string& what) {
     expect_refused(npy_of(descr, "(1,)", std::string(8, 'x')),
                    "a.npy: holds " + what + " (type '" + descr +
-                       "'); expected booleans, integers or floating-point numbers of 16, 32 or 64 bits. Convert it.");
+                       "'); expected booleans, integers, or floats of 16, 32 or 64 bits. Convert the array.");
   };
   refused("|O", "Python objects");
   refused("<U2", "text");
@@ -190,10 +190,8 @@ TEST(Npy, RefusesTypesThatAreNotNumbers) {
 }
 
 TEST(Npy, RefusesStructuredArrays) {
-  expect_refused(
-      npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }", "1234"),
-      "a.npy: holds structured data; expected booleans, integers or floating-point numbers. Save each field as "
-      "an array.");
+  expect_refused(npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }", "1234"),
+                 "a.npy: holds structured data; expected booleans, integers or floats. Save each field as an array.");
 }
 
 TEST(Npy, RefusesDataOfAnotherLengthThanTheShapes) {

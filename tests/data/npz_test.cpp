@@ -94,7 +94,7 @@ TEST_F(Npz, LeavesOutMembersThatAreNoArrays) {
 
 TEST_F(Npz, NamesTheKeysThereAreWhenAKeyIsMissing) {
   test::write_zip(path("a.npz"), {{"labels.npy", npy_of("|u1", "()", "1")}, {"images.npy", npy_of("|u1", "()", "2")}});
-  expect_unreadable(path("a.npz"), path("a.npz") + ": no array 'x'; it holds: images, labels. Ask for one of these.");
+  expect_unreadable(path("a.npz"), path("a.npz") + ": no array 'x'; it holds: images, labels. Choose one of these.");
 }
 
 TEST_F(Npz, SaysThatAFileIsMissing) {
@@ -136,8 +136,9 @@ TEST_F(Npz, RefusesAnArchiveCutAnywhere) {
 TEST_F(Npz, SaysThatAnArchiveIsCut) {
   const std::string whole = test::read_file(write_small());
   test::write_file(path("a.npz"), whole.substr(0, whole.size() / 2));
-  expect_unreadable(path("a.npz"),
-                    path("a.npz") + ": a damaged or cut .npz archive (Not a zip archive). Save or copy it again.");
+  expect_unreadable(
+      path("a.npz"),
+      path("a.npz") + ": a damaged or truncated .npz archive (Not a zip archive). Save or copy it again.");
 }
 
 TEST_F(Npz, FindsAFlippedByteByItsChecksum) {
@@ -172,8 +173,8 @@ TEST_F(Npz, NeverCrashesOnAFlippedByte) {
 TEST_F(Npz, NamesFileAndKeyOfAnArrayItCannotHold) {
   test::write_zip(path("a.npz"), {{"x.npy", npy_of("|O", "(1,)", "pickle")}});
   expect_unreadable(path("a.npz"), path("a.npz") +
-                                       ": array 'x': holds Python objects (type '|O'); expected booleans, integers or "
-                                       "floating-point numbers of 16, 32 or 64 bits. Convert it.");
+                                       ": array 'x': holds Python objects (type '|O'); expected booleans, integers, or "
+                                       "floats of 16, 32 or 64 bits. Convert the array.");
 }
 
 TEST_F(Npz, RefusesAnEncryptedMember) {

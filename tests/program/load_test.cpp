@@ -155,7 +155,7 @@ TEST_F(LoadProgram, RefusesSamplesThatAreNotTreatedOneByOne) {
       "def forward(self, x):\n  y = torch.linear(x.unsqueeze(1).squeeze(), self.a)\n  return y - y.mean(0)\n";
   test::expect_error([&] { load(source, x_); }, ExitCode::unsupported,
                      file_.string() +
-                         ": one sample alone does not give what it gives beside another; incite decomposes "
+                         ": one sample alone gives another output than in a batch; incite decomposes "
                          "models that treat samples one by one");
 }
 

@@ -10,7 +10,7 @@
 namespace incite {
 namespace {
 
-/// The inspection of a model whose code is given. Sources of the nodes are left out: they are lines of the code.
+/// The inspection of a model with this code. Nodes have no sources: these are lines of the code.
 Inspection inspection_of(const std::string& code, const test::Parameters& parameters, const at::Tensor& input) {
   Inspection inspection;
   inspection.model = std::make_shared<AnalysedModel>();
@@ -29,7 +29,7 @@ constexpr const char* head =
     "  node [shape=box, style=filled, fillcolor=white, fontname=\"sans-serif\", fontsize=11];\n"
     "  edge [color=gray35, arrowsize=0.6];\n";
 
-/// How often a text has a part.
+/// How often `part` occurs in a text.
 size_t count(const std::string& text, const std::string& part) {
   size_t found = 0;
   for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1))

@@ -18,7 +18,7 @@ json versions() {
   return {{"incite", version}, {"torch", TORCH_VERSION}};
 }
 
-/// Two layers, the second the head, and a pin of each sort.
+/// Two layers, the second one the head, and a pin of each kind.
 Inspection small_inspection() {
   test::UnitMapBuilder builder(2);
   builder.add(0, {{0, 0}});

@@ -9,7 +9,7 @@
 namespace incite {
 namespace {
 
-/// A parameter of some elements, which some nodes read.
+/// A parameter with this many elements, read by these nodes.
 void add_parameter(Program& program, int64_t elements, const std::vector<size_t>& nodes, bool is_buffer = false) {
   Value value;
   value.kind = Value::Kind::parameter;
@@ -20,7 +20,7 @@ void add_parameter(Program& program, int64_t elements, const std::vector<size_t>
   program.values.push_back(std::move(value));
 }
 
-/// Four layers: two that are tied, one of which a unit is pinned in two places, and the head.
+/// Four layers: two that are tied, one with a unit that is pinned in two places, and the head.
 Inspection small_inspection() {
   test::UnitMapBuilder builder(4);
   builder.add(0, {{0, 0}, {1, 0}});
@@ -127,7 +127,7 @@ TEST(InspectionTable, SaysThatThereIsNoHeadAndNothingToRemove) {
             "\n"
             "Parameters: 0, of which 0 (0.00 %) can be removed\n"
             "Outputs: 3 (other), from no one layer\n"
-            "Decompose: refuses this as things stand, exit code 6\n");
+            "Decompose: will not work, exit code 6\n");
 }
 
 TEST(InspectionTable, SaysWhatIsKeptWholeAndWhy) {

@@ -11,7 +11,7 @@
 namespace incite {
 namespace {
 
-/// The words with which the analysis pins, as they stand in its source: the last string of a call that pins or ties.
+/// The reasons in the source of the analysis: the last string of each call that pins or ties.
 std::set<std::string> words_in_source() {
   const std::regex word("(?:pin|tie|pin_label|pin_inputs|labelled_along|labelled_beside)\\([^;\"]*\"([a-z-]+)\"\\)");
   std::set<std::string> words;

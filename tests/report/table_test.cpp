@@ -178,7 +178,7 @@ TEST(DecompositionTable, GivesErrorsForRegressionAndSaysWhoseTruthItIs) {
             "module-0.pt       9,000  41.3 KiB        4.94x             0.012500  0.010000\n"
             "\n"
             "Mean absolute error on 2,000 samples: original 0.010000, modules together 0.012500 (+25.00 %)\n"
-            "No target was given: the model's own outputs stand for the truth.\n"
+            "No target was given: the model's own outputs serve as targets.\n"
             "Compression 3.47x\n"
             "Seconds: load 0.3, total 12.0\n");
 }
@@ -194,7 +194,7 @@ TEST(DecompositionTable, SaysWhatASearchHasFound) {
   d.task = d.evaluation.task = Task::regression;
   d.evaluation.combined.errors.resize(2);
   d.evaluation.original.errors.resize(2);
-  EXPECT_NE(to_table(d).find("Search: none of 3 sizes keeps to 0.125, so modules are as large as can be; at 2.00x "
+  EXPECT_NE(to_table(d).find("Search: none of 3 sizes keeps to 0.125, so modules are as large as possible; at 2.00x "
                              "modules lose at most 0.26 % on validation samples, with 95 % confidence\n"),
             std::string::npos);
 }

@@ -137,7 +137,7 @@ TEST(Agglomerative, RefusesMoreClustersThanPoints) {
         agglomerative(at::zeros({3, 2}), 4);
       },
       ExitCode::usage,
-      "agglomerative clustering: 4 clusters of 3 points; expected at least 1, and at most one for each point. Change "
+      "agglomerative clustering: 4 clusters of 3 points; expected at least 1, and at most one per point. Change "
       "the number of clusters.");
 }
 

@@ -161,7 +161,7 @@ TEST(KMeansLimits, TakesHalfPrecisionPoints) {
 TEST(KMeansLimits, SaysWhichNumbersOfClustersArePossible) {
   const auto message = [](int k, int points) {
     return fmt::format(
-        "k-means: {} clusters of {} points; expected at least 1, and at most one for each point. Change the number "
+        "k-means: {} clusters of {} points; expected at least 1, and at most one per point. Change the number "
         "of clusters.",
         k, points);
   };

@@ -1,4 +1,4 @@
-"""Links of the documents: what they point to is there."""
+"""Links in the documents: their targets exist."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "src/README.md", *
 
 
 def anchors(page: Path) -> set[str]:
-    """As the common renderers make them of headings: small letters, no punctuation, dashes for blanks."""
+    """The anchor of a heading, as common renderers form it: lower case, no punctuation, dashes for blanks."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(), re.M)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

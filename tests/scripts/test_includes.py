@@ -1,4 +1,4 @@
-"""Which folder includes which: as the table of src/README.md says, and no other."""
+"""Each folder includes only the folders that the table in src/README.md names."""
 
 import re
 from collections.abc import Iterator

@@ -241,10 +241,12 @@ TEST(ClassificationHead, RefusesDataWithoutTheClassOrWithoutOthers) {
     const auto fit_to = [&](int64_t positives) {
       fit_classification_head(clouds(10, positives, 1), zeros_of_three_rows(), 2, params);
     };
-    expect_error([&] { fit_to(0); }, ExitCode::data_mismatch,
-                 "no sample of class 2 to fit its module's head; give data with samples of it and of other classes");
-    expect_error([&] { fit_to(10); }, ExitCode::data_mismatch,
-                 "every sample of class 2 to fit its module's head; give data with samples of it and of other classes");
+    expect_error(
+        [&] { fit_to(0); }, ExitCode::data_mismatch,
+        "no sample is of class 2, so no head can be fitted for it; give samples of this class and of other classes");
+    expect_error(
+        [&] { fit_to(10); }, ExitCode::data_mismatch,
+        "every sample is of class 2, so no head can be fitted for it; give samples of this class and of other classes");
   }
 }
 
@@ -292,7 +294,7 @@ TEST(AdamHead, RefusesTooFewSamplesToHoldOneOut) {
       [&] {
         fit_regression_head(data, {at::zeros({1, 1}), {}}, 0, with_adam(1));
       },
-      ExitCode::data_mismatch, "1 samples are too few to train a head with Adam; give more, or --head lbfgs");
+      ExitCode::data_mismatch, "1 samples are too few to train a head with Adam; give more, or pass --head lbfgs");
 }
 
 /// The value that a regression head gives for one feature.
@@ -407,7 +409,7 @@ TEST(FittableHead, IsTheLastLinearLayer) {
 }
 
 TEST(FittableHead, RefusesOperationsAfterItThatAHeadCanNotPass) {
-  const std::string start = "after the output layer 'b' stand operations that a fitted head can't pass (";
+  const std::string start = "a fitted head does not work with the operations after the output layer 'b' (";
   const std::string end = "); use --head original";
   expect_error([] { fittable_after("torch.tanh(y)", Task::classification); }, ExitCode::unsupported,
                start + "other" + end);
@@ -490,8 +492,8 @@ TEST(FittableHead, IsALinearLayerOverPositionsWithGlobalAveragePooling) {
 
 TEST(FittableHead, RefusesAnyOtherConvolution) {
   const std::string message =
-      "the output layer 'b' is neither linear over [samples, features] nor a linear layer or 1x1 convolution with "
-      "global average pooling after it, so no head can be fitted; use --head original";
+      "no head can be fitted for the output layer 'b'; expected a linear layer over [samples, features], or a linear "
+      "layer or 1x1 convolution followed by global average pooling; use --head original";
   for (const auto& [arguments, kernel] : std::vector<std::pair<std::string, int64_t>>{
            {"", 3}, {", stride=2", 1}, {", padding=1", 1}, {", dilation=2", 1}, {", padding=\"same\"", 1}}) {
     const Model model = convolutions(2, squeeze, arguments, kernel);
@@ -505,8 +507,8 @@ TEST(FittableHead, RefusesALinearLayerWhoseSamplesMayNotComeFirst) {
       "    return torch.linear(h, self.b.weight, self.b.bias).squeeze(0)",
       random_normal({7, 2}, 9), random_normal({5, 2}, 1), random_normal({3, 5}, 3));
   expect_error([&] { model.head(); }, ExitCode::unsupported,
-               "the output layer 'b' is neither linear over [samples, features] nor a linear layer or 1x1 convolution "
-               "with global average pooling after it, so no head can be fitted; use --head original");
+               "no head can be fitted for the output layer 'b'; expected a linear layer over [samples, features], or a "
+               "linear layer or 1x1 convolution followed by global average pooling; use --head original");
 }
 
 /// What the program's last layer reads.

@@ -34,7 +34,7 @@ class ReadDecomposition : public testing::Test {
 
   std::filesystem::path file() const { return folder_ / "decomposition.json"; }
 
-  /// Expects a refusal whose message goes on like this after the file's name.
+  /// Expects an error with this message after the file's name.
   void expect_refused(const std::string& text, const std::string& rest) const {
     expect_error([&] { read(text); }, ExitCode::data_file, file().string() + ": " + rest);
   }
@@ -103,7 +103,7 @@ TEST_F(ReadDecomposition, RefusesAFileThatIsNotThere) {
                missing.string() + ": no such file; expected the folder that 'incite decompose --out' wrote");
 }
 
-/// What nlohmann says of `use`, whose wording is its own.
+/// The message of nlohmann's error in `use`.
 template <typename Use>
 std::string reason(Use&& use) {
   try {
@@ -146,14 +146,14 @@ TEST_F(ReadDecomposition, RefusesAnotherSchema) {
   json document = document_of(full_decomposition());
   document["schema"] = 2;
   expect_refused(document.dump(),
-                 "schema 2; this incite reads schema 1. Decompose again, or use the incite that wrote it");
-  // Nothing else of such a document is looked at.
+                 "schema 2; this version of incite reads schema 1. Decompose again, or use the version that wrote it");
+  // Nothing else in such a document is read.
   expect_refused(R"({"schema": 99})",
-                 "schema 99; this incite reads schema 1. Decompose again, or use the incite that wrote it");
+                 "schema 99; this version of incite reads schema 1. Decompose again, or use the version that wrote it");
 }
 
 TEST_F(ReadDecomposition, RefusesModulesThatAreNotOfTheModelOrNotBesideTheDocument) {
-  const std::string rest = "not a decomposition, or damaged: its modules are not those of its model; decompose again";
+  const std::string rest = "not a decomposition, or damaged: its modules do not match its model; decompose again";
   const auto with = [](const char* key, const json& value) {
     json document = document_of(full_decomposition());
     document["modules"][1][key] = value;

@@ -20,7 +20,7 @@ using test::write_file;
 
 namespace fs = std::filesystem;
 
-/// The names of what lies in a folder, sorted.
+/// The names of the entries of a folder, sorted.
 std::vector<std::string> names_in(const fs::path& folder) {
   std::vector<std::string> names;
   for (const auto& entry : fs::directory_iterator(folder))
@@ -184,7 +184,7 @@ TEST(StagedFiles, RefusesAFolderBelowAFile) {
   write_file(temporary / "file", "1");
   const fs::path folder = temporary / "file" / "out";
   expect_error([&] { StagedFiles{folder}; }, ExitCode::output,
-               folder.string() + ": can't make this folder: Not a directory");
+               folder.string() + ": can't create this folder: Not a directory");
   EXPECT_EQ(read_file(temporary / "file"), "1");
 }
 
@@ -193,7 +193,7 @@ TEST(StagedFiles, RefusesAFileInPlaceOfTheFolder) {
   const fs::path file = temporary / "file";
   write_file(file, "1");
   expect_error([&] { StagedFiles{file}; }, ExitCode::output,
-               file.string() + ": can't make this folder: Not a directory");
+               file.string() + ": can't create this folder: Not a directory");
   EXPECT_EQ(read_file(file), "1");
 }
 
@@ -201,7 +201,7 @@ TEST(StagedFiles, RemovesTheFoldersItMadeWhereOneCanNotBeMade) {
   const TempDir temporary;
   const fs::path folder = temporary / "made" / std::string(300, 'x');  // names have at most 255 bytes
   expect_error([&] { StagedFiles{folder}; }, ExitCode::output,
-               folder.string() + ": can't make this folder: File name too long");
+               folder.string() + ": can't create this folder: File name too long");
   EXPECT_EQ(names_in(temporary / ""), Names{});
 }
 
@@ -220,7 +220,7 @@ TEST(StagedFiles, SaysWhichFileCanNotBePutInPlace) {
   StagedFiles files(folder);
   files.write("a", "1");
   expect_error([&] { files.commit(); }, ExitCode::output,
-               (folder / "a").string() + ": can't be put in place: Is a directory");
+               (folder / "a").string() + ": can't be moved into place: Is a directory");
 }
 
 TEST(StagedFiles, PutOneFileInPlaceForGood) {

@@ -41,9 +41,10 @@ TEST(GuessingWarning, TellsOfAClassifierThatIsNoBetterThanTheLargestClass) {
   const Dataset data;
   const TestSet set = of_classes(data, repeated({{0, 60}, {1, 40}}));
   const at::Tensor constant = deciding(std::vector<int64_t>(100, 0), 1);
-  EXPECT_EQ(of_logits(constant, set),
-            "the model is right on 60.00 % of 100 samples, no better than always saying class 0 (60.00 %); check the "
-            "inputs' scale (--input-scale), the order of their axes and the order of the labels");
+  EXPECT_EQ(
+      of_logits(constant, set),
+      "the model is right on 60.00 % of 100 samples, no better than always predicting class 0 (60.00 %); check the "
+      "inputs' scale (--input-scale), the order of their axes and the order of the labels");
   // 65 of 100 are not significantly more than 60: Wilson's bound is 0.57.
   EXPECT_TRUE(of_logits(deciding(repeated({{0, 55}, {1, 5}, {0, 30}, {1, 10}}), 0.5), set));
 }
@@ -55,7 +56,7 @@ TEST(GuessingWarning, TakesAGoodClassifierAsItIs) {
 }
 
 TEST(GuessingWarning, TakesADetectorOfARareClassAsItIs) {
-  // 6 of the 10 are found at the price of 4 false alarms: right on 992 of 1,000, as "always no" is on 990.
+  // 6 of the 10 are found, with 4 false alarms: right on 992 of 1,000; "always no" is right on 990.
   const Dataset data;
   const TestSet set = of_classes(data, repeated({{0, 990}, {1, 10}}));
   EXPECT_EQ(of_logits(deciding(repeated({{0, 986}, {1, 4}, {0, 4}, {1, 6}}), 5), set), std::nullopt);

@@ -110,14 +110,16 @@ TEST(TwoColumnsRefused, SayWhatStandsInTheWay) {
   const auto split = [&](const std::string& source) {
     with_two_columns(program_from("def forward(self, x):\n" + source, parameters, x), x, "model.pt");
   };
-  expect_error([&] { split("  return x.sum(1)\n"); }, ExitCode::unsupported,
-               "model.pt: its one output tells two classes apart, but can't be taken as one output for each: no one "
-               "layer makes it. Export a model whose last layer has an output for each class, [N, 2]");
-  expect_error([&] { split("  return torch.linear(x * torch.linear(x, self.b.weight), self.b.weight)\n"); },
-               ExitCode::unsupported,
-               "model.pt: its one output tells two classes apart, but can't be taken as one output for each: the layer "
-               "that makes it shares its weights with another. Export a model whose last layer has an output for each "
-               "class, [N, 2]");
+  expect_error(
+      [&] { split("  return x.sum(1)\n"); }, ExitCode::unsupported,
+      "model.pt: its single output tells two classes apart, but can't be split into one output for each: no one "
+      "layer makes it. Export a model whose last layer has an output for each class, [N, 2]");
+  expect_error(
+      [&] { split("  return torch.linear(x * torch.linear(x, self.b.weight), self.b.weight)\n"); },
+      ExitCode::unsupported,
+      "model.pt: its single output tells two classes apart, but can't be split into one output for each: the layer "
+      "that makes it shares its weights with another. Export a model whose last layer has an output for each "
+      "class, [N, 2]");
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ namespace {
 
 constexpr const char* advice = "Join modules of models that take the same inputs";
 
-/// A model, by one of its modules, and the first samples that it was decomposed with, if they are known.
+/// A model, represented by one of its modules, with the first samples that it was decomposed with, if they are known.
 struct Source {
   const Part* part;
   std::optional<Dataset> samples;
@@ -27,7 +27,7 @@ struct Source {
   std::string name() const { return part->file.string(); }
 };
 
-/// The data that a decomposition was made from, if it is where it was, and unchanged.
+/// Whether the data of a decomposition is still in its place and unchanged.
 bool still_there(const SourceFile& data) {
   std::error_code error;
   return !data.file.empty() && std::filesystem::is_regular_file(data.file, error) &&
@@ -52,7 +52,7 @@ std::optional<Dataset> first_samples_of(const Part& part, const ComposeOptions& 
   return data;
 }
 
-/// A source for each model and way to read samples, in the order of their first modules.
+/// One source for each model and way to read samples, in the order of their first modules.
 std::vector<Source> sources_of(const std::vector<Part>& parts, const ComposeOptions& options) {
   std::vector<Source> sources;
   for (const Part& part : parts) {
@@ -73,7 +73,7 @@ std::vector<int64_t> shape_of(const Dataset& data, size_t input) {
   return data.input[input].sizes().slice(1).vec();
 }
 
-/// The factor on an input: as `Dataset::batch` has it.
+/// The factor that `Dataset::batch` applies to an input.
 double scale_of(const std::optional<double>& scale, at::ScalarType stored) {
   return scale.value_or(stored == at::kByte ? 1.0 / 255.0 : 1.0);
 }
@@ -81,21 +81,21 @@ double scale_of(const std::optional<double>& scale, at::ScalarType stored) {
 void check_shapes(const Source& source, const Source& reference) {
   const Dataset& expected = *reference.samples;
   const std::vector<std::vector<int64_t>>& known = source.identity().shapes;
-  if (!source.samples && known.empty()) return;  // whether its modules run on the samples is seen later
+  if (!source.samples && known.empty()) return;  // check_runs tries its modules on the samples
   const size_t inputs = source.samples ? source.samples->input.inputs.size() : known.size();
   if (inputs != expected.input.inputs.size()) {
-    fail(ExitCode::data_mismatch, "{}: its model takes {} inputs; expected {}, as that of {}. {}", source.name(),
-         inputs, expected.input.inputs.size(), reference.name(), advice);
+    fail(ExitCode::data_mismatch, "{}: its model takes {} inputs; expected {}, as for {}. {}", source.name(), inputs,
+         expected.input.inputs.size(), reference.name(), advice);
   }
   for (size_t i = 0; i < inputs; ++i) {
     const std::vector<int64_t> found = source.samples ? shape_of(*source.samples, i) : known[i];
     if (found == shape_of(expected, i)) continue;
-    fail(ExitCode::data_mismatch, "{}: its model takes samples of shape [{}]; expected [{}], as that of {}. {}",
+    fail(ExitCode::data_mismatch, "{}: its model takes samples of shape [{}]; expected [{}], as for {}. {}",
          source.name(), fmt::join(found, ", "), fmt::join(shape_of(expected, i), ", "), reference.name(), advice);
   }
 }
 
-/// "uint8": a type as NumPy calls it.
+/// NumPy's name of a type: "uint8".
 std::string_view type_name(at::ScalarType type) {
   return c10::getDtypeNames(type).first;
 }
@@ -103,20 +103,20 @@ std::string_view type_name(at::ScalarType type) {
 void check_scales(const Source& source, const Source& reference) {
   const Dataset& expected = *reference.samples;
   for (size_t i = 0; i < expected.input.inputs.size(); ++i) {
-    if (!expected.as_integers.empty() && expected.as_integers[i]) continue;  // these are not scaled
+    if (!expected.as_integers.empty() && expected.as_integers[i]) continue;  // integers are not scaled
     const at::ScalarType type = expected.input[i].scalar_type();
     const at::ScalarType own = source.samples ? source.samples->input[i].scalar_type() : type;
     const double found = scale_of(source.identity().scale, own);
     const double wanted = scale_of(expected.input_scale, type);
     if (found == wanted) continue;
     fail(ExitCode::data_mismatch,
-         "{}: its model's inputs, {} as stored, are scaled by {:.6g}; expected {}, scaled by {:.6g}, as for {}. Name "
-         "samples that suit both with --data, or decompose again with the same --input-scale",
+         "{}: its model takes {} inputs times {:.6g}; expected {} inputs times {:.6g}, as for {}. Pass samples that "
+         "suit both models with --data, or decompose again with the same --input-scale",
          source.name(), type_name(own), found, type_name(type), wanted, reference.name());
   }
 }
 
-/// What an input is fed as.
+/// The type in which each input is passed to the model.
 std::vector<std::string> types_of(const Dataset& data, const std::vector<bool>& as_integers) {
   std::vector<std::string> types;
   for (size_t i = 0; i < data.input.inputs.size(); ++i) {
@@ -127,7 +127,7 @@ std::vector<std::string> types_of(const Dataset& data, const std::vector<bool>& 
   return types;
 }
 
-/// Which inputs a module takes as integers: see load_model.
+/// Which inputs a module takes as integers. Like load_model.
 std::vector<bool> reading_of(const Part& part, Dataset data) {
   const std::vector<std::vector<bool>> readings = readings_of(data);
   if (readings.size() == 1) return readings[0];
@@ -140,11 +140,11 @@ std::vector<bool> reading_of(const Part& part, Dataset data) {
 }
 
 void check_types(const Source& source, const Source& reference) {
-  if (!source.samples) return;  // whether its modules run on the samples is seen later
+  if (!source.samples) return;  // check_runs tries its modules on the samples
   const auto found = types_of(*source.samples, reading_of(*source.part, *source.samples));
   const auto expected = types_of(*reference.samples, reference.samples->as_integers);
   if (found == expected) return;
-  fail(ExitCode::data_mismatch, "{}: its model takes {}; expected {}, as that of {}. {}", source.name(),
+  fail(ExitCode::data_mismatch, "{}: its model takes {}; expected {}, as for {}. {}", source.name(),
        fmt::join(found, " and "), fmt::join(expected, " and "), reference.name(), advice);
 }
 
@@ -156,18 +156,18 @@ void check_runs(const std::vector<Part>& parts, const Source& reference) {
     std::vector<std::string> shapes;
     for (size_t i = 0; i < batch.inputs.size(); ++i)
       shapes.push_back(fmt::format("[{}]", fmt::join(shape_of(*reference.samples, i), ", ")));
-    fail(ExitCode::data_mismatch, "{}: does not run on samples of shape {}, those of {}: {}. {}", part.file.string(),
+    fail(ExitCode::data_mismatch, "{}: does not run on samples of shape {} from {}: {}. {}", part.file.string(),
          fmt::join(shapes, " and "), reference.samples->file, *why, advice);
   }
 }
 
 [[noreturn]] void refuse_unknown(const Source& first) {
-  constexpr const char* why = "it takes samples to see that models take the same inputs. Name some with --data";
+  constexpr const char* why = "samples are needed to check that all models take the same inputs. Pass some with --data";
   if (first.part->known.data.file.empty()) {
-    fail(ExitCode::data_file, "{}: no {} beside it, which names the data that its model was decomposed with; {}",
-         first.name(), document_name, why);
+    fail(ExitCode::data_file, "{}: no {} beside it names the data that its model was decomposed with; {}", first.name(),
+         document_name, why);
   }
-  fail(ExitCode::data_file, "{}: not there any more, or changed: the data that the model of {} was decomposed with; {}",
+  fail(ExitCode::data_file, "{}: missing or changed since the model of {} was decomposed with it; {}",
        first.part->known.data.file, first.name(), why);
 }
 

@@ -8,13 +8,13 @@
 
 namespace incite {
 
-/// A few samples that all modules take, read as their models read them: of `options.data`, else of the data that the
-/// first of their models was decomposed with whose data is still there. None where there is only one model, whose
-/// modules surely take the same, and its data is gone.
+/// A few samples that all modules accept, read as their models read them: from `options.data`, else from the data of
+/// the first decomposition whose data is still there and unchanged. Nullopt if all modules come from one model, so that
+/// they accept the same inputs, and its data is gone.
 ///
-/// Throws Error: data_mismatch for models whose samples differ in number of inputs, shape, type or scale, or where a
-/// module does not run on the samples; data_file where no data is there to see that by, and what read_dataset throws
-/// for `options.data`.
+/// Throws Error: data_mismatch if the models' samples differ in number of inputs, shape, type or scale, or if a module
+/// does not run on the samples; data_file if several models can't be compared for lack of data; and what read_dataset
+/// throws for `options.data`.
 std::optional<Dataset> common_samples(const std::vector<Part>& parts, const ComposeOptions& options);
 
 }  // namespace incite

@@ -16,7 +16,7 @@
 namespace incite {
 namespace {
 
-/// A log-odds beyond it comes of probabilities that float32 hardly holds.
+/// Log-odds beyond this come from probabilities at the limit of float32, and are not compared.
 constexpr double largest_log_odds = 80;
 constexpr double tolerance = 1e-4;
 
@@ -28,11 +28,11 @@ Column column_of(const ModuleIdentity& identity) {
     case OutputKind::sigmoid:
       return Column::of_sigmoid;
     default:
-      return Column::of_logits;  // as evaluate takes them
+      return Column::of_logits;  // evaluate does the same
   }
 }
 
-/// Which of a module's outputs its column is; none where its head is its own.
+/// The output of a module that its column is made from; nullopt if it has its own head.
 std::optional<int64_t> output_of(const Part& part) {
   if (part.identity().own_head) return std::nullopt;
   return part.identity().output;
@@ -45,8 +45,7 @@ std::vector<JoinedModule> to_join(const std::vector<Part>& parts) {
   return modules;
 }
 
-/// What the joined file says of itself: what its modules have in common. Nothing where samples are read differently for
-/// them.
+/// The identity of the joined file: what its modules have in common. Empty if they read samples in different ways.
 std::string identity_of_all(const std::vector<Part>& parts) {
   ModuleIdentity whole = parts[0].identity();
   for (const Part& part : parts) {
@@ -62,7 +61,8 @@ std::string identity_of_all(const std::vector<Part>& parts) {
   return to_text(whole);
 }
 
-/// The file to write; a link is followed, since a file is put in place by renaming. Refuses one that is in the way.
+/// The file to write. Links are followed: renaming the finished file into place would replace the link itself. Throws
+/// Error (output) if something is in the way.
 std::filesystem::path checked_out(const ComposeOptions& options) {
   std::error_code error;
   const std::filesystem::path file = std::filesystem::is_symlink(options.out, error)
@@ -73,7 +73,7 @@ std::filesystem::path checked_out(const ComposeOptions& options) {
     fail(ExitCode::output, "--out {}: not the name of a file; expected one such as combined.pt", options.out.string());
   }
   if (exists && !options.force) {
-    fail(ExitCode::output, "{}: is there already; pass --force to replace it, or another --out", options.out.string());
+    fail(ExitCode::output, "{}: already exists; pass --force to replace it, or another --out", options.out.string());
   }
   return file;
 }
@@ -82,32 +82,31 @@ void check_not_read(const std::filesystem::path& out, const std::vector<Part>& p
   for (const Part& part : parts) {
     std::error_code error;
     if (!std::filesystem::equivalent(out, part.file, error)) continue;
-    fail(ExitCode::output, "{}: would replace a module that is to be joined; pass another --out", out.string());
+    fail(ExitCode::output, "{}: is one of the modules to join; pass another --out", out.string());
   }
 }
 
-/// What a module says of the samples by itself: [samples] float64.
-at::Tensor said_by(const Part& part, const Batch& batch) {
+/// The column of a module, computed by the module itself: [samples] float64.
+at::Tensor column_by(const Part& part, const Batch& batch) {
   const ModuleIdentity& identity = part.identity();
   const Program program = load_program(part.file, batch);
   const at::Tensor outputs = Executor(program)(batch);
   const int64_t expected = !identity.own_head ? identity.outputs : identity.task == Task::classification ? 2 : 1;
   if (outputs.size(1) != expected) {
-    fail(ExitCode::model_file, "{}: gives {} outputs; expected {}, by {}. Decompose again", part.file.string(),
-         outputs.size(1), expected,
-         part.known.by_document ? "the decomposition.json beside it" : "what the file says of itself");
+    fail(ExitCode::model_file, "{}: has {} outputs; expected {}, as stated by {}. Decompose again", part.file.string(),
+         outputs.size(1), expected, part.known.by_document ? "the decomposition.json beside it" : "the file itself");
   }
   if (identity.task == Task::regression) return outputs.select(1, output_of(part).value_or(0)).to(at::kDouble);
   return log_odds(outputs, identity.kind, output_of(part));
 }
 
-/// Compares the columns of the file with what the modules say. Throws std::logic_error where they differ.
+/// Compares the columns of the file with those of the modules. Throws std::logic_error if they differ.
 void check(const std::filesystem::path& file, const std::vector<Part>& parts, const Batch& batch,
            const Progress& progress) {
   const at::NoGradGuard no_grad;
   std::vector<at::Tensor> expected;
   for (const Part& part : parts) {
-    expected.push_back(said_by(part, batch));
+    expected.push_back(column_by(part, batch));
     if (progress) {
       progress({"checking", static_cast<int64_t>(expected.size()), static_cast<int64_t>(parts.size()), "modules"});
     }
@@ -125,7 +124,7 @@ void check(const std::filesystem::path& file, const std::vector<Part>& parts, co
     const at::Tensor difference = (found.select(1, static_cast<int64_t>(i)) - expected[i]).abs();
     const at::Tensor wrong = (difference > tolerance * size.clamp_min(1)).logical_and(size < largest_log_odds);
     if (wrong.any().item<bool>()) {
-      throw std::logic_error(fmt::format("column {} is not what {} says", i, parts[i].file.string()));
+      throw std::logic_error(fmt::format("column {} differs from the output of {}", i, parts[i].file.string()));
     }
   }
 }

@@ -21,9 +21,9 @@ namespace jit = torch::jit;
 constexpr const char* names_attribute = "names";
 constexpr const char* outputs_attribute = "outputs";
 
-/// Methods of a joined module that make columns, in TorchScript; only those are written that it needs. Probabilities
-/// are kept where float32 is exact, at its smallest normal number or above: a log-odds is then finite, 87 at most. A
-/// sigmoid's is computed from 1 - p, which is exact near 1, and is 37 at most.
+/// A TorchScript method that computes columns; the joined module gets only those that it needs. Probabilities are
+/// clamped to the smallest normal float32, so that log-odds are finite, at most 87 in size. For a sigmoid, log-odds use
+/// 1 - p, which is exact near 1, and are at most 37.
 struct Method {
   const char* name;
   const char* source;
@@ -47,7 +47,7 @@ def log_odds_alone(self, probabilities: Tensor, output: int) -> Tensor:
   return torch.log(torch.clamp_min(own, 1.1754943508222875e-38)) - torch.log(torch.clamp_min(1 - own, 1e-16))
 )"};
 
-/// The names of forward's arguments, `self` left out.
+/// The names of forward's arguments, without `self`.
 std::vector<std::string> argument_names(const jit::Module& module, const std::filesystem::path& file) {
   const auto forward = module.find_method("forward");
   if (!forward) {
@@ -122,7 +122,8 @@ std::string join(const std::vector<JoinedModule>& modules, const std::string& id
       code.emplace(arguments);
     }
     if (arguments.size() != inputs) {
-      fail(ExitCode::data_mismatch, "{}: takes {} input{} ({}); expected {}, as {} takes. Join modules of like models",
+      fail(ExitCode::data_mismatch,
+           "{}: takes {} input{} ({}); expected {}, as for {}. Join modules of models with the same inputs",
            module.file.string(), arguments.size(), arguments.size() == 1 ? "" : "s", fmt::join(arguments, ", "), inputs,
            modules[0].file.string());
     }
@@ -133,7 +134,7 @@ std::string join(const std::vector<JoinedModule>& modules, const std::string& id
     outputs.push_back(module.label);
   }
   whole.register_attribute(names_attribute, c10::ListType::ofStrings(), names);
-  whole.register_attribute("training", c10::BoolType::get(), false);  // which Python's module.train() sets
+  whole.register_attribute("training", c10::BoolType::get(), false);  // module.train() in Python sets it
   whole.register_attribute(outputs_attribute, c10::ListType::ofInts(), outputs);
   if (!identity.empty()) whole.register_attribute(identity_attribute, c10::StringType::get(), identity);
   whole.define(code->text());

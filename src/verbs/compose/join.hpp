@@ -8,7 +8,7 @@
 
 namespace incite {
 
-/// What a module's outputs mean, and so how a column is made of them. The log-odds are those of `log_odds` in
+/// What a module's outputs mean, and thus how its column is computed. The log-odds are those of `log_odds` in
 /// units/output_kind.hpp, in float32.
 enum class Column : uint8_t {
   value,             ///< the output itself
@@ -17,23 +17,24 @@ enum class Column : uint8_t {
   of_sigmoid,        ///< log-odds from one probability for each output
 };
 
-/// A module to be joined with others.
+/// A module to join with others.
 struct JoinedModule {
   std::filesystem::path file;
-  std::string key;   ///< an identifier, which its state_dict keys begin with: "module_3"
-  std::string name;  ///< of its class or value
+  std::string key;   ///< an identifier, the prefix of its state_dict keys: "module_3"
+  std::string name;  ///< name of its column
   Column column = Column::of_logits;
-  /// Which of its outputs the column is made for. None: they are [others, class], or the one value.
+  /// The output that the column is for; unset: the outputs are [others, class], or one value.
   std::optional<int64_t> output = std::nullopt;
-  int64_t label = 0;  ///< the class, or value, of its model that the column is for
+  int64_t label = 0;  ///< the class, or value, of the original model
 };
 
-/// Joins modules into one, which calls each on the same input: the bytes of a TorchScript file for the CPU. Its forward
-/// takes what theirs take, under the first one's names, and returns float32 [samples, modules]. Its state_dict keys are
-/// theirs behind `key` and a dot, and it has the names as an attribute `names`, List[str], the labels as `outputs`,
-/// List[int], and `identity`, unless it is empty, as its identity_attribute. The same files give the same bytes.
+/// Joins modules into one that calls each of them on the same input. Returns the bytes of a TorchScript file for the
+/// CPU; the same files give the same bytes. Its forward takes the arguments of the first module and returns float32
+/// [samples, modules]. Its state_dict keys are those of the modules, each prefixed with `key` and a dot. Attributes:
+/// `names`, List[str]; `outputs`, List[int], with the labels; and `identity`, unless it is empty, as
+/// identity_attribute.
 ///
-/// Throws Error: model_file for a file that is no TorchScript, data_mismatch for modules that take different numbers of
+/// Throws Error: model_file for a file that is not TorchScript, data_mismatch for modules with different numbers of
 /// inputs.
 std::string join(const std::vector<JoinedModule>& modules, const std::string& identity = {});
 

@@ -13,7 +13,7 @@
 namespace incite {
 namespace {
 
-/// Finds modules and what they are.
+/// Finds modules and identifies them.
 class Collector {
  public:
   /// The modules that a file or folder stands for.
@@ -47,17 +47,16 @@ class Collector {
     if (!folder) {
       fail(ExitCode::data_file,
            "{}: neither the file nor a {} beside it says which output it is for; expected a module that 'incite "
-           "decompose' wrote, or one that was loaded from it and saved again",
+           "decompose' wrote, or such a module loaded and saved again",
            file.string(), document_name);
     }
     std::vector<std::string> names;
     for (const ModuleResult& module : folder->decomposition.modules)
       names.push_back(module.file);
-    fail(
-        ExitCode::data_file,
-        "{}: neither the file nor {} says which output it is for; expected one of {}, or a module that was loaded from "
-        "one of them and saved again",
-        file.string(), (folder_of(file) / document_name).string(), fmt::join(names, ", "));
+    fail(ExitCode::data_file,
+         "{}: neither the file nor {} says which output it is for; expected one of {}, or one of "
+         "these loaded and saved again",
+         file.string(), (folder_of(file) / document_name).string(), fmt::join(names, ", "));
   }
 
   Identifier identifier_;
@@ -72,7 +71,7 @@ std::string ending(const std::filesystem::path& path, size_t count) {
   return fmt::format("{}", fmt::join(steps.begin() + static_cast<std::ptrdiff_t>(first), steps.end(), "/"));
 }
 
-/// A name for each folder that modules lie in: the last part of its path, or as many as tell it from the others.
+/// A short name for each folder of modules: the last part of its path, or as many parts as make all names different.
 std::map<std::filesystem::path, std::string> folder_names(const std::vector<Part>& parts) {
   std::set<std::filesystem::path> paths;
   for (const Part& part : parts)
@@ -88,7 +87,7 @@ std::map<std::filesystem::path, std::string> folder_names(const std::vector<Part
   }
 }
 
-/// Gives columns their default names and keys.
+/// Sets the default names and keys of the columns.
 void name_columns(std::vector<Part>& parts) {
   std::set<int64_t> numbers;
   for (const Part& part : parts)
@@ -127,13 +126,13 @@ std::vector<Part>::iterator find_column(std::vector<Part>& parts, const char* op
   return found;
 }
 
-/// Puts modules in the place of others and leaves columns out.
+/// Applies --replace and --remove.
 void change(std::vector<Part>& parts, const ComposeOptions& options, Collector& collector) {
   std::set<std::string> replaced;
   for (const auto& [name, file] : options.replace) {
     const auto place = find_column(parts, "--replace", name);
     if (!replaced.insert(name).second) {
-      fail(ExitCode::usage, "--replace {}: given twice; expected one module for a column", name);
+      fail(ExitCode::usage, "--replace {}: given twice; expected one module per column", name);
     }
     Part part = collector.part(file);
     part.name = place->name;
@@ -145,19 +144,19 @@ void change(std::vector<Part>& parts, const ComposeOptions& options, Collector& 
   for (const std::string& name : options.remove) {
     find_column(parts, "--remove", name);
     if (replaced.contains(name)) {
-      fail(ExitCode::usage, "--remove {}: is to be replaced as well; expected one of the two", name);
+      fail(ExitCode::usage, "--remove {}: --replace names this column too; expected one of the two", name);
     }
     removed.insert(name);
   }
   std::erase_if(parts, [&](const Part& part) { return removed.contains(part.name); });
-  if (parts.empty()) fail(ExitCode::usage, "--remove: no column would be left; expected one or more to stay");
+  if (parts.empty()) fail(ExitCode::usage, "--remove: no column would be left; expected at least one to stay");
 }
 
 void check_files_differ(const std::vector<Part>& parts) {
   std::set<std::filesystem::path> files;
   for (const Part& part : parts) {
     if (files.insert(unique_path(part.file)).second) continue;
-    fail(ExitCode::usage, "{}: would be two columns; expected each module once. Leave one out", part.file.string());
+    fail(ExitCode::usage, "{}: given for two columns; expected each module once. Leave one out", part.file.string());
   }
 }
 
@@ -171,7 +170,7 @@ void rename(std::vector<Part>& parts, const std::vector<std::string>& names) {
   for (size_t i = 0; i < parts.size(); ++i) {
     if (names[i].empty()) fail(ExitCode::usage, "--names: name {} is empty; expected some text", i + 1);
     if (!different.insert(names[i]).second) {
-      fail(ExitCode::usage, "--names: '{}' is there twice; expected different names", names[i]);
+      fail(ExitCode::usage, "--names: '{}' is given twice; expected different names", names[i]);
     }
     parts[i].name = names[i];
   }
@@ -181,7 +180,7 @@ void check_one_task(const std::vector<Part>& parts) {
   const Part& first = parts[0];
   for (const Part& part : parts) {
     if (part.identity().task == first.identity().task) continue;
-    fail(ExitCode::data_mismatch, "{}: its task is {}; expected {}, as of {}. Join modules of one task",
+    fail(ExitCode::data_mismatch, "{}: its task is {}; expected {}, as for {}. Join modules of one task",
          part.file.string(), to_string(part.identity().task), to_string(first.identity().task), first.file.string());
   }
 }

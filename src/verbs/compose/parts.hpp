@@ -9,20 +9,20 @@
 
 namespace incite {
 
-/// A module that is to be a column.
+/// A module that becomes a column.
 struct Part {
   std::filesystem::path file;
   KnownModule known;
   int64_t parameters = 0;
-  int64_t label = 0;  ///< which of its model's outputs the column is for; of a replacement, that of what it replaces
-  std::string name;   ///< of the column
-  std::string key;    ///< of its submodule
+  int64_t label = 0;  ///< the output of its model that the column is for; a replacement inherits it
+  std::string name;   ///< name of the column
+  std::string key;    ///< name of its submodule
 
   const ModuleIdentity& identity() const { return known.identity; }
 };
 
-/// The columns of a composition, in order. Throws Error as `compose` does for names, columns and decompositions, and
-/// for modules of both tasks.
+/// The columns of a composition, in order. Throws the errors of `compose` about names, columns, decompositions and
+/// modules of different tasks.
 std::vector<Part> parts_of(const ComposeOptions& options);
 
 }  // namespace incite

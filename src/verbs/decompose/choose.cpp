@@ -14,7 +14,8 @@
 namespace incite {
 namespace {
 
-/// Clusters whose removal changes nothing go, whatever the size. Only some metrics are 0 for no others.
+/// By cluster: whether its removal changes nothing, so that it goes at any size. A score of 0 shows that only for some
+/// metrics and factors.
 std::vector<bool> dead_clusters(const Plan& plan, const Scores& scores, int64_t output) {
   const std::vector<double>& factors = plan.options.factors;
   const bool removes = std::find(factors.begin(), factors.end(), 0.0) != factors.end();
@@ -26,7 +27,7 @@ std::vector<bool> dead_clusters(const Plan& plan, const Scores& scores, int64_t 
   return dead;
 }
 
-/// Selects for each module on the workers.
+/// Selects for all modules in parallel.
 template <typename Select>
 std::vector<Selection> for_each_output(const Workshop& w, const Select& select_for) {
   const std::vector<int64_t>& outputs = w.subject.outputs;
@@ -76,13 +77,13 @@ Choice search(const Workshop& w, const Scores& scores, double most_loss) {
 }  // namespace
 
 int64_t largest_good_step(const std::function<bool(int64_t)>& good) {
-  constexpr int64_t too_large = 8 * search_steps_per_octave;  // 256 times smaller: not tried
-  int64_t small = 0;                                          // good, or the answer all the same
+  constexpr int64_t too_large = 8 * search_steps_per_octave;  // 256 times smaller: never tried
+  int64_t small = 0;                                          // the answer, even if it is not good
   int64_t large = too_large;
   int64_t step = 2 * search_steps_per_octave;
   while (large - small > 1) {
     (good(step) ? small : large) = step;
-    // Up by an octave at first, since most models lie near the start.
+    // Go up by octaves at first, since the answer is near the start for most models.
     step =
         large == too_large ? std::min(small + search_steps_per_octave, (small + large + 1) / 2) : (small + large) / 2;
   }

@@ -20,21 +20,21 @@
 namespace incite {
 namespace {
 
-/// An earlier result, or what a stopped run has left, stays unless the user says otherwise.
+/// Throws Error (output) rather than replace an earlier result or checkpoint that the user did not mention.
 void check_folder(const DecomposeOptions& options) {
   if (has_checkpoint(options.out) && !options.force && !options.resume) {
     fail(ExitCode::output,
-         "{}: holds what a run that was stopped has left; pass --resume to go on from it, or --force to start anew",
+         "{}: holds a checkpoint of a run that was stopped; pass --resume to continue it, or --force to start over",
          options.out.string());
   }
-  std::error_code error;  // a name that is too long is reported when the folder is made
+  std::error_code error;  // too long a name is reported later, when the folder is created
   if (std::filesystem::exists(options.out / document_name, error) && !options.force) {
     fail(ExitCode::output, "{}: already holds a decomposition; pass --force to replace it, or another --out",
          options.out.string());
   }
 }
 
-/// All but the document.
+/// The files of the result, except the document.
 std::vector<std::string> result_files(const DecomposeOptions& options, const std::vector<int64_t>& outputs) {
   std::vector<std::string> files;
   for (const int64_t output : outputs)
@@ -43,7 +43,7 @@ std::vector<std::string> result_files(const DecomposeOptions& options, const std
   return files;
 }
 
-/// The user may stop the run, and need not wait for its end to see these.
+/// Shows these warnings at once, so that the user can stop the run early.
 std::vector<std::string> warn_before_scoring(const Subject& subject, const Progress& progress) {
   const AnalysedModel& model = subject.model;
   std::vector<std::string> warnings =
@@ -76,7 +76,7 @@ std::vector<GroupResult> group_results(const UnitMap& map, const Scores& scores)
   return groups;
 }
 
-/// What there is to say of a model and its data.
+/// The part of the result that describes the model and its data.
 Decomposition described(const Plan& plan, const Subject& subject) {
   Decomposition result;
   result.model = plan.model;
@@ -147,7 +147,7 @@ Decomposition decompose(const DecomposeOptions& options, const Progress& progres
   const Subject subject = prepare(load(options, watch), options);
   const ResultFolder folder(options.out, {options.model, options.scores}, result_files(options, subject.outputs));
   folder.check_targets(options.force);
-  if (!options.resume) remove_checkpoints(options.out);  // of a run that --force starts anew
+  if (!options.resume) remove_checkpoints(options.out);  // with --force they are those of an abandoned run
   const Plan plan = settle(options, subject, saved ? saved->memory : 0);
   Decomposition result = described(plan, subject);
   result.warnings = warn_before_scoring(subject, progress);

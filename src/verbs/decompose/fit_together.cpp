@@ -12,17 +12,19 @@
 namespace incite {
 namespace {
 
-constexpr int64_t most_joint_bytes = 256 << 20;  // of what all heads read
-constexpr int64_t most_last_bytes = 512 << 20;   // of what the last layers of all modules read
+constexpr int64_t most_joint_bytes = 256 << 20;  // of the inputs of all heads
+constexpr int64_t most_last_bytes = 512 << 20;   // of the inputs of all modules' last layers
 constexpr int64_t last_epochs = 8;
-constexpr int64_t last_batch = 256;   // samples
-constexpr double last_teacher = 0.5;  // share; with more of it Fashion-MNIST's modules lost more on unseen samples
+constexpr int64_t last_batch = 256;  // samples
+// The share of the original's probabilities in the loss. With a larger one, Fashion-MNIST's modules lost more on unseen
+// samples.
+constexpr double last_teacher = 0.5;
 
 at::Tensor with_validation(const Subject& subject, const at::Tensor& samples) {
   return samples.defined() ? at::cat({samples, subject.validation}) : samples;
 }
 
-/// How many positions along the labelled axis of a value of the original stay, of all.
+/// The share of positions along the labelled axis of a value of the original that stay.
 double kept_share(const UnitMap& map, ValueId value, const Selection& keep) {
   const std::vector<int32_t>& units = map.activations[at_index(value)].units;
   if (units.empty()) return 1;
@@ -31,8 +33,8 @@ double kept_share(const UnitMap& map, ValueId value, const Selection& keep) {
   return 1 - static_cast<double>(gone) / static_cast<double>(units.size());
 }
 
-/// Of the samples to learn from, as many as fit where one takes so many bytes. Undefined where those are too few to be
-/// of use: there are too many modules.
+/// As many training samples as fit into `bytes`. Undefined if these are too few to be of use, since there are too many
+/// modules.
 at::Tensor as_many_as_fit(const Subject& subject, double bytes_a_sample, int64_t bytes) {
   const auto samples =
       std::min(static_cast<int64_t>(static_cast<double>(bytes) / std::max(bytes_a_sample, 1.0)), subject.train.size(0));
@@ -40,7 +42,7 @@ at::Tensor as_many_as_fit(const Subject& subject, double bytes_a_sample, int64_t
   return subject.train.narrow(0, 0, samples);
 }
 
-/// The samples that heads are fitted to together. Undefined where each stays as it was fitted alone.
+/// The samples for fitting heads together. Undefined if heads stay as they were fitted alone.
 at::Tensor joint_samples(const Workshop& w, const std::vector<Selection>& selections) {
   const CalibrationMethod calibration = w.plan.options.calibration;
   const bool together = calibration == CalibrationMethod::heads || calibration == CalibrationMethod::layers;
@@ -55,7 +57,7 @@ at::Tensor joint_samples(const Workshop& w, const std::vector<Selection>& select
   return as_many_as_fit(w.subject, features * sizeof(float), most_joint_bytes);
 }
 
-/// The samples that the last layers are fitted to, of those that heads are.
+/// The samples for fitting last layers: a part of `joint`. Undefined if they are not fitted.
 at::Tensor last_samples(const Workshop& w, const std::vector<Selection>& selections, const at::Tensor& joint) {
   if (w.plan.options.calibration != CalibrationMethod::layers || !joint.defined()) return {};
   const AnalysedModel& model = w.subject.model;
@@ -72,7 +74,7 @@ at::Tensor last_samples(const Workshop& w, const std::vector<Selection>& selecti
   return samples.defined() ? samples.narrow(0, 0, std::min(samples.size(0), most)) : samples;
 }
 
-/// Fits all heads together. Sets heads, their losses and the validation columns.
+/// Fits all heads together. Sets heads, head_losses and validation_columns.
 void join_heads(const Workshop& w, const std::vector<at::Tensor>& features, std::vector<Head> apart,
                 const at::Tensor& samples, FittedModules& fitted) {
   const OutputKind kind = w.subject.model.kind;
@@ -93,7 +95,7 @@ void join_heads(const Workshop& w, const std::vector<at::Tensor>& features, std:
   fitted.validation_columns = at::stack(columns, 1).cpu();
 }
 
-/// What modules are trained to on the first `count` samples to learn from.
+/// The targets of training on the first `count` training samples.
 FinetuneData finetune_data(const Workshop& w, int64_t count) {
   const Subject& subject = w.subject;
   FinetuneData data;
@@ -158,9 +160,9 @@ FittedModules fit_together(const Workshop& w, const std::vector<Selection>& sele
       count, w.workers,
       [&](int64_t number) {
         const auto m = static_cast<size_t>(number);
-        MadeModule made = make_module(w, outputs[m], selections[m], joint.defined());
-        const Program& module = made.program;
-        fitted.slice_differences[m] = made.slice_difference;
+        MadeModule own = make_module(w, outputs[m], selections[m], joint.defined());
+        const Program& module = own.program;
+        fitted.slice_differences[m] = own.slice_difference;
         if (joint.defined()) {
           if (std::optional<Tail> tail = last.defined() ? tail_of(w, module) : std::nullopt) {
             TailInputs inputs = tail_inputs(w, module, *tail, last);
@@ -172,7 +174,7 @@ FittedModules fit_together(const Workshop& w, const std::vector<Selection>& sele
         } else if (validating > 0) {
           columns[m] = validation_scores(w, outputs[m], module);
         }
-        if (keeps_programs) fitted.programs[m] = std::move(made.program);
+        if (keeps_programs) fitted.programs[m] = std::move(own.program);
       },
       [&](int64_t done) {
         if (w.progress) w.progress({"making modules", done, count, "modules"});

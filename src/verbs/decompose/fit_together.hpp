@@ -8,30 +8,29 @@
 
 namespace incite {
 
-/// The modules of some selections, before calibration. Of those that are only read again from their checkpoints, so
-/// that memory does not grow with their number, `programs` is empty.
+/// The modules of some selections, before calibration. `programs` is empty if the modules can be read again from their
+/// checkpoints, so that memory does not grow with their number.
 struct FittedModules {
   std::vector<double> slice_differences;  ///< by module
-  std::vector<Head> heads;                ///< fitted together, to be put into the modules; empty: they have their own
-  std::vector<Program> programs;          ///< fine-tuned, or with last layers fitted together
-  /// What the modules say of the validation samples: [samples, modules] float64. Undefined where there are none.
+  std::vector<Head> heads;                ///< fitted together, not yet in the modules; empty: each module has its own
+  std::vector<Program> programs;          ///< with fine-tuning or last layers fitted together
+  /// The modules' columns for the validation samples, [samples, modules] float64; undefined if there are no samples.
   at::Tensor validation_columns;
-  std::vector<double> head_losses;        ///< see JointHeads::losses; empty where heads were not fitted together
-  std::vector<double> last_layer_losses;  ///< see FinetuneResult::losses; empty where last layers were not
+  std::vector<double> head_losses;        ///< see JointHeads::losses; empty if heads were not fitted together
+  std::vector<double> last_layer_losses;  ///< see FinetuneResult::losses; empty if last layers were not fitted
   std::vector<double> finetuning_losses;
 };
 
-/// Makes the modules that keep `selections`, by several workers, and fits together what the options say: heads, last
-/// layers, all weights. Every module becomes a checkpoint, so that none is made twice. Where heads or last layers are
-/// fitted together, what they read is in memory, for as many samples as fit into a fixed size.
+/// Makes the modules that keep `selections`, in parallel, and fits together what the options ask for: heads, last
+/// layers, all weights. Every module is saved as a checkpoint, so that none is made twice. Heads and last layers are
+/// fitted on as many samples as fit into a fixed amount of memory, in which their inputs stay.
 FittedModules fit_together(const Workshop& workshop, const std::vector<Selection>& selections);
 
-/// A module of those, without calibration. Made anew, or from its checkpoint, unless it is in `fitted`, which it
-/// leaves.
+/// One of these modules, without calibration: moved out of `fitted`, or read from its checkpoint, or made again.
 Program take_module(const Workshop& workshop, const std::vector<Selection>& selections, FittedModules& fitted,
                     size_t module);
 
-/// Whether the modules are calibrated.
+/// Whether the options and samples call for calibration.
 bool calibrates(const Workshop& workshop);
 
 }  // namespace incite

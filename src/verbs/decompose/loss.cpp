@@ -22,8 +22,8 @@ ModuleLoss::ModuleLoss(const Workshop& workshop) : subject_(workshop.subject), c
   if (subject_.task == Task::classification && outputs.size() == 1) original_yes_ = all.argmax(1) == outputs[0];
 }
 
-/// By how much the original answers the one module's question better on each sample, weighted so that the mean is the
-/// difference of their balanced accuracies.
+/// For a single module, by how much the original answers better on each sample, weighted so that the mean is the
+/// difference of the balanced accuracies: [samples] float64.
 at::Tensor ModuleLoss::answers_lost(const at::Tensor& scores, const at::Tensor& own) const {
   const at::Tensor lost = (original_yes_ == own).to(at::kDouble) - ((scores > 0) == own).to(at::kDouble);
   const auto samples = static_cast<double>(own.size(0));
@@ -32,7 +32,7 @@ at::Tensor ModuleLoss::answers_lost(const at::Tensor& scores, const at::Tensor& 
   return lost * at::where(own, samples / (2 * positives), samples / (2 * (samples - positives)));
 }
 
-/// By how much the original is right more often on each sample whose class has a module: -1, 0 or 1.
+/// For each sample whose class has a module: 1 if only the original is right, -1 if only the modules are, else 0.
 at::Tensor ModuleLoss::classes_lost(const at::Tensor& columns) const {
   const at::Tensor modules = places_of(subject_.fit.classes.index_select(0, subject_.validation), subject_.outputs);
   if (subject_.outputs.size() == 1) return answers_lost(columns.select(1, 0), modules == 0);
@@ -64,7 +64,7 @@ SearchStep ModuleLoss::operator()(const at::Tensor& columns, double compression)
   const at::Tensor before = (original_ - truth).abs().mean(1);
   const double original = std::max(before.mean().item<double>(), 1e-30);
   const double ratio = found.mean().item<double>() / original;
-  // The deviation of a ratio of means, to first order.
+  // The standard error of a ratio of means, to first order.
   const double error =
       (found - ratio * before).std(0).item<double>() / original / std::sqrt(static_cast<double>(found.size(0)));
   return {compression, 100 * (ratio - 1), 100 * error};

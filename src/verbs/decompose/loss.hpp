@@ -7,15 +7,15 @@
 
 namespace incite {
 
-/// What modules lose against the original on the validation samples, by which a search chooses.
+/// The loss of modules against the original on the validation samples, for the search.
 class ModuleLoss {
  public:
-  /// Runs the original.
+  /// Runs the original on the validation samples.
   explicit ModuleLoss(const Workshop& workshop);
 
-  /// Of columns [samples, modules]: points of combined accuracy lost (of one module: of balanced accuracy), or per cent
-  /// of mean absolute error gained, and the standard error of that. Where modules are calibrated on these samples too,
-  /// each tenth of them is measured with the calibration that the others give.
+  /// The loss of columns [samples, modules], with its standard error: points of combined accuracy (for a single module,
+  /// of balanced accuracy), or per cent of mean absolute error gained. If modules are calibrated, which uses the
+  /// same samples, each tenth is measured with a calibration from the other nine.
   SearchStep operator()(const at::Tensor& columns, double compression) const;
 
  private:

@@ -14,7 +14,7 @@
 namespace incite {
 namespace {
 
-/// By layer, the channels that a module has.
+/// By layer, the channels that a module keeps.
 std::map<std::string, std::vector<int64_t>> kept_channels(const Workshop& w, const Selection& keep, int64_t output) {
   const UnitMap& map = w.subject.model.map;
   const bool own_head = row_of(w.plan.options.head).own;
@@ -33,7 +33,7 @@ std::map<std::string, std::vector<int64_t>> kept_channels(const Workshop& w, con
   return kept;
 }
 
-/// What a module's file says of itself.
+/// The identity to write into a module's file.
 ModuleIdentity identity_of(const Workshop& w, int64_t output) {
   const Subject& subject = w.subject;
   const DatasetOptions& data = w.plan.options.data;

@@ -10,15 +10,15 @@
 
 namespace incite {
 
-/// The modules of a decomposition, written.
+/// The modules of a decomposition, as written.
 struct Modules {
   std::vector<ModuleResult> results;
-  std::vector<at::Tensor> columns;  ///< by module: what it says of the held-out samples, [n] float64
+  std::vector<at::Tensor> columns;  ///< by module: its column for the held-out samples, [n] float64
   std::vector<double> head_losses, last_layer_losses, finetuning_losses;  ///< see FittedModules
 };
 
-/// Makes the modules that were chosen, calibrates them, and writes each to the staged files. Every file is read back
-/// and compared with the module in memory. Throws what make_module and check_file throw.
+/// Makes the chosen modules, calibrates them, and writes each to the staged files. Every file is read back and compared
+/// with the module in memory. Throws what make_module and check_file throw.
 Modules make(const Workshop& workshop, const Choice& choice);
 
 }  // namespace incite

@@ -12,7 +12,7 @@
 
 namespace incite {
 
-/// How good and how small the modules are.
+/// The quality and size of the modules.
 struct Measures {
   Evaluation evaluation;  ///< on the held-out samples
   at::Tensor overlap;     ///< see overlap_matrix
@@ -20,7 +20,7 @@ struct Measures {
   double mean_compression = 1;
 };
 
-/// Runs the original on the held-out samples, and measures the modules by what they said of the same.
+/// Runs the original on the held-out samples and compares the modules, whose columns are known, with it.
 Measures measure(const Subject& subject, const Choice& choice, const Modules& modules, const Progress& progress);
 
 }  // namespace incite

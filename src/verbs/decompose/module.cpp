@@ -18,11 +18,11 @@
 namespace incite {
 namespace {
 
-constexpr int64_t most_repair_samples = 4096;    // of each kind
-constexpr int64_t most_first_samples = 16384;    // that a head is fitted to, where all are fitted together later
+constexpr int64_t most_repair_samples = 4096;    // of each kind: see repair_samples
+constexpr int64_t most_first_samples = 16384;    // for a head, if all heads are fitted together later
 constexpr int64_t most_at_once = 1024;           // samples
-constexpr int64_t most_last_layers = 2;          // hidden ones, fitted together with the heads
-constexpr int64_t most_probabilities = 1 << 26;  // of the original's, kept while modules are made
+constexpr int64_t most_last_layers = 2;          // hidden layers that are fitted together with the heads
+constexpr int64_t most_probabilities = 1 << 26;  // of the original, kept in memory while modules are made
 
 Batch first_batch(const Subject& subject) {
   return first_samples(*subject.data, subject.model.program.device);
@@ -36,7 +36,7 @@ FittableHead place_of_head(const Subject& subject) {
   return fittable_head(subject.model.program, subject.model.map, subject.task);
 }
 
-/// The original's probabilities for the samples that weights are fitted to, as many as a fixed size holds.
+/// The original's probabilities for the first training samples, as many as a fixed size holds; undefined if not needed.
 at::Tensor original_probabilities(const Plan& plan, const Subject& subject) {
   const bool needed = plan.options.repair != RepairMethod::none || plan.options.finetune > 0;
   if (subject.task != Task::classification || !needed) return {};
@@ -47,7 +47,7 @@ at::Tensor original_probabilities(const Plan& plan, const Subject& subject) {
 
 // ---- Slice --------------------------------------------------------------------------------------------------------
 
-/// A slice that differs from the masked original is never written.
+/// The slice of the original. Throws Error (internal) if it differs from the masked original.
 Program checked_slice(const Subject& subject, int64_t output, const Selection& keep, double& difference) {
   const AnalysedModel& model = subject.model;
   Program body = slice(model.program, model.map, keep);
@@ -68,15 +68,14 @@ Head empty_head(const Subject& subject, const Program& body, int64_t rows) {
   return head;
 }
 
-/// The module's code: cut to what it keeps, with a place for its own head. Weights are the original's, the head's are
-/// 0.
+/// The module's program, sliced, with the original's weights. Its own head, if it gets one, is 0.
 Program module_code(const Workshop& w, const Program& body, int64_t output, const Selection& keep) {
   if (!row_of(w.plan.options.head).own) return body;
   const Subject& subject = w.subject;
   const int64_t rows = head_rows(w.plan.options.head, subject.task);
   const FittableHead place = place_of_head(subject);
   const std::vector<int32_t>& units = place.layer.units;
-  // The slice keeps as many of the head's channels as the new one has rows.
+  // Slice the head to as many channels as the new head has rows.
   Selection with_rows = keep;
   for (const int32_t unit : units)
     with_rows[at_index(unit)] = false;
@@ -97,7 +96,7 @@ std::string checkpoint_file(const Workshop& w, int64_t output, const Selection& 
   return module_checkpoint_name(sha256(fmt::format("{}\n{}\n{}\n{}", w.plan.modules_key, output, bits, empty_head)));
 }
 
-/// A module's parameters, in the order of their values.
+/// The parameters of a module, in the order of its values.
 std::vector<at::Tensor> parameters_of(const Program& module) {
   std::vector<at::Tensor> parameters;
   for (const Value& value : module.values) {
@@ -115,7 +114,7 @@ std::string serialised(const std::vector<at::Tensor>& tensors) {
   return {bytes.begin(), bytes.end()};
 }
 
-/// Fills a module's code with the parameters of a checkpoint. False where there is none that fits.
+/// Sets the parameters of a module from a checkpoint. Returns false if there is none that fits.
 bool read_checkpoint(const std::filesystem::path& file, Program& module) {
   std::error_code error;
   if (!std::filesystem::exists(file, error)) return false;
@@ -135,8 +134,8 @@ bool read_checkpoint(const std::filesystem::path& file, Program& module) {
 
 // ---- Repair -------------------------------------------------------------------------------------------------------
 
-/// A class's own samples, as many of other classes that the original takes for it most, and as many of any others; for
-/// regression, any.
+/// Samples to repair a module on: those of its class, as many that the original most likely confuses with it, and as
+/// many others. For a regression, any samples.
 at::Tensor repair_samples(const Workshop& w, int64_t output) {
   const at::Tensor& train = w.subject.train;
   if (w.subject.task == Task::regression) return train.narrow(0, 0, std::min(train.size(0), 2 * most_repair_samples));
@@ -149,7 +148,7 @@ at::Tensor repair_samples(const Workshop& w, int64_t output) {
   const at::Tensor rest = own.logical_not().index_fill(0, hard, false).nonzero().flatten();
   std::vector<at::Tensor> kinds = {positives.narrow(0, 0, count), hard};
   if (rest.size(0) >= count) kinds.push_back(rest.narrow(0, 0, count));
-  // One after the other, so that every part of them has as many of each.
+  // Interleaved, so that every part of them has as many of each kind.
   return train.index_select(0, at::stack(kinds, 1).flatten());
 }
 
@@ -166,13 +165,13 @@ void repair_body(const Workshop& w, Program& body, const Selection& keep, int64_
 
 // ---- Head ---------------------------------------------------------------------------------------------------------
 
-/// As many samples as the memory holds of what a head of so many features is fitted to, in double precision.
+/// How many samples fit into memory while a head with so many features is fitted in double precision.
 int64_t most_head_samples(const Workshop& w, int64_t features) {
   const int64_t row = features * 4 * static_cast<int64_t>(sizeof(double));
   return std::max<int64_t>(w.memory / std::max<int64_t>(row, 1), 1000);
 }
 
-/// Samples to fit the head on, those that choose its penalty last. A head that splits off its own gets all.
+/// Samples to fit a head on. The last `validating` choose its penalty; a method that needs no validation gets all.
 at::Tensor head_samples(const Workshop& w, int64_t features, int64_t& validating) {
   const at::Tensor& all = w.subject.train;
   const at::Tensor& validation = w.subject.validation;
@@ -182,7 +181,7 @@ at::Tensor head_samples(const Workshop& w, int64_t features, int64_t& validating
   return at::cat({train, validation.narrow(0, 0, validating)});
 }
 
-/// The node that is a module's head.
+/// The node of a module's head.
 NodeId head_node(const Subject& subject, const Program& module) {
   const ValueId weight = head_layer(subject).weight;
   const auto reader = std::find_if(module.nodes.rbegin(), module.nodes.rend(), [&](const Node& one) {
@@ -241,24 +240,24 @@ Workshop workshop(const Plan& plan, const Subject& subject, StagedFiles& files, 
 }
 
 MadeModule make_module(const Workshop& w, int64_t output, const Selection& keep, bool empty_head) {
-  MadeModule made;
-  Program body = checked_slice(w.subject, output, keep, made.slice_difference);
-  made.program = module_code(w, body, output, keep);
+  MadeModule module;
+  Program body = checked_slice(w.subject, output, keep, module.slice_difference);
+  module.program = module_code(w, body, output, keep);
   const std::string file = checkpoint_file(w, output, keep, empty_head);
-  if (read_checkpoint(w.plan.options.out / file, made.program)) return made;
+  if (read_checkpoint(w.plan.options.out / file, module.program)) return module;
   if (w.plan.options.repair != RepairMethod::none) repair_body(w, body, keep, output);
   const bool own_head = row_of(w.plan.options.head).own;
   const auto of_head = [&](ValueId id) {
     return own_head && (id == head_layer(w.subject).weight || id == head_layer(w.subject).bias);
   };
-  for (size_t i = 0; i < made.program.values.size(); ++i) {
-    Value& value = made.program.values[i];
+  for (size_t i = 0; i < module.program.values.size(); ++i) {
+    Value& value = module.program.values[i];
     if (value.kind == Value::Kind::parameter && !of_head(static_cast<ValueId>(i)))
       value.content = body.values[i].content;
   }
-  if (own_head && !empty_head) replace_head(head_layer(w.subject), fitted_head(w, body, output), made.program);
-  w.files.put(file, serialised(parameters_of(made.program)));
-  return made;
+  if (own_head && !empty_head) replace_head(head_layer(w.subject), fitted_head(w, body, output), module.program);
+  w.files.put(file, serialised(parameters_of(module.program)));
+  return module;
 }
 
 at::Tensor validation_scores(const Workshop& w, int64_t output, const Program& module) {
@@ -344,7 +343,7 @@ void check_file(const Subject& subject, const std::filesystem::path& file, const
   const at::Tensor found = Executor(read)(batch);
   const double scale = std::max(expected.abs().max().item<double>(), 1e-30);
   if ((found - expected).abs().max().item<double>() <= 1e-5 * scale) return;
-  fail(ExitCode::internal, "{}: read back, it gives other outputs than the module in memory; please report this model",
+  fail(ExitCode::internal, "{}: the file read back differs from the module in memory; please report this model",
        file.string());
 }
 

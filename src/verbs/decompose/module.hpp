@@ -16,53 +16,54 @@
 
 namespace incite {
 
-/// What modules are made with.
+/// What all functions that make modules need.
 struct Workshop {
   const Plan& plan;
   const Subject& subject;
-  StagedFiles& files;  ///< checkpoints are put there
+  StagedFiles& files;  ///< for checkpoints and modules
   const Progress& progress;
-  at::Tensor original;  ///< classification: the original's probabilities for the first of `train`, [n, outputs] float32
-  int64_t memory = 0;   ///< bytes that making one module may take
-  int64_t workers = 1;  ///< modules that are made at a time
+  at::Tensor
+      original;  ///< classification: the original's probabilities for the first training samples, [n, outputs] float32
+  int64_t memory = 0;   ///< bytes available to each module while it is made
+  int64_t workers = 1;  ///< modules made at the same time
 };
 Workshop workshop(const Plan& plan, const Subject& subject, StagedFiles& files, const Progress& progress);
 
 // One module. Functions may run on several threads, for different modules.
 
-/// A module without calibration, and how far the bare slice differed from the masked original.
+/// A module before calibration.
 struct MadeModule {
   Program program;
-  double slice_difference = 0;
+  double slice_difference = 0;  ///< relative difference between the bare slice and the masked original
 };
 
-/// Makes the module that keeps `keep`: cut, checked, repaired, with a head of its own; or reads it from its checkpoint,
-/// which it leaves otherwise. `empty_head`: the head's weights are 0, since all heads are fitted together later. Throws
-/// Error (internal) where the slice differs from the masked original.
+/// Makes the module that keeps `keep`: sliced, checked, repaired, with its own head. Reads it from its checkpoint if
+/// there is one, else writes the checkpoint. `empty_head`: the head's weights are 0, since all heads are fitted
+/// together later. Throws Error (internal) if the slice differs from the masked original.
 MadeModule make_module(const Workshop& workshop, int64_t output, const Selection& keep, bool empty_head);
 
-/// What a module says of the validation samples: see module_scores.
+/// The column of a module for the validation samples: see module_scores.
 at::Tensor validation_scores(const Workshop& workshop, int64_t output, const Program& module);
 
-/// The layer whose place a module's head takes.
+/// The layer that a module's head replaces.
 const Layer& head_layer(const Subject& subject);
 
-/// What a module's head reads for some samples: [samples, features] float32. The body is run once.
+/// The inputs of a module's head for some samples, from one run of its body: [samples, features] float32.
 at::Tensor head_features(const Workshop& workshop, const Program& module, const at::Tensor& samples);
-/// The same, computed from what the module's tail reads.
+/// The same, from the inputs of the module's tail.
 at::Tensor head_features(const Workshop& workshop, const Program& module, const TailData& tail);
 
-/// A head for classification that is fitted to few samples, since all heads are fitted together afterwards. `features`:
-/// what it reads for `samples`, of which the last ones, `validating`, choose the penalty.
+/// A classification head fitted to few samples, since all heads are fitted together afterwards. `features` are its
+/// inputs for `samples`; the last `validating` of them choose the penalty.
 Head first_head(const Workshop& workshop, int64_t output, const at::Tensor& features, const at::Tensor& samples,
                 int64_t validating);
 
-/// The last hidden layers and the head of a module, where they can be run alone.
+/// The last hidden layers and the head of a module; nullopt if they can't run by themselves.
 std::optional<Tail> tail_of(const Workshop& workshop, const Program& module);
-/// What a tail reads for some samples.
+/// The inputs of a tail for some samples.
 TailInputs tail_inputs(const Workshop& workshop, const Program& module, const Tail& tail, const at::Tensor& samples);
 
-/// Throws Error (internal) where the file, read back, can't be loaded or is another function than the module.
+/// Reads a file back. Throws Error if it does not load, or (internal) if it computes another function than the module.
 void check_file(const Subject& subject, const std::filesystem::path& file, const Program& module);
 
 }  // namespace incite

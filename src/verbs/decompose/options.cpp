@@ -35,7 +35,7 @@ std::optional<Value> number_in(const Text& text) {
   return value;
 }
 
-/// A number, which the option's range has been checked against.
+/// A number whose range the command line has checked; NaN for any other text.
 double number(const Text& text) {
   return number_in<double>(text).value_or(nan);
 }
@@ -83,7 +83,7 @@ std::optional<Enum> value_named_or_auto(const Text& text) {
   return text == "auto" ? std::nullopt : std::optional(value_named<Enum>(text));
 }
 
-/// Of the sizes that modules can be asked for, the one that is: NaN for the others.
+/// The number in the size that was asked for, if it is of this kind; else NaN.
 template <typename Wanted, typename Member>
 double size_of(const Settled& s, Member member) {
   const auto* size = std::get_if<Wanted>(&s.options.size);
@@ -110,7 +110,7 @@ std::vector<Option> all_options() {
        .of_inspect = true},
       {.name = "data",
        .group = "Data",
-       .help = "Samples and targets, a NumPy archive",
+       .help = "Samples and targets in a NumPy archive",
        .takes = AnyText{},
        .type = "FILE.npz",
        .affects = Affects::nothing,  // keys have its SHA-256
@@ -118,7 +118,7 @@ std::vector<Option> all_options() {
        .of_inspect = true},
       {.name = "task",
        .group = "Data",
-       .help = "What the model does; auto: told from the target",
+       .help = "Task of the model; auto: inferred from the targets, or from the outputs if there are no targets",
        .takes = names<Task>({"auto"}),
        .initial = "auto",
        .affects = Affects::scores,
@@ -127,7 +127,7 @@ std::vector<Option> all_options() {
        .of_inspect = true},
       {.name = "input-key",
        .group = "Data",
-       .help = "Array of samples in the archive; for a model of several inputs their arrays, in the order of forward's "
+       .help = "Name of the array of samples; for a model with several inputs, their arrays in the order of forward's "
                "arguments, such as image,mask",
        .takes = AnyText{},
        .type = "NAMES",
@@ -138,8 +138,8 @@ std::vector<Option> all_options() {
        .of_inspect = true},
       {.name = "target-key",
        .group = "Data",
-       .help = "Array of targets: class labels [N], one-hot [N, K], or values [N, K]; without it the model's own "
-               "outputs serve",
+       .help = "Name of the array of targets: class labels [N], one-hot rows [N, K] or values [N, K]; without targets, "
+               "the model's own outputs serve as targets",
        .takes = AnyText{},
        .type = "NAME",
        .initial = "y",
@@ -153,7 +153,7 @@ std::vector<Option> all_options() {
        .of_inspect = true},
       {.name = "input-scale",
        .group = "Data",
-       .help = "Factor on inputs that are given as float32; auto: 1/255 for uint8, 1 for other types",
+       .help = "Factor for inputs that are passed as float32; auto: 1/255 for uint8, 1 for other types",
        .takes = AnyText{},
        .type = "NUMBER|auto",
        .initial = "auto",
@@ -164,7 +164,7 @@ std::vector<Option> all_options() {
        .of_inspect = true},
       {.name = "input-shape",
        .group = "Data",
-       .help = "Shape of one sample, such as 1,28,28, for a model of one input; default: as in the archive",
+       .help = "Shape of one sample, such as 1,28,28, for a model with one input; default: as in the archive",
        .takes = Sizes{},
        .type = "SIZES",
        .affects = Affects::scores,
@@ -178,7 +178,7 @@ std::vector<Option> all_options() {
        .of_inspect = true},
       {.name = "input-layout",
        .group = "Data",
-       .help = "Axes of images in the archive; nhwc: channels come last, and the model is given [N, C, H, W]",
+       .help = "Order of image axes in the archive; nhwc: channels last, passed to the model as [N, C, H, W]",
        .takes = names<InputLayout>(),
        .initial = "as-stored",
        .affects = Affects::scores,
@@ -187,8 +187,8 @@ std::vector<Option> all_options() {
        .of_inspect = true},
       {.name = "output",
        .group = "Data",
-       .help = "Which tensor of a tuple, list or dict that the model returns, such as logits, 0 or 0.logits; default: "
-               "the only one of shape [N, K]",
+       .help = "Tensor to use if the model returns a tuple, list or dict, such as logits, 0 or 0.logits; default: the "
+               "only one of shape [N, K]",
        .takes = AnyText{},
        .type = "NAME|INDEX",
        .affects = Affects::scores,
@@ -197,7 +197,7 @@ std::vector<Option> all_options() {
        .of_inspect = true},
       {.name = "test",
        .group = "Data",
-       .help = "Data to evaluate on; default: a held-out part of --data",
+       .help = "Samples and targets to evaluate on; default: a held-out part of --data",
        .takes = AnyText{},
        .type = "FILE.npz",
        .affects = Affects::scores,  // by held-out, which is 0 then
@@ -208,7 +208,7 @@ std::vector<Option> all_options() {
            }},
       {.name = "test-input-key",
        .group = "Data",
-       .help = "Arrays of samples in the test data; default: as --input-key",
+       .help = "Names of the arrays of samples in --test; default: as in --input-key",
        .takes = AnyText{},
        .type = "NAMES",
        .affects = Affects::nothing,
@@ -218,7 +218,7 @@ std::vector<Option> all_options() {
            }},
       {.name = "test-target-key",
        .group = "Data",
-       .help = "Array of targets in the test data; default: as --target-key",
+       .help = "Name of the array of targets in --test; default: as in --target-key",
        .takes = AnyText{},
        .type = "NAME",
        .affects = Affects::nothing,
@@ -229,8 +229,8 @@ std::vector<Option> all_options() {
       {.name = "metric",
        .group = "Research",
        .help =
-           "What a mutant's effect is measured by; auto: probability, absolute for regression; random and magnitude "
-           "(of weights) are baselines that run no mutants",
+           "Measure of a mutant's effect; auto: probability for classification, absolute for regression; random and "
+           "magnitude (of weights) are baselines that run no mutants",
        .takes = names<Metric>({"auto"}),
        .initial = "auto",
        .affects = Affects::scores,
@@ -238,7 +238,7 @@ std::vector<Option> all_options() {
        .value = [](const Settled& s) -> Setting::second_type { return name_of(*s.options.metric); }},
       {.name = "factors",
        .group = "Research",
-       .help = "Factors that mutants multiply weights and biases by; 0 removes the units",
+       .help = "Factors by which mutants multiply weights and biases; 0 removes the units",
        .takes = Numbers{range(-1e6, 1e6, true, "numbers from -1e6 to 1e6")},
        .type = "NUMBERS",
        .initial = "0",
@@ -252,7 +252,7 @@ std::vector<Option> all_options() {
        .value = [](const Settled& s) -> Setting::second_type { return s.options.factors; }},
       {.name = "clustering",
        .group = "Research",
-       .help = "How units are put together to be mutated as one",
+       .help = "How units are grouped into clusters, which are mutated as one",
        .takes = names<ClusteringMethod>(),
        .initial = "kmeans",
        .affects = Affects::scores,
@@ -260,7 +260,7 @@ std::vector<Option> all_options() {
        .value = [](const Settled& s) -> Setting::second_type { return name_of(s.options.clustering); }},
       {.name = "cluster-size",
        .group = "Research",
-       .help = "Mean units a cluster, 1 or more; auto: a 64th of the group, 1 to 10",
+       .help = "Mean number of units in a cluster, 1 or more; auto: 1/64 of the group, from 1 to 10",
        .takes = AnyText{},
        .type = "UNITS|auto",
        .initial = "auto",
@@ -277,7 +277,7 @@ std::vector<Option> all_options() {
        .value = [](const Settled& s) -> Setting::second_type { return size_of<Keep>(s, &Keep::share); }},
       {.name = "target-compression",
        .group = "Size",
-       .help = "How many times smaller than the model each module is to be, by parameters; default: " +
+       .help = "How many times smaller than the model each module becomes, by parameters; default: " +
                fmt::format("{:g}", default_compression),
        .takes = range(1, 1e9, true, "a number of 1 or more"),
        .type = "NUMBER",
@@ -286,8 +286,8 @@ std::vector<Option> all_options() {
        .value = [](const Settled& s) -> Setting::second_type { return size_of<Compression>(s, &Compression::times); }},
       {.name = "max-loss",
        .group = "Size",
-       .help = "Find the smallest modules that lose no more on samples set apart: points of combined accuracy (of one "
-               "module: balanced accuracy), or per cent of mean absolute error",
+       .help = "Find the smallest modules that lose at most this much on validation samples: points of combined "
+               "accuracy (for a single module, of balanced accuracy), or per cent of mean absolute error",
        .takes = range(0, 1e9, true, "0 or more"),
        .type = "POINTS",
        .affects = Affects::run,
@@ -295,8 +295,8 @@ std::vector<Option> all_options() {
        .value = [](const Settled& s) -> Setting::second_type { return size_of<MaxLoss>(s, &MaxLoss::most); }},
       {.name = "allocation",
        .group = "Size",
-       .help = "How the size is divided: global: all clusters compete by contribution per parameter; uniform: the same "
-               "share of each group's clusters",
+       .help = "How a module's size is divided among the groups; global: all clusters compete by contribution per "
+               "parameter; uniform: the same share of each group's clusters",
        .takes = names<Allocation>(),
        .initial = "global",
        .affects = Affects::modules,
@@ -304,8 +304,8 @@ std::vector<Option> all_options() {
        .value = [](const Settled& s) -> Setting::second_type { return name_of(s.options.allocation); }},
       {.name = "samples",
        .group = "Method",
-       .help = "Samples to score: all, COUNT, or auto: until more would not change what modules keep. Not all: most of "
-               "them where the model is uncertain",
+       .help = "Number of samples to score, or all; auto: until more would not change what modules keep. Where not all "
+               "are scored, most are samples on which the model is uncertain",
        .takes = AnyText{},
        .type = "auto|all|COUNT",
        .initial = "auto",
@@ -319,7 +319,7 @@ std::vector<Option> all_options() {
        .value = [](const Settled& s) -> Setting::second_type { return s.options.samples; }},
       {.name = "agreement",
        .group = "Research",
-       .help = "For --samples auto: how well what a group keeps must agree with what it would keep by all samples",
+       .help = "For --samples auto: required agreement of what a group keeps with what it would keep after all samples",
        .takes = range(0, 1, false, "a share above 0 and up to 1"),
        .type = "SHARE",
        .initial = "0.99",
@@ -329,15 +329,17 @@ std::vector<Option> all_options() {
        .unset = "none"},
       {.name = "scores",
        .group = "Method",
-       .help = "scores.npz of an earlier run on the same model and data (--keep-scores), to score no more",
+       .help =
+           "Use scores.npz of an earlier run on the same model and data (see --keep-scores) instead of scoring again",
        .takes = AnyText{},
        .type = "FILE.npz",
        .affects = Affects::nothing,
        .set = [](Options& o, const Text& text) { o.scores = text; }},
       {.name = "repair",
        .group = "Research",
-       .help = "How what stays is refitted to the original's pre-activations: mean: biases alone; none with --head "
-               "original, unless given",
+       .help =
+           "How the weights that stay are refitted to the original's pre-activations; mean: only biases. With --head "
+           "original, the default is none",
        .takes = names<RepairMethod>(),
        .initial = "least-squares",
        .affects = Affects::modules,
@@ -345,7 +347,9 @@ std::vector<Option> all_options() {
        .value = [](const Settled& s) -> Setting::second_type { return name_of(s.options.repair); }},
       {.name = "head",
        .group = "Method",
-       .help = "How a module's output layer is made; original: the model's own, all outputs, with its inputs cut",
+       .help =
+           "How a module's output layer is made; lbfgs, adam: a new one is fitted; original: the model's own, with all "
+           "outputs and the inputs that stay",
        .takes = names<HeadMethod>(),
        .initial = "lbfgs",
        .affects = Affects::modules,
@@ -353,7 +357,7 @@ std::vector<Option> all_options() {
        .value = [](const Settled& s) -> Setting::second_type { return name_of(s.options.head); }},
       {.name = "epochs",
        .group = "Research",
-       .help = "Most epochs of --head adam, 1 or more",
+       .help = "Maximum number of epochs for --head adam, 1 or more",
        .takes = range(1, 1e9, true, "1 or more epochs"),
        .type = "COUNT",
        .initial = "128",
@@ -362,8 +366,8 @@ std::vector<Option> all_options() {
        .value = [](const Settled& s) -> Setting::second_type { return s.options.epochs; }},
       {.name = "calibration",
        .group = "Research",
-       .help = "How the modules are made comparable: layers: their heads, and then their last hidden layers too, are "
-               "fitted once more, all together; heads: the heads alone; scales: a scale and an offset for each",
+       .help = "How modules are made comparable; layers: all heads are refitted together, then the last hidden layers "
+               "with them; heads: only the heads; scales: only a scale and an offset for each module",
        .takes = names<CalibrationMethod>(),
        .initial = "layers",
        .affects = Affects::modules,
@@ -371,9 +375,8 @@ std::vector<Option> all_options() {
        .value = [](const Settled& s) -> Setting::second_type { return name_of(s.options.calibration); }},
       {.name = "finetune",
        .group = "Method",
-       .help =
-           "Train the modules for up to so many epochs, on the labels and the original's probabilities; the best is "
-           "kept",
+       .help = "Train the modules for up to this many epochs, on the targets and, for classification, the original's "
+               "probabilities; the best epoch is kept",
        .takes = range(0, 1e6, true, "0 or more epochs"),
        .type = "EPOCHS",
        .initial = "0",
@@ -392,7 +395,7 @@ std::vector<Option> all_options() {
        .of_inspect = true},
       {.name = "held-out",
        .group = "Data",
-       .help = "Share of --data to evaluate on where there is no --test, above 0 and below 1",
+       .help = "Share of --data to evaluate on if there is no --test, above 0 and below 1",
        .takes = range(0, 0.999999, false, "a share above 0 and below 1"),
        .type = "SHARE",
        .initial = "0.2",
@@ -401,7 +404,7 @@ std::vector<Option> all_options() {
        .value = [](const Settled& s) -> Setting::second_type { return s.options.test ? 0.0 : s.options.held_out; }},
       {.name = "seed",
        .group = "Method",
-       .help = "Seed of all random choices, 0 to 2^53",
+       .help = "Seed for all random choices, 0 to 2^53",
        .takes = range(0, 0x1p53, true, "a whole number from 0 to 2^53"),  // what JSON holds exactly
        .type = "NUMBER",
        .initial = "0",
@@ -410,7 +413,7 @@ std::vector<Option> all_options() {
        .value = [](const Settled& s) -> Setting::second_type { return static_cast<int64_t>(s.options.seed); }},
       {.name = "device",
        .group = "Machine",
-       .help = "cpu, cuda or cuda:INDEX",
+       .help = "Device to run on: cpu, cuda or cuda:INDEX",
        .takes = AnyText{},
        .type = "DEVICE",
        .initial = "cpu",
@@ -420,24 +423,23 @@ std::vector<Option> all_options() {
        .of_inspect = true},
       {.name = "tf32",
        .group = "Research",
-       .help =
-           "Let a GPU score with TF32 products, of factors rounded to ten bits: faster where there are convolutions",
+       .help = "Let a GPU multiply in TF32 while scoring: factors are rounded to 10 bits, and convolutions are faster",
        .takes = Flag{},
        .affects = Affects::run,
        .set = [](Options& o, const Text& /*text*/) { o.tf32 = true; },
        .value = [](const Settled& s) -> Setting::second_type { return s.options.tf32; }},
       {.name = "memory",
        .group = "Machine",
-       .help = "Memory for activations, such as 2GB; default: half of what is free",
+       .help = "Memory for activations, such as 2GB; default: half of the free memory",
        .takes = Bytes{},
        .type = "BYTES",
        .affects = Affects::run,
        .set =
            [](Options& o, const Text& text) {
              const std::optional<uint64_t> bytes = number_in<uint64_t>(text);
-             // CLI11 turns -1 into 2^64 - 1.
+             // CLI11 turns -1B into 2^64 - 1.
              if (!bytes || *bytes == 0 || *bytes > INT64_MAX)
-               fail(ExitCode::usage, "--memory: expected a size above 0, such as 2GB");
+               fail(ExitCode::usage, "--memory {}: expected a size above 0, such as 2GB", text);
              o.memory = static_cast<int64_t>(*bytes);
            },
        .value = [](const Settled& s) -> Setting::second_type { return s.options.memory; },
@@ -451,33 +453,33 @@ std::vector<Option> all_options() {
        .set = [](Options& o, const Text& text) { o.out = text; }},
       {.name = "force",
        .group = "Output",
-       .help = "Replace a decomposition that is already in the folder",
+       .help = "Replace the decomposition in the folder, if there is one",
        .takes = Flag{},
        .affects = Affects::nothing,
        .set = [](Options& o, const Text& /*text*/) { o.force = true; }},
       {.name = "resume",
        .group = "Output",
-       .help = "Go on from where a run with the same options was stopped",
+       .help = "Continue a run with the same options that was stopped",
        .takes = Flag{},
        .affects = Affects::nothing,
        .set = [](Options& o, const Text& /*text*/) { o.resume = true; }},
       {.name = "keep-scores",
        .group = "Output",
-       .help = "Keep the scores too, in scores.npz, for --scores",
+       .help = "Also save the scores, in scores.npz, for the --scores of later runs",
        .takes = Flag{},
        .affects = Affects::nothing,
        .set = [](Options& o, const Text& /*text*/) { o.keep_scores = true; }},
       {.name = "preset",
        .group = "Research",
        .help = "paper: the published method (flips, agglomerative clusters of 10, keep 0.6, no repair, head by Adam); "
-               "options given beside it win",
+               "options given with it take precedence",
        .takes = OneOf{{"paper"}},
        .affects = Affects::nothing,  // the options that it stands for do
        .set = [](Options& o, const Text& /*text*/) { o.classification_metric = Metric::flips; }},
   };
 }
 
-/// Options of --preset paper; --keep where no other size is given.
+/// What --preset paper stands for. Its --keep gives way to any other size.
 const std::map<std::string, std::string> paper = {
     {"factors", "1.1,0.9,0"}, {"clustering", "agglomerative"},
     {"cluster-size", "10"},   {"calibration", "none"},
@@ -486,7 +488,7 @@ const std::map<std::string, std::string> paper = {
 };
 const std::vector<std::string> sizes = {"keep", "target-compression", "max-loss"};
 
-/// A value as keys write it.
+/// A value as text, for keys.
 std::string key_text(const Setting::second_type& value, const std::string& unset) {
   struct Write {
     const std::string& unset;
@@ -528,7 +530,7 @@ DecomposeOptions read_options(const std::map<std::string, std::string>& given) {
   if (std::holds_alternative<Keep>(options.size) && is_given("allocation") &&
       options.allocation == Allocation::global) {
     fail(ExitCode::usage,
-         "--allocation global has no use for --keep, a share of each group; pass --target-compression");
+         "--allocation global does not work with --keep, a share of each group; pass --target-compression");
   }
   if (options.head == HeadMethod::original) {
     options.calibration = CalibrationMethod::none;
@@ -550,7 +552,7 @@ std::vector<Setting> settings_of(const Settled& settled) {
     std::string name = option.name;
     std::replace(name.begin(), name.end(), '-', '_');
     settings.emplace_back(std::move(name), option.value(settled));
-    // The number of threads is an option of every verb.
+    // The number of threads belongs to every verb, so it has no row.
     if (option.name == "tf32") settings.emplace_back("threads", static_cast<int64_t>(settled.threads));
   }
   return settings;
@@ -559,7 +561,7 @@ std::vector<Setting> settings_of(const Settled& settled) {
 ScoresKey key_of(const Settled& settled, Affects what) {
   ScoresKey key;
   for (const Option& option : decompose_options()) {
-    // Of a size, scoring depends on the share of clusters that it is likely to keep.
+    // Scoring depends only on the share of clusters that a size is likely to keep; it is added below.
     const bool is_size = std::find(sizes.begin(), sizes.end(), option.name) != sizes.end();
     if (option.affects == what && option.value != nullptr && !is_size)
       key.emplace_back(option.name, key_text(option.value(settled), option.unset));

@@ -12,12 +12,12 @@
 
 namespace incite {
 
-/// What changes with an option. Keys are made from this: results are taken over from an earlier run only where all that
-/// they depend on is the same.
+/// What changes with an option. Keys are built from this: a result of an earlier run is reused only if everything it
+/// depends on is the same.
 enum class Affects {
-  nothing,  ///< where results go, how a run goes on, what is measured
-  modules,  ///< modules, but no scores
-  run,      ///< how many samples are scored, or the last bits of sums
+  nothing,  ///< only where results go, how a run continues, or what is measured
+  modules,  ///< modules, but not scores
+  run,      ///< the number of scored samples, or the last bits of sums
   scores,   ///< scores
 };
 
@@ -37,7 +37,7 @@ struct Numbers : Number {};  ///< with commas between them
 struct Sizes {};             ///< whole numbers with commas between them
 using Takes = std::variant<AnyText, Flag, Bytes, OneOf, Number, Numbers, Sizes>;
 
-/// Options as they are in force, and what they settle.
+/// The options in force, and what follows from them.
 struct Settled {
   const DecomposeOptions& options;
   std::optional<double> input_scale;  ///< unset: 1/255 for inputs of uint8, 1 for the others
@@ -45,39 +45,39 @@ struct Settled {
   int threads = 1;
 };
 
-/// An option of decompose: the command line, decomposition.json, the keys of checkpoints and docs/options.md are made
-/// from these.
+/// An option of decompose. The command line, decomposition.json, the keys of checkpoints and docs/options.md are
+/// generated from these rows.
 struct Option {
   std::string name = {};   ///< without dashes; with '_' for '-', the setting's name in decomposition.json
   std::string group = {};  ///< in the help
   std::string help = {};
   Takes takes = AnyText{};
-  std::string type = {};     ///< what the help calls its value; empty: its names, or none
-  std::string initial = {};  ///< what the help shows as the default; empty: nothing
+  std::string type = {};     ///< placeholder for the value in the help; empty: its names, or none
+  std::string initial = {};  ///< default shown in the help; empty: none is shown
   Affects affects = Affects::nothing;
   /// Reads the option's text. Throws Error (usage).
   void (*set)(DecomposeOptions& options, const std::string& text) = nullptr;
-  /// Its value for decomposition.json and keys; null: it has none.
+  /// Its value for decomposition.json and keys; null: it appears in neither.
   Setting::second_type (*value)(const Settled& settled) = nullptr;
-  std::string unset = {};   ///< what keys write for NaN, and for 0 bytes
+  std::string unset = {};   ///< what keys contain for NaN, and for 0 bytes
   bool of_inspect = false;  ///< inspect takes it too
 };
 
-/// All options of decompose but --threads and those of the output (--json, --quiet, --verbose), in the order of the
-/// settings.
+/// All options of decompose except --threads, --json, --quiet and --verbose, in the order of the settings in
+/// decomposition.json.
 const std::vector<Option>& decompose_options();
 
-/// The options that these texts, by name, stand for: `given` on the command line, after those of the preset, if one is
-/// given. Throws Error (usage) for texts that no option takes, and options that exclude each other.
+/// Turns texts, by option name, into options. `given` are those of the command line; they override those of the preset.
+/// Throws Error (usage) for texts that an option does not take, and for options that exclude each other.
 DecomposeOptions read_options(const std::map<std::string, std::string>& given);
 
-/// "auto", or a number but 0. Throws Error (usage).
+/// Reads "auto" (unset) or a number other than 0. Throws Error (usage) for any other text.
 std::optional<double> parse_scale(const std::string& text);
 
-/// Every option in force, for decomposition.json. What is not set is NaN.
+/// Every option in force, for decomposition.json. Unset numbers are NaN.
 std::vector<Setting> settings_of(const Settled& settled);
 
-/// The entries of a key: all options that affect scores, or a run, or modules.
+/// The entries of a key: the options that affect `what`.
 ScoresKey key_of(const Settled& settled, Affects what);
 
 /// Adds entries to a key.

@@ -28,7 +28,8 @@ Metric choose_metric(const DecomposeOptions& options, Task task) {
   return *options.metric;
 }
 
-/// A layer that is cut to a share k along both dimensions has k² of its parameters.
+/// The share of clusters that modules will likely keep: a layer with the share k of both dimensions has k² of its
+/// parameters.
 double likely_share(const Size& size) {
   if (const auto* keep = std::get_if<Keep>(&size)) return keep->share;
   const auto* compression = std::get_if<Compression>(&size);

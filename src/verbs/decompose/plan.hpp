@@ -12,26 +12,26 @@
 
 namespace incite {
 
-/// Everything that is settled before the first mutant runs.
+/// Everything that is decided before the first mutant runs.
 struct Plan {
-  DecomposeOptions options;  ///< as given, but with the task, metric, outputs and device that "auto" stands for
+  DecomposeOptions options;  ///< as given, with "auto" replaced by the actual task, metric, outputs and device
   SourceFile model, data;
   std::optional<SourceFile> test;
   Metric metric = Metric::probability;
-  double likely_share = 1;  ///< of a group's clusters, that modules keep or nearly
-  int64_t memory = 0;       ///< bytes that activations may take
+  double likely_share = 1;  ///< of a group's clusters that modules will keep, roughly
+  int64_t memory = 0;       ///< bytes available to activations
   int threads = 1;
   std::vector<Setting> settings;  ///< for decomposition.json
-  ScoresKey scores_key;           ///< what scores depend on, however they are used
-  ScoresKey run_key;              ///< what else a run has in common with one that goes on from its scores
-  std::string modules_key;        ///< all that modules depend on, but for what they keep and their output
+  ScoresKey scores_key;           ///< what scores depend on in every use
+  ScoresKey run_key;              ///< what else must be the same in a run that continues from the scores
+  std::string modules_key;        ///< everything that a module depends on, except its selection and output
 };
 
-/// Settles every option. `memory`: bytes that an earlier run planned with, whose scores are gone on with; 0: there is
-/// none. Throws Error (usage) for a metric that is not for the task.
+/// Settles every option. `memory`: the memory budget in bytes of the run that this one continues; 0: it continues none.
+/// Throws Error (usage) for a metric of the other task.
 Plan settle(const DecomposeOptions& options, const Subject& subject, int64_t memory);
 
-/// The size that modules are to have, as the command line has it: "--keep 0.5".
+/// The size as an option of the command line: "--keep 0.5".
 std::string size_text(const Size& size);
 
 /// Throws Error (usage) for values out of their ranges.

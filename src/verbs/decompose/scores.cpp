@@ -20,7 +20,7 @@ Scores taken_from_file(const Plan& plan, const Subject& subject) {
   check_same(request(plan, ScoresUse::take, file), {saved.made_from, saved.size},
              {plan.scores_key, size_text(plan.options.size)});
   if (!saved.finished) {
-    fail(ExitCode::usage, "{}: of a run that was stopped; expected the {} of a finished one", file.string(),
+    fail(ExitCode::usage, "{}: comes from a run that was stopped; expected {} of a finished run", file.string(),
          scores_name);
   }
   Scores scores;

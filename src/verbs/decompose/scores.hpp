@@ -14,23 +14,23 @@
 
 namespace incite {
 
-/// Clusters, and what each contributes to each output.
+/// Clusters, and their contributions to each output.
 struct Scores {
   std::vector<Cluster> clusters;
   Contributions contributions;
 };
 
-/// What a run that was stopped has left in the output folder; nullopt where `options` do not resume, or it left
-/// nothing.
+/// The scores that a stopped run left in the output folder; nullopt without --resume, or if there are none. Throws what
+/// read_scores throws.
 std::optional<SavedScores> scores_to_resume(const DecomposeOptions& options);
 
-/// Clusters units and scores them, or goes on with `saved`, or takes the scores that the options name. Puts a
-/// checkpoint into the folder after each round. Adds the stages "clustering" and "scoring" to `watch`. Throws Error:
-/// usage where the scores are of other options, and what `score` and read_scores throw.
+/// Clusters and scores units, or continues from `saved`, or reads the file that the options name. Writes a checkpoint
+/// after each round. Adds the stages "clustering" and "scoring" to `watch`. Throws Error (usage) if the scores were
+/// made with other options, and what `score` and read_scores throw.
 Scores scores_for(const Plan& plan, const Subject& subject, const std::optional<SavedScores>& saved, StagedFiles& files,
                   Stopwatch& watch, const Progress& progress);
 
-/// Scores as they are kept in a file. `finished`: for other runs to take; else for this one to go on from.
+/// Scores for a file. `finished`: for --scores of other runs; else a checkpoint of this one.
 SavedScores to_save(const Plan& plan, const Subject& subject, const std::vector<Cluster>& clusters,
                     const ScoringState& state, bool finished);
 

@@ -22,10 +22,10 @@
 namespace incite {
 namespace {
 
-/// What a file says of itself, or the document beside it of it.
+/// What is known about a file, from itself or from the document beside it.
 struct Described {
   FileAttributes attributes;
-  std::optional<ModuleIdentity> identity;  ///< of a module, or of a composition: see is_module
+  std::optional<ModuleIdentity> identity;  ///< of a module or a composition; unset for a model
 
   bool is_composition() const { return !attributes.names.empty(); }
   bool is_module() const { return identity && identity->output >= 0; }
@@ -39,12 +39,12 @@ Described describe(const std::filesystem::path& file) {
   }
   try {
     if (const auto known = Identifier().identify(file, described.attributes)) described.identity = known->identity;
-  } catch (const Error&) {  // a damaged document beside a model is not the model's
+  } catch (const Error&) {  // a damaged document beside the file says nothing about it
   }
   return described;
 }
 
-/// How samples were read when the module was made.
+/// How decompose read samples when it made the module.
 DatasetOptions as_decomposed(const std::optional<ModuleIdentity>& known) {
   const ModuleIdentity identity = known.value_or(ModuleIdentity{});
   DatasetOptions data;
@@ -56,8 +56,8 @@ DatasetOptions as_decomposed(const std::optional<ModuleIdentity>& known) {
   return data;
 }
 
-/// Which output of its original each column of a composition is for; empty where two are for outputs of the same
-/// number, of different originals: labels are then the columns.
+/// The output of the original that each column of a composition is for. Empty if two columns have the same number, from
+/// different originals: labels are then the columns' own numbers.
 std::vector<int64_t> labels_of(const FileAttributes& attributes, int64_t columns) {
   const std::vector<int64_t>& outputs = attributes.outputs;
   const std::set<int64_t> different(outputs.begin(), outputs.end());
@@ -65,7 +65,7 @@ std::vector<int64_t> labels_of(const FileAttributes& attributes, int64_t columns
   return outputs;
 }
 
-/// The classes of all samples, by the numbers that the original has for them; `outputs` of it, 0: not known.
+/// The class of every sample, numbered as by the original. `outputs`: how many it has; 0: unknown.
 at::Tensor original_classes(const Dataset& data, int64_t outputs) {
   if (outputs > 0) return classes_of(data, outputs);
   const bool rows = data.target.dim() == 2 && data.target.size(1) > 1;
@@ -122,23 +122,24 @@ class Evaluator {
     result_.measures = measure(outputs, result_.kind, result_.task, test_);
   }
 
-  /// The task that the file is known to be of. Throws Error (usage) where another is asked for.
+  /// The task of the file. Throws Error (usage) if --task asks for another.
   Task known_task(Task known) const {
     if (options_.task && *options_.task != known) {
-      fail(ExitCode::usage, "--task {}: {} is of a {}; leave it out", to_string(*options_.task),
+      fail(ExitCode::usage, "--task {}: {} is for {}; leave out --task", to_string(*options_.task),
            options_.model.string(), to_string(known));
     }
     return known;
   }
 
-  /// Columns are log-odds, or values.
+  /// A composition: columns are log-odds, or values.
   void composition() {
-    const std::optional<ModuleIdentity>& said = described_.identity;
+    const std::optional<ModuleIdentity>& identity = described_.identity;
     result_.kind = OutputKind::logits;
-    result_.task = said ? known_task(said->task) : choose_task(options_.task, data_, result_.kind, result_.outputs);
+    result_.task =
+        identity ? known_task(identity->task) : choose_task(options_.task, data_, result_.kind, result_.outputs);
     result_.names = described_.attributes.names;
     result_.labels = labels_of(described_.attributes, result_.outputs);
-    const int64_t originals = result_.labels.empty() ? result_.outputs : said ? said->outputs : 0;
+    const int64_t originals = result_.labels.empty() ? result_.outputs : identity ? identity->outputs : 0;
     if (result_.labels.empty()) {
       result_.labels.resize(static_cast<size_t>(result_.outputs));
       std::iota(result_.labels.begin(), result_.labels.end(), 0);
@@ -156,7 +157,7 @@ class Evaluator {
         measure_classifier(columns.index_select(0, covered), result_.kind, places.index_select(0, covered));
   }
 
-  /// What a composition of a regression says of the targets that its columns are for.
+  /// Measures a composition of a regression on the targets of its columns.
   void values(int64_t originals) {
     const bool all = data_.target.dim() == 2 && data_.target.size(1) == originals;
     const at::Tensor wanted = all ? values_of(data_, originals).index_select(1, at::tensor(result_.labels, at::kLong))
@@ -166,26 +167,27 @@ class Evaluator {
   }
 
   void module() {
-    const ModuleIdentity& said = *described_.identity;
-    result_.task = known_task(said.task);
-    result_.kind = said.kind;
-    result_.labels = {said.output};
+    const ModuleIdentity& identity = *described_.identity;
+    result_.task = known_task(identity.task);
+    result_.kind = identity.kind;
+    result_.labels = {identity.output};
     result_.is_module = true;
-    const int64_t expected = !said.own_head ? said.outputs : said.task == Task::classification ? 2 : 1;
+    const int64_t expected = !identity.own_head ? identity.outputs : identity.task == Task::classification ? 2 : 1;
     if (result_.outputs != expected) {
-      fail(ExitCode::model_file, "{}: gives {} outputs; expected {}, as a module for output {} of {}",
-           options_.model.string(), result_.outputs, expected, said.output, said.outputs);
+      fail(ExitCode::model_file, "{}: has {} outputs; expected {}, since it is a module for output {} of {}",
+           options_.model.string(), result_.outputs, expected, identity.output, identity.outputs);
     }
     const at::Tensor scores =
-        module_scores({said.output, &program_, said.own_head}, said.kind, said.task, test_, progress_);
-    if (said.task == Task::classification) return yes_or_no(scores, said.outputs);
+        module_scores({identity.output, &program_, identity.own_head}, identity.kind, identity.task, test_, progress_);
+    if (identity.task == Task::classification) return yes_or_no(scores, identity.outputs);
     const bool one = data_.target.dim() == 1 || data_.target.size(1) == 1;
-    const at::Tensor wanted = one ? values_of(data_, 1) : values_of(data_, said.outputs).narrow(1, said.output, 1);
+    const at::Tensor wanted =
+        one ? values_of(data_, 1) : values_of(data_, identity.outputs).narrow(1, identity.output, 1);
     result_.samples = data_.size();
     result_.measures = measure_regression(scores.unsqueeze(1), wanted);
   }
 
-  /// Measures log-odds [samples] as the answer to whether a sample is of the one label's class.
+  /// Measures log-odds [samples] as answers to the question whether a sample is of the label's class.
   void yes_or_no(const at::Tensor& scores, int64_t originals) {
     result_.is_module = true;
     const at::Tensor own = original_classes(data_, originals) == result_.labels[0];
@@ -202,8 +204,8 @@ class Evaluator {
     if (samples > 0) return;
     const bool one = result_.labels.size() == 1;
     fail(ExitCode::data_mismatch,
-         "{}: no sample is of class {}, {} {} is for; expected labels as the original has them", data_.file,
-         fmt::join(result_.labels, " or "), one ? "which" : "that a column of", options_.model.string());
+         "{}: no sample has the label {}, the {} of {}; expected the labels of the original model", data_.file,
+         fmt::join(result_.labels, " or "), one ? "class" : "classes", options_.model.string());
   }
 
   const EvaluateModelOptions& options_;

@@ -23,7 +23,7 @@ int64_t bytes_of(const std::filesystem::path& file) {
   return static_cast<int64_t>(std::filesystem::file_size(file));
 }
 
-/// How samples were read when the modules were made.
+/// How decompose read samples when it made the modules.
 DatasetOptions as_decomposed(const Decomposition& decomposition) {
   DatasetOptions data;
   data.input_key = decomposition.input_key;
@@ -34,21 +34,22 @@ DatasetOptions as_decomposed(const Decomposition& decomposition) {
   return data;
 }
 
-/// The original's file. Throws Error if it is not there, or another.
-std::filesystem::path original_file(const EvaluateOptions& options, const Decomposition& made) {
-  const std::filesystem::path file = options.model.empty() ? std::filesystem::path(made.model.file) : options.model;
+/// The file of the original. Throws Error (model_file, data_mismatch) if it is missing or another model.
+std::filesystem::path original_file(const EvaluateOptions& options, const Decomposition& decomposition) {
+  const std::filesystem::path file =
+      options.model.empty() ? std::filesystem::path(decomposition.model.file) : options.model;
   if (!std::filesystem::exists(file)) {
-    fail(ExitCode::model_file, "{}: the original model is not there; say where it is with --model", file.string());
+    fail(ExitCode::model_file, "{}: the original model is not there; pass its file with --model", file.string());
   }
-  if (sha256_of_file(file) != made.model.sha256) {
+  if (sha256_of_file(file) != decomposition.model.sha256) {
     fail(ExitCode::data_mismatch,
-         "{}: not the model that {} was decomposed from (its SHA-256 differs); pass that one with --model",
+         "{}: not the model that {} was decomposed from (the SHA-256 differs); pass that model with --model",
          file.string(), options.folder.string());
   }
   return file;
 }
 
-/// The progress of one run among several over the same samples.
+/// Reports the progress of one of several runs over the same samples as progress of all.
 Progress part_of(const Progress& progress, size_t run, size_t runs) {
   if (!progress) return {};
   return [&progress, run, runs](ProgressEvent event) {
@@ -65,31 +66,31 @@ ModulesEvaluation evaluate_modules(const EvaluateOptions& options, const Progres
   const at::Device device = parse_device(options.device);
   ModulesEvaluation result;
   result.decomposition = read_decomposition(options.folder / document_name);
-  Decomposition& made = result.decomposition;
-  Dataset data = read_to_evaluate(options, as_decomposed(made));
-  const std::filesystem::path file = original_file(options, made);
-  Program original = load_model(file, data, made.output, device);
+  Decomposition& decomposition = result.decomposition;
+  Dataset data = read_to_evaluate(options, as_decomposed(decomposition));
+  const std::filesystem::path file = original_file(options, decomposition);
+  Program original = load_model(file, data, decomposition.output, device);
   const Batch batch = first_samples(data, device);
-  made.bytes = bytes_of(file);
-  made.multiply_adds = multiply_adds(original, batch);
+  decomposition.bytes = bytes_of(file);
+  decomposition.multiply_adds = multiply_adds(original, batch);
   if (options.latency) result.latency = LatencyResult{measure_latency(original, data), {}, {0, 0}};
-  made.one_column = is_one_column(made.task, output_count(original, batch));
-  if (made.one_column) original = as_two_columns(file, original, data).program;
-  TestSet test = truth(original, data, made.task, made.outputs);
+  decomposition.one_column = is_one_column(decomposition.task, output_count(original, batch));
+  if (decomposition.one_column) original = as_two_columns(file, original, data).program;
+  TestSet test = truth(original, data, decomposition.task, decomposition.outputs);
   test.samples = at::arange(data.size(), at::kLong);
 
-  const size_t runs = made.modules.size() + 1;
+  const size_t runs = decomposition.modules.size() + 1;
   const at::Tensor outputs = outputs_for(original, data, test.samples, part_of(progress, 0, runs));
 
-  // A row for each module, so that its scores lie side by side.
-  const at::Tensor scores = at::empty({static_cast<int64_t>(made.modules.size()), data.size()}, at::kDouble);
+  // One row per module, so that each module's scores are contiguous.
+  const at::Tensor scores = at::empty({static_cast<int64_t>(decomposition.modules.size()), data.size()}, at::kDouble);
   std::vector<int64_t> measured;
-  for (size_t i = 0; i < made.modules.size(); ++i) {
-    ModuleResult& module = made.modules[i];
+  for (size_t i = 0; i < decomposition.modules.size(); ++i) {
+    ModuleResult& module = decomposition.modules[i];
     const Program program = load_program(options.folder / module.file, batch);
-    const ModuleToTest tested = {module.output, &program, made.own_heads};
+    const ModuleToTest tested = {module.output, &program, decomposition.own_heads};
     scores[static_cast<int64_t>(i)].copy_(
-        module_scores(tested, made.kind, made.task, test, part_of(progress, i + 1, runs)));
+        module_scores(tested, decomposition.kind, decomposition.task, test, part_of(progress, i + 1, runs)));
     measured.push_back(module.output);
     module.bytes = bytes_of(options.folder / module.file);
     module.multiply_adds = multiply_adds(program, batch);
@@ -97,10 +98,11 @@ ModulesEvaluation evaluate_modules(const EvaluateOptions& options, const Progres
     result.latency->modules.push_back(measure_latency(program, data));
     result.latency->together += result.latency->modules.back();
   }
-  if (auto warning = guessing_warning(outputs, made.kind, made.task, test)) result.warnings.push_back(*warning);
-  result.evaluation = evaluate(outputs, scores.t(), measured, made.kind, made.task, test);
+  if (auto warning = guessing_warning(outputs, decomposition.kind, decomposition.task, test))
+    result.warnings.push_back(*warning);
+  result.evaluation = evaluate(outputs, scores.t(), measured, decomposition.kind, decomposition.task, test);
   if (result.evaluation.samples == 0) {
-    fail(ExitCode::data_mismatch, "{}: no sample is of a class that has a module, so there is nothing to evaluate",
+    fail(ExitCode::data_mismatch, "{}: no sample is of a class with a module; expected samples of these classes",
          data.file);
   }
   const std::string remedy = "decompose again with --max-loss, --finetune or a smaller --target-compression";

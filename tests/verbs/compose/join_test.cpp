@@ -32,7 +32,7 @@ torch::jit::Module read(const std::string& bytes) {
   return torch::jit::load(stream, at::kCPU);
 }
 
-/// What a module gives, without the JIT's fusing.
+/// The output of a module, without fusion by the JIT.
 at::Tensor run(torch::jit::Module& module, const at::Tensor& input) {
   const at::NoGradGuard no_grad;
   const torch::jit::GraphOptimizerEnabledGuard off(false);
@@ -50,7 +50,7 @@ std::vector<std::string> keys_of(const torch::jit::Module& module) {
 
 class Join : public testing::Test {
  protected:
-  /// A file of its own for a model whose code is `source`.
+  /// A new file with a model whose code is `source`.
   std::filesystem::path write(const std::string& name, const std::string& source,
                               const test::Parameters& parameters = {}) {
     torch::jit::Module module = module_with(parameters);
@@ -62,7 +62,7 @@ class Join : public testing::Test {
   /// A file whose outputs are its inputs.
   std::filesystem::path identity() { return write("identity.pt", "def forward(self, x):\n  return x\n"); }
 
-  /// The column that is made of a module's outputs.
+  /// The column computed from a module's outputs.
   at::Tensor column(const at::Tensor& outputs, Column kind, std::optional<int64_t> output = {}) {
     torch::jit::Module joined = read(join({{identity(), "module_0", "0", kind, output}}));
     return run(joined, outputs).select(1, 0);
@@ -169,8 +169,8 @@ TEST_F(Join, RefusesModulesOfDifferentNumbersOfInputs) {
         join({{a, "module_0", "0"}, {b, "module_1", "1"}});
       },
       ExitCode::data_mismatch,
-      fmt::format("{}: takes 2 inputs (x, mask); expected 1, as {} takes. Join modules of like models", b.string(),
-                  a.string()));
+      fmt::format("{}: takes 2 inputs (x, mask); expected 1, as for {}. Join modules of models with the same inputs",
+                  b.string(), a.string()));
 }
 
 TEST_F(Join, RefusesWhatIsNoTorchScript) {
@@ -200,7 +200,7 @@ struct LogOddsCase {
 
 class JoinLogOdds : public Join, public testing::WithParamInterface<LogOddsCase> {
  protected:
-  /// Outputs of the kind from logits, as a model makes them in float32.
+  /// Outputs of this kind, computed from logits in float32.
   at::Tensor outputs(const at::Tensor& logits) const {
     switch (GetParam().kind) {
       case OutputKind::probabilities:
@@ -228,7 +228,7 @@ TEST_P(JoinLogOdds, AreFiniteHoweverSureAModuleIs) {
   for (const auto output : {std::optional<int64_t>(), std::optional<int64_t>(1)}) {
     const at::Tensor found = column(outputs(at::cat({-steps, steps}, 1)), GetParam().column, output);
     EXPECT_TRUE(found.isfinite().all().item<bool>());
-    EXPECT_TRUE((found.diff() >= 0).all().item<bool>());  // never less sure for more
+    EXPECT_TRUE((found.diff() >= 0).all().item<bool>());  // monotonic
     EXPECT_LT(found[0].item<double>(), -30);
     EXPECT_GT(found[400].item<double>(), 30);
   }

@@ -15,7 +15,7 @@ using test::expect_error;
 
 using Texts = std::map<std::string, std::string>;
 
-/// What each option changes, and a text that is not its default.
+/// What each option affects, and a text other than its default.
 struct Expected {
   Affects affects;
   const char* text;
@@ -62,7 +62,7 @@ const std::map<std::string, Expected> all = {
     {"preset", {Affects::nothing, "paper"}},
 };
 
-/// The key of everything that options affect in that way.
+/// The key of the options with this effect.
 ScoresKey key_for(const Texts& given, Affects what) {
   DecomposeOptions options = read_options(given);
   options.task = options.task.value_or(Task::classification);
@@ -191,7 +191,8 @@ TEST(ReadOptions, RefusesWhatDoesNotGoTogether) {
       [] {
         read_options({{"keep", "0.5"}, {"allocation", "global"}});
       },
-      ExitCode::usage, "--allocation global has no use for --keep, a share of each group; pass --target-compression");
+      ExitCode::usage,
+      "--allocation global does not work with --keep, a share of each group; pass --target-compression");
   expect_error(
       [] {
         read_options({{"outputs", "a"}});
