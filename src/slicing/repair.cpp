@@ -8,6 +8,7 @@
 
 #include "base/fail.hpp"
 #include "base/random.hpp"
+#include "program/convolution.hpp"
 #include "slicing/least_squares.hpp"
 
 namespace incite {
@@ -26,20 +27,19 @@ bool is_list(const c10::IValue& value, size_t size) {
   return value.isIntList() && value.toIntList().size() == size;
 }
 
-/// The walk of an ordinary convolution over one or two dimensions; false for everything else.
+/// The walk of an ordinary convolution over one or two dimensions; false for everything else, and for
+/// aten::convolution, which none of PyTorch's layers calls.
 bool find_walk(const Program& program, const Node& node, Walk& walk) {
-  const bool general = node.op == "aten::_convolution";
-  if (!general && node.op != "aten::conv1d" && node.op != "aten::conv2d") return false;
+  const std::optional<Convolution> convolution = convolution_of(program, node);
+  if (!convolution || convolution->transposed || node.op == "aten::convolution") return false;
   const at::Tensor weight = program.value(node.inputs[1]).content.toTensor();
   const auto dimensions = static_cast<size_t>(weight.dim() - 2);
-  const auto argument = [&](size_t i) { return program.value(node.inputs[i]).content; };
-  const c10::IValue groups = argument(general ? 8 : 6);
-  if (dimensions > 2 || !groups.isInt() || groups.toInt() != 1 || (general && argument(6).toBool())) return false;
-  for (const size_t i : {3, 4, 5}) {
-    if (!is_list(argument(i), dimensions)) return false;  // padding="same"
+  if (dimensions > 2 || convolution->groups != c10::IValue(1)) return false;
+  for (const c10::IValue* list : {&convolution->stride, &convolution->padding, &convolution->dilation}) {
+    if (!is_list(*list, dimensions)) return false;  // padding="same"
   }
-  walk = {weight.sizes().slice(2).vec(), argument(3).toIntVector(), argument(4).toIntVector(),
-          argument(5).toIntVector()};
+  walk = {weight.sizes().slice(2).vec(), convolution->stride.toIntVector(), convolution->padding.toIntVector(),
+          convolution->dilation.toIntVector()};
   if (dimensions == 1) {
     walk.kernel.insert(walk.kernel.begin(), 1);
     walk.stride.insert(walk.stride.begin(), 1);

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "program/convolution.hpp"
+
 namespace incite {
 namespace {
 
@@ -72,7 +74,7 @@ std::optional<ValueId> last_layers(const Program& program, const UnitMap& map, i
   int64_t taken = 0;
   for (const Layer* layer : before) {
     const std::string& op = program.node(layer->node).op;
-    const bool convolution = op.find("conv") != std::string::npos;
+    const bool convolution = is_convolution(op);
     if (taken == most || (op != "aten::linear" && (taken > 0 || !convolution))) break;
     first = layer;
     ++taken;
