@@ -232,16 +232,8 @@ void bypass(Program& module, ValueId value) {
 }
 
 void rectify_output(Program& module) {
-  Node relu;
-  relu.op = "aten::relu";
-  relu.run = find_operation(relu.op, "");
-  relu.inputs = {module.output};
-  relu.source = module.node(module.maker(module.output)).source;
-  Value output;
-  output.type = c10::TensorType::get();
-  module.output = module.add(std::move(output));
-  relu.outputs = {module.output};
-  module.nodes.push_back(std::move(relu));
+  const std::string source = module.node(module.maker(module.output)).source;
+  module.output = module.append(make_node(module, "aten::relu", "", {module.output}, source));
 }
 
 }  // namespace
