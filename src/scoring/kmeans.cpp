@@ -60,12 +60,11 @@ class FeatureDistances : public Distances {
   Nearest nearest_of(const at::Tensor& centers) const {
     Nearest nearest;
     const at::Tensor center_norms = centers.square().sum(1);
-    for (int64_t first = 0; first < points_.count(); first += points_.block_rows()) {
-      const at::Tensor block = points_.rows(first, points_.block_rows());
+    points_.each_block([&](int64_t /*first*/, const at::Tensor& block) {
       // |x - c|² = |x|² - 2xc + |c|², in which |x|² does not change which center is nearest.
       const auto [distance, center] = at::addmm(center_norms, block, centers.t(), 1, -2).min(1);
       append(nearest, center, distance + block.square().sum(1));
-    }
+    });
     return nearest;
   }
 

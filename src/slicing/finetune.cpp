@@ -290,12 +290,11 @@ class Finetuner {
     run_on_workers(count(), params_.workers, [&](int64_t m) {
       const at::NoGradGuard no_grad_here;
       std::vector<at::Tensor> parts;
-      const int64_t validating = data_.validation.size(0);
-      for (int64_t first = 0; first < validating; first += validation_batch) {
-        const int64_t size = std::min(validation_batch, validating - first);
-        const at::Tensor rows = at::arange(data_.train.size(0) + first, data_.train.size(0) + first + size, at::kLong);
-        parts.push_back(column(m, batch_of(data_.validation.narrow(0, first, size)), rows).cpu());
-      }
+      in_batches(data_.validation.size(0), validation_batch, [&](int64_t first, int64_t count) {
+        const int64_t row = data_.train.size(0) + first;
+        const at::Tensor rows = at::arange(row, row + count, at::kLong);
+        parts.push_back(column(m, batch_of(data_.validation.narrow(0, first, count)), rows).cpu());
+      });
       said[static_cast<size_t>(m)] = at::cat(parts);
     });
     return at::stack(said, 1);

@@ -103,12 +103,12 @@ Head adam(const at::Tensor& features, const at::Tensor& targets, const Head& sta
   for (int64_t epoch = 0; epoch < params.epochs; ++epoch) {
     const at::Tensor order =
         shuffled(train, derive_seed(params.seed, fmt::format("epoch {}", epoch))).to(features.device());
-    for (int64_t first = 0; first < train; first += params.batch) {
-      const at::Tensor rows = order.narrow(0, first, std::min(params.batch, train - first));
+    in_batches(train, params.batch, [&](int64_t first, int64_t count) {
+      const at::Tensor rows = order.narrow(0, first, count);
       optimiser.zero_grad();
       loss(outputs(features.index_select(0, rows)), targets.index_select(0, rows)).backward();
       optimiser.step();
-    }
+    });
     const double now = validate();
     if (now >= least) continue;
     least = now;

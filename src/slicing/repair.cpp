@@ -288,13 +288,13 @@ class Repairer {
     const at::Tensor patches = patches_of(x, z.size(2), z.size(3), walk), targets = z.permute({0, 2, 3, 1});
     const int64_t at_once =
         std::max<int64_t>(1, params_.block_bytes / (features * static_cast<int64_t>(sizeof(float))));
-    for (int64_t first = 0; first < chosen.size(0); first += at_once) {
-      const at::Tensor rows = chosen.narrow(0, first, std::min(at_once, chosen.size(0) - first));
+    in_batches(chosen.size(0), at_once, [&](int64_t first, int64_t count) {
+      const at::Tensor rows = chosen.narrow(0, first, count);
       const at::Tensor line = rows.div(z.size(3), "floor");
       const c10::List<std::optional<at::Tensor>> places(
           {line.div(z.size(2), "floor"), line.remainder(z.size(2)), rows.remainder(z.size(3))});
       add_rows(moments, at::index(patches, places).flatten(1), at::index(targets, places), has_bias);
-    }
+    });
   }
 
   /// What each output position of a convolution reads, as a view: [samples, height, width, channels, kernel's height,

@@ -121,13 +121,12 @@ TailInputs run_up_to(const Program& program, const Tail& tail, const Dataset& da
   const at::NoGradGuard no_grad;
   const Executor executor(program);
   std::vector<std::vector<at::Tensor>> parts(tail.reads.size());
-  for (int64_t first = 0; first < samples.size(0); first += at_once) {
-    const TailInputs inputs =
-        inputs_for(executor, tail,
-                   data.batch(samples.narrow(0, first, std::min(at_once, samples.size(0) - first)), program.device));
+  in_batches(samples.size(0), at_once, [&](int64_t first, int64_t count) {
+    const Batch batch = data.batch(samples.narrow(0, first, count), program.device);
+    const TailInputs inputs = inputs_for(executor, tail, batch);
     for (size_t i = 0; i < inputs.size(); ++i)
       parts[i].push_back(inputs[i]);
-  }
+  });
   TailInputs all;
   for (size_t i = 0; i < parts.size(); ++i)
     all.push_back(at::cat(parts[i], tail.axes[i]));

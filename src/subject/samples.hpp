@@ -12,12 +12,6 @@
 
 namespace incite {
 
-/// The first samples of a data set, at most eight, for loading and checking a program.
-Batch first_samples(const Dataset& data, at::Device device);
-
-/// Two samples, for analysing a program; the only one twice.
-Batch two_samples(const Dataset& data, at::Device device);
-
 /// Reads a model (see load_program) and settles, for good, which inputs of the data set it takes as integers: those
 /// arrays of whole numbers without which it does not run as float32. `output` chooses one of several outputs. Throws
 /// Error: what load_program throws, data_mismatch where it does not run on the integers (see check_integers).
