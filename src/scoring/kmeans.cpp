@@ -167,17 +167,13 @@ Clustering run_once(const CenteredPoints& points, const Distances& distances, co
                     Random& random) {
   Nearest nearest = draw_centers(distances, points.count(), params.k, random);
   refill_empty(nearest, params.k);
-  int64_t iterations = 0;
-  while (iterations < params.max_iterations) {
+  for (int64_t iteration = 0; iteration < params.max_iterations; ++iteration) {
     const double before = nearest.inertia();
     nearest = distances.to_means(nearest.center, params.k);
     refill_empty(nearest, params.k);
-    ++iterations;
     if (before - nearest.inertia() <= params.tolerance * before) break;
   }
-  Clustering result = make_clustering(points, std::move(nearest.center), params.k);
-  result.iterations = iterations;
-  return result;
+  return make_clustering(points, std::move(nearest.center), params.k);
 }
 
 }  // namespace

@@ -139,13 +139,14 @@ class Finetuner {
     note(columns());
     result.losses.push_back(find_rate(validation_loss(best_columns_)));
     double least = result.losses.front();
-    for (int64_t epoch = 0; epoch < params_.epochs && !in_vain(epoch, result.best); ++epoch) {
+    int64_t best = 0;  // epochs up to the one that is kept
+    for (int64_t epoch = 0; epoch < params_.epochs && !in_vain(epoch, best); ++epoch) {
       run_epoch(epoch);
       const at::Tensor said = columns();
       result.losses.push_back(validation_loss(said));
       if (epoch >= first_that_counts() && result.losses.back() < least) {
         least = result.losses.back();
-        result.best = epoch + 1;
+        best = epoch + 1;
         note(said);
       }
     }

@@ -78,16 +78,11 @@ class Repairer {
         original_(program),
         chunks_(chunks()) {}
 
-  std::vector<LayerRepair> run() {
+  void run() {
     const at::NoGradGuard no_grad;
-    std::vector<LayerRepair> done;
     for (const int32_t layer : touched_layers()) {
-      if (layer == map_.head && !params_.head) continue;
-      LayerRepair repaired;
-      repaired.layer = layer;
-      if (repair_layer(map_.layers[static_cast<size_t>(layer)], repaired)) done.push_back(repaired);
+      if (layer != map_.head || params_.head) repair_layer(map_.layers[at_index(layer)]);
     }
-    return done;
   }
 
  private:
@@ -145,14 +140,14 @@ class Repairer {
     return readers != 1;
   }
 
-  bool repair_layer(const Layer& layer, LayerRepair& repaired) {
+  void repair_layer(const Layer& layer) {
     const Node& node = module_.node(module_.maker(layer.output));
     Walk walk;
     const bool convolution = find_walk(module_, node, walk);
-    if (!convolution && node.op != "aten::linear") return false;
-    if (!program_.is_parameter(layer.weight) || shares_weights(layer)) return false;
+    if (!convolution && node.op != "aten::linear") return;
+    if (!program_.is_parameter(layer.weight) || shares_weights(layer)) return;
     const bool has_bias = layer.bias >= 0;
-    if (params_.method == RepairMethod::mean && !has_bias) return false;
+    if (params_.method == RepairMethod::mean && !has_bias) return;
     Fit fit = collect(layer, convolution ? &walk : nullptr);
     c10::IValue& weight_slot = module_.values[static_cast<size_t>(layer.weight)].content;
     const at::Tensor weight = weight_slot.toTensor();
@@ -163,16 +158,14 @@ class Repairer {
     std::optional<double> ridge;
     if (params_.method == RepairMethod::least_squares) {
       ridge = best_ridge(fit, start, has_bias);
-      if (!ridge) return false;
+      if (!ridge) return;
     }
     Moments& all = fit.train;
     all.add(fit.validation);
     const LeastSquares problem(all, start);
     const at::Tensor change = ridge ? problem.change(*ridge, has_bias) : to_the_means(all, start);
-    if (!change.defined()) return false;
-    repaired.before = problem.error();
-    repaired.after = problem.error(change);
-    if (!(repaired.after < repaired.before)) return false;
+    if (!change.defined()) return;
+    if (!(problem.error(change) < problem.error())) return;
     const at::Tensor solved = start + change;
     const int64_t features = solved.size(0) - (has_bias ? 1 : 0);
     weight_slot = solved.narrow(0, 0, features).t().reshape(weight.sizes()).to(weight.options()).contiguous();
@@ -180,7 +173,6 @@ class Repairer {
       c10::IValue& bias = module_.values[static_cast<size_t>(layer.bias)].content;
       bias = solved[features].to(bias.toTensor().options()).contiguous();
     }
-    return true;
   }
 
   /// What changes the biases alone, so that each channel's mean becomes the original's.
@@ -339,9 +331,9 @@ class Repairer {
 
 }  // namespace
 
-std::vector<LayerRepair> repair(const Program& program, const UnitMap& map, const Selection& keep, const Dataset& data,
-                                const at::Tensor& samples, const RepairParams& params, Program& module) {
-  return Repairer(program, map, keep, data, samples, params, module).run();
+void repair(const Program& program, const UnitMap& map, const Selection& keep, const Dataset& data,
+            const at::Tensor& samples, const RepairParams& params, Program& module) {
+  Repairer(program, map, keep, data, samples, params, module).run();
 }
 
 }  // namespace incite
