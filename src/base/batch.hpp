@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <initializer_list>
 #include <utility>
@@ -40,5 +41,12 @@ struct Batch {
     return each([&](const at::Tensor& input) { return input.narrow(0, first, count); });
   }
 };
+
+/// Calls `with(first, count)` for one batch of rows after another: so many at a time, fewer in the last.
+template <typename With>
+void in_batches(int64_t rows, int64_t at_once, const With& with) {
+  for (int64_t first = 0; first < rows; first += at_once)
+    with(first, std::min(at_once, rows - first));
+}
 
 }  // namespace incite

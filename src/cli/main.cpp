@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/fail.hpp"
+#include "base/first_line.hpp"
 #include "cli/command.hpp"
 #include "cli/help.hpp"
 #include "cli/progress_bar.hpp"
@@ -23,10 +24,6 @@ int report(incite::ExitCode code, std::string message) {
   message = incite::cli::wrapped("error: " + message, incite::cli::columns_of(STDERR_FILENO));
   std::fprintf(stderr, "%s\n", message.c_str());
   return static_cast<int>(code);
-}
-
-std::string first_line(const std::string& text) {
-  return text.substr(0, text.find('\n'));
 }
 
 /// Prints help, the version, or a mistake on the command line. Returns the exit code.
@@ -53,13 +50,11 @@ int run(CLI::App& app, int argc, char** argv) {
   } catch (const incite::Error& error) {
     return report(error.code(), error.what());
   } catch (const c10::OutOfMemoryError& error) {
-    return report(ExitCode::device,
-                  "out of memory on the device; lower --memory. " + first_line(error.what_without_backtrace()));
+    return report(ExitCode::device, "out of memory on the device; lower --memory. " + incite::first_line(error));
   } catch (const std::bad_alloc&) {
     return report(ExitCode::device, "out of memory; lower --memory");
   } catch (const c10::Error& error) {
-    return report(ExitCode::internal,
-                  "a defect of incite, please report it: " + first_line(error.what_without_backtrace()));
+    return report(ExitCode::internal, "a defect of incite, please report it: " + incite::first_line(error));
   } catch (const std::exception& error) {
     return report(ExitCode::internal, std::string("a defect of incite, please report it: ") + error.what());
   }

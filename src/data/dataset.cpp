@@ -50,15 +50,15 @@ at::Tensor to_integers(const at::Tensor& samples, at::Device device) {
 void check_finite(const at::Tensor& values, double scale, const std::string& name) {
   if (is_whole(values)) return;
   const int64_t rows = std::max<int64_t>(1, checked_at_once / std::max<int64_t>(1, values[0].numel()));
-  for (int64_t first = 0; first < values.size(0); first += rows) {
-    const at::Tensor block = values.narrow(0, first, std::min(rows, values.size(0) - first));
+  in_batches(values.size(0), rows, [&](int64_t first, int64_t count) {
+    const at::Tensor block = values.narrow(0, first, count);
     const at::Tensor finite = at::isfinite(to_float(block, scale, at::kCPU)).flatten();
-    if (finite.all().item<bool>()) continue;
+    if (finite.all().item<bool>()) return;
     const int64_t element = finite.logical_not().nonzero()[0].item<int64_t>();
     fail(ExitCode::data_mismatch,
          "{}: sample {} holds {}; expected finite values in float32's range. Remove or correct it.", name,
          first + element / values[0].numel(), block.reshape(-1)[element].item<double>());
-  }
+  });
 }
 
 /// Reads the array, or says which option names another.
@@ -122,10 +122,6 @@ Batch read_inputs(const NpzFile& file, const std::vector<std::string>& keys, con
   return inputs;
 }
 
-double scale_of(const at::Tensor& input, const std::optional<double>& wanted) {
-  return wanted.value_or(input.scalar_type() == at::kByte ? 1.0 / 255.0 : 1.0);
-}
-
 void check_scale(const std::optional<double>& scale) {
   if (!scale || (std::isfinite(*scale) && *scale != 0.0)) return;
   fail(ExitCode::usage, "input scale {}: expected a finite number other than 0. Pass another --input-scale.", *scale);
@@ -133,9 +129,9 @@ void check_scale(const std::optional<double>& scale) {
 
 /// The one scale of all inputs, where they have one.
 std::optional<double> common_scale(const Batch& inputs, const std::optional<double>& wanted) {
-  const double first = scale_of(inputs[0], wanted);
+  const double first = scale_of(wanted, inputs[0].scalar_type());
   const bool all = std::all_of(inputs.inputs.begin(), inputs.inputs.end(),
-                               [&](const at::Tensor& input) { return scale_of(input, wanted) == first; });
+                               [&](const at::Tensor& input) { return scale_of(wanted, input.scalar_type()) == first; });
   return all ? std::optional(first) : std::nullopt;
 }
 
@@ -215,7 +211,7 @@ Batch Dataset::converted(const Batch& stored, at::Device device) const {
   for (size_t i = 0; i < stored.inputs.size(); ++i) {
     const bool integers = !as_integers.empty() && as_integers[i];
     batch.inputs.push_back(integers ? to_integers(stored[i], device)
-                                    : to_float(stored[i], scale_of(stored[i], input_scale), device));
+                                    : to_float(stored[i], scale_of(input_scale, stored[i].scalar_type()), device));
   }
   return batch;
 }
@@ -272,9 +268,23 @@ Dataset read_dataset(const DatasetOptions& options) {
   dataset.target = read_target(file, options, dataset.input_keys[0], dataset.size());
   for (size_t i = 0; i < dataset.input_keys.size(); ++i) {
     const at::Tensor& input = dataset.input[i];
-    check_finite(input, scale_of(input, options.input_scale), array_name(dataset.file, dataset.input_keys[i]));
+    check_finite(input, scale_of(options.input_scale, input.scalar_type()),
+                 array_name(dataset.file, dataset.input_keys[i]));
   }
   return dataset;
+}
+
+double scale_of(const std::optional<double>& scale, at::ScalarType stored) {
+  return scale.value_or(stored == at::kByte ? 1.0 / 255.0 : 1.0);
+}
+
+Batch first_samples(const Dataset& data, at::Device device) {
+  constexpr int64_t most = 8;
+  return data.batch(0, std::min(most, data.size()), device);
+}
+
+Batch two_samples(const Dataset& data, at::Device device) {
+  return data.batch(at::arange(2, at::kLong).remainder(data.size()), device);
 }
 
 at::Tensor classes_of(const Dataset& dataset, int64_t outputs) {

@@ -50,6 +50,15 @@ std::vector<std::vector<bool>> readings_of(const Dataset& dataset);
 /// counts as infinite.
 Dataset read_dataset(const DatasetOptions& options);
 
+/// The factor on inputs of a stored type that are given as float32.
+double scale_of(const std::optional<double>& scale, at::ScalarType stored);
+
+/// The first samples of a data set, at most eight, for loading and checking a program.
+Batch first_samples(const Dataset& data, at::Device device);
+
+/// Two samples, for analysing a program; the only one twice.
+Batch two_samples(const Dataset& data, at::Device device);
+
 /// The classes of a data set's target: int64 [N] on the CPU, each in [0, outputs). Takes integer [N] (or [N, 1]) labels
 /// and one-hot [N, outputs]. Throws Error (data_mismatch): a label out of range (first sample and range are said), a
 /// row that is not one-hot, a wrong number of columns, fractional labels.

@@ -23,11 +23,11 @@ at::Tensor run(const Program& program, const Dataset& data, const at::Tensor& sa
   const int64_t size = batch_size(program, data.batch(few, program.device), most_at_once);
   const Executor executor(program);
   std::vector<at::Tensor> parts;
-  for (int64_t first = 0; first < n; first += size) {
-    const at::Tensor batch = samples.narrow(0, first, std::min(size, n - first));
-    parts.push_back(reading(executor(data.batch(batch, program.device))).to(at::kCPU));
-    if (progress) progress({"evaluating", first + batch.size(0), n, "samples"});
-  }
+  in_batches(n, size, [&](int64_t first, int64_t count) {
+    const Batch batch = data.batch(samples.narrow(0, first, count), program.device);
+    parts.push_back(reading(executor(batch)).to(at::kCPU));
+    if (progress) progress({"evaluating", first + count, n, "samples"});
+  });
   return at::cat(parts);
 }
 

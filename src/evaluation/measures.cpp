@@ -6,6 +6,7 @@
 #include <cmath>
 #include <tuple>
 
+#include "base/batch.hpp"
 #include "base/fail.hpp"
 
 namespace incite {
@@ -29,14 +30,6 @@ ClassMeasures from_counts(double true_positives, double said, double positives, 
   return measures;
 }
 
-/// Outputs as logarithms, but for a constant in each row, in double: log_odds reads them alike. Probabilities that
-/// float32 rounds to 0 still rank above none.
-at::Tensor logs_of(const at::Tensor& outputs, OutputKind kind) {
-  const at::Tensor logs = outputs.to(at::kDouble);
-  const bool shares = kind == OutputKind::probabilities || kind == OutputKind::sigmoid;
-  return shares ? logs.clamp_min(1e-38).log() : logs;
-}
-
 /// What a softmax over the classes needs of each row. So it is made one class at a time, without another matrix.
 struct Rows {
   at::Tensor top;   ///< [n] int64: the class of the largest output
@@ -51,24 +44,23 @@ Rows rows_of(const at::Tensor& outputs, OutputKind kind) {
   std::vector<at::Tensor> own, sum, rest;
   Rows rows;
   rows.top = outputs.argmax(1);
-  for (int64_t first = 0; first < n; first += block) {
-    const int64_t count = std::min(block, n - first);
-    const at::Tensor logs = logs_of(outputs.narrow(0, first, count), kind);
+  in_batches(n, block, [&](int64_t first, int64_t count) {
+    const at::Tensor logs = logarithms(outputs.narrow(0, first, count), kind);
     const at::Tensor top = rows.top.narrow(0, first, count).unsqueeze(1);
     own.push_back(logs.gather(1, top).squeeze(1));
     sum.push_back(logs.logsumexp(1));
     rest.push_back(logs.scatter(1, top, -std::numeric_limits<double>::infinity()).logsumexp(1));
-  }
+  });
   rows.own = at::cat(own);
   rows.sum = at::cat(sum);
   rows.rest = at::cat(rest);
   return rows;
 }
 
-/// The log-odds of one class against the others, [n].
+/// The log-odds of one class against the others, [n]: those of log_odds, but for rounding.
 at::Tensor log_odds_of(const at::Tensor& outputs, OutputKind kind, const Rows& rows, int64_t k) {
-  const at::Tensor own = logs_of(outputs.select(1, k), kind);
-  if (kind == OutputKind::sigmoid) return own - (-own.exp()).clamp_min(-1.0 + 1e-16).log1p();
+  const at::Tensor own = logarithms(outputs.select(1, k), kind);
+  if (kind == OutputKind::sigmoid) return log_odds_alone(own);
   // Only the largest can be above a half, where 1 - p loses digits.
   const at::Tensor log_share = own - rows.sum;
   const at::Tensor others = at::where(rows.top == k, rows.rest, rows.sum + (-log_share.exp()).log1p());

@@ -43,7 +43,8 @@ class Columns {
       if (lays_out(program_.node(*id))) continue;
       Node node = program_.node(*id);
       node.inputs[0] = made;
-      made = add(std::move(node));
+      node.outputs = {program_.add_computed()};
+      made = program_.append(std::move(node));
     }
     program_.output = made;
     program_.remove_dead_nodes();
@@ -77,29 +78,14 @@ class Columns {
 
   ValueId as_column(ValueId id) {
     if (is_column(id)) return id;
-    Node node;
-    node.source = program_.is_computed(id) ? program_.node(program_.maker(id)).source : "";
-    if (batch_axis(id) != 0) {
-      node.op = "aten::reshape";
-      node.inputs = {id, program_.add_constant(std::vector<int64_t>{-1, 1})};
-    } else if (shape(id).size() == 1) {
-      node.op = "aten::unsqueeze";
-      node.inputs = {id, program_.add_constant(1)};
-    } else {
-      node.op = "aten::flatten";
-      node.overload = "using_ints";
-      node.inputs = {id, program_.add_constant(1), program_.add_constant(-1)};
-    }
-    node.run = find_operation(node.op, node.overload);
-    return add(std::move(node));
-  }
-
-  ValueId add(Node node) {
-    Value value;
-    value.type = c10::TensorType::get();
-    node.outputs = {program_.add(std::move(value))};
-    program_.nodes.push_back(std::move(node));
-    return program_.nodes.back().outputs[0];
+    const std::string source = program_.is_computed(id) ? program_.node(program_.maker(id)).source : "";
+    const auto append = [&](const char* op, const char* overload, std::vector<ValueId> inputs) {
+      return program_.append(make_node(program_, op, overload, std::move(inputs), source));
+    };
+    if (batch_axis(id) != 0)
+      return append("aten::reshape", "", {id, program_.add_constant(std::vector<int64_t>{-1, 1})});
+    if (shape(id).size() == 1) return append("aten::unsqueeze", "", {id, program_.add_constant(1)});
+    return append("aten::flatten", "using_ints", {id, program_.add_constant(1), program_.add_constant(-1)});
   }
 
   Program& program_;

@@ -230,14 +230,9 @@ void Specialiser::run_sizes(const jit::Node* node) {
     size.type = c10::IntType::get();
     size.at = {first[d], second[d]};
     if (first[d] != second[d]) {
-      Node emitted;
-      emitted.op = "aten::size";
-      emitted.overload = "int";
-      emitted.inputs = {operand(tensor), program_.add_constant(static_cast<int64_t>(d))};
-      emitted.outputs = {size.emitted = add_computed(size.type)};
-      emitted.source = source_of(node);
-      emitted.run = find_operation("aten::size", "int");
-      program_.nodes.push_back(std::move(emitted));
+      size.emitted = program_.append(make_node(program_, "aten::size", "int",
+                                               {operand(tensor), program_.add_constant(static_cast<int64_t>(d))},
+                                               source_of(node), size.type));
     }
     sizes.push_back(std::move(size));
   }

@@ -6,6 +6,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "program/convolution.hpp"
 #include "program/executor.hpp"
 
 namespace incite {
@@ -51,8 +52,7 @@ double by_input(const Counted& c) {
 }
 
 double convolution(const Counted& c) {
-  const c10::IValue& transposed = c.program.value(c.node.inputs[6]).content;
-  return transposed.isBool() && transposed.toBool() ? by_input(c) : by_output(c);
+  return convolution_of(c.program, c.node)->transposed ? by_input(c) : by_output(c);
 }
 
 template <size_t first>
@@ -107,17 +107,9 @@ double einsum(const Counted& c) {
 using Count = double (*)(const Counted&);
 
 Count count_of(const std::string& op) {
+  if (is_convolution(op)) return convolution;
   static const std::unordered_map<std::string, Count> counts = {
       {"aten::linear", by_output},
-      {"aten::conv1d", by_output},
-      {"aten::conv2d", by_output},
-      {"aten::conv3d", by_output},
-      {"aten::_convolution_mode", by_output},
-      {"aten::convolution", convolution},
-      {"aten::_convolution", convolution},
-      {"aten::conv_transpose1d", by_input},
-      {"aten::conv_transpose2d", by_input},
-      {"aten::conv_transpose3d", by_input},
       {"aten::matmul", matrix_product<0>},
       {"aten::mm", matrix_product<0>},
       {"aten::bmm", matrix_product<0>},
@@ -144,11 +136,6 @@ std::vector<std::vector<int64_t>> shapes_of_one(const Sample& sample, int64_t sa
 }
 
 }  // namespace
-
-bool is_convolution(std::string_view op) {
-  return op == "aten::conv1d" || op == "aten::conv2d" || op == "aten::conv3d" || op == "aten::_convolution" ||
-         op == "aten::convolution" || op == "aten::_convolution_mode";
-}
 
 double multiply_adds(const Program& program, NodeId id, const ShapeOf& shape) {
   const Node& node = program.node(id);

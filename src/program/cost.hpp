@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <string_view>
 #include <vector>
 
 #include "base/batch.hpp"
@@ -13,10 +12,6 @@ namespace incite {
 
 /// The sizes of a value; empty for what is no tensor.
 using ShapeOf = std::function<const std::vector<int64_t>&(ValueId)>;
-
-/// Whether an operator is a convolution whose weight is [outputs, inputs / groups, ...]; `aten::convolution` may be
-/// transposed all the same.
-bool is_convolution(std::string_view op);
 
 /// The multiply-adds of one node on values of such shapes: of convolutions, transposed ones too, of linear and
 /// recurrent layers, of products of two tensors and of attention. All else counts as 0: activations, norms, pooling and

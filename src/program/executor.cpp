@@ -4,7 +4,7 @@
 #include <c10/util/Exception.h>
 
 #include "base/fail.hpp"
-#include "program/first_line.hpp"
+#include "base/first_line.hpp"
 
 namespace incite {
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "program/convolution.hpp"
 #include "program/specialiser.hpp"
 
 namespace incite {
@@ -36,15 +37,6 @@ const Slots& weight_slots(const std::string& op) {
   static const Slots third = {{2, "weight"}};
   static const std::map<std::string, const Slots*> rows = {
       {"aten::linear", &layer},
-      {"aten::conv1d", &layer},
-      {"aten::conv2d", &layer},
-      {"aten::conv3d", &layer},
-      {"aten::_convolution", &layer},
-      {"aten::convolution", &layer},
-      {"aten::_convolution_mode", &layer},
-      {"aten::conv_transpose1d", &layer},
-      {"aten::conv_transpose2d", &layer},
-      {"aten::conv_transpose3d", &layer},
       {"aten::batch_norm", &batch_norm},
       {"aten::instance_norm", &batch_norm},
       {"aten::layer_norm", &norm},
@@ -61,6 +53,7 @@ const Slots& weight_slots(const std::string& op) {
       {"aten::_native_multi_head_attention", &attention},
       {"aten::_transformer_encoder_layer_fwd", &encoder_layer},
   };
+  if (is_convolution(op)) return layer;
   const auto row = rows.find(op);
   return row == rows.end() ? none : *row->second;
 }

@@ -12,10 +12,10 @@
 
 #include "base/axes.hpp"
 #include "base/fail.hpp"
+#include "base/first_line.hpp"
 #include "program/arguments.hpp"
 #include "program/column.hpp"
 #include "program/executor.hpp"
-#include "program/first_line.hpp"
 #include "program/lower.hpp"
 #include "program/outputs.hpp"
 #include "program/read_module.hpp"

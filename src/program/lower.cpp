@@ -45,37 +45,20 @@ class Lowering {
 
   // ---- Nodes --------------------------------------------------------------------------------------------------------
 
-  ValueId add_value(const c10::TypePtr& type) {
-    Value value;
-    value.type = type;
-    return program_.add(std::move(value));
-  }
-
   ValueId none() { return program_.add_constant(c10::IValue()); }
   ValueId number(int64_t n) { return program_.add_constant(n); }
   ValueId numbers(const std::vector<int64_t>& n) { return program_.add_constant(c10::List<int64_t>(n)); }
 
   /// Adds a node; its one output is `output`, or a new tensor.
   ValueId add(const std::string& op, const std::string& overload, std::vector<ValueId> inputs, ValueId output = -1) {
-    Node node;
-    node.op = op;
-    node.overload = overload;
-    node.inputs = std::move(inputs);
-    node.outputs = {output >= 0 ? output : add_value(c10::TensorType::get())};
-    node.source = source_;
-    node.run = find_operation(op, overload);
-    nodes_.push_back(std::move(node));
+    nodes_.push_back(output < 0 ? make_node(program_, op, overload, std::move(inputs), source_)
+                                : make_node(op, overload, std::move(inputs), {output}, source_));
     return nodes_.back().outputs[0];
   }
 
   ValueId add_list(const std::vector<ValueId>& elements) {
-    Node node;
-    node.op = "prim::ListConstruct";
-    node.inputs = elements;
-    node.outputs = {add_value(c10::ListType::ofTensors())};
-    node.source = source_;
-    node.run = construct(c10::ListType::ofTensors(), elements.size());
-    nodes_.push_back(std::move(node));
+    const c10::TypePtr type = c10::ListType::ofTensors();
+    nodes_.push_back(make_container(type, elements, program_.add_computed(type), source_));
     return nodes_.back().outputs[0];
   }
 
@@ -115,7 +98,7 @@ class Lowering {
       }
       one.inputs[1] = states != nullptr ? add_list(own) : own[0];
       for (size_t output = 0; output < one.outputs.size(); ++output) {
-        if (output > 0 || layer + 1 < count) one.outputs[output] = add_value(c10::TensorType::get());
+        if (output > 0 || layer + 1 < count) one.outputs[output] = program_.add_computed();
         ends[output].push_back(one.outputs[output]);
       }
       x = one.outputs[0];

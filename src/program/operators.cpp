@@ -186,7 +186,7 @@ void Specialiser::emit(const jit::Node* node, const std::string& op, const std::
     for (const jit::Value* input : node->inputs())
       emitted.inputs.push_back(operand(known_.at(input)));
     for (Known& known : made)
-      emitted.outputs.push_back(known.emitted = add_computed(plain_type(known)));
+      emitted.outputs.push_back(known.emitted = program_.add_computed(plain_type(known)));
     emitted.source = source_of(node);
     emitted.run = operation;
     program_.nodes.push_back(std::move(emitted));
@@ -217,7 +217,7 @@ Known Specialiser::unpack(const jit::Node* node, const Known& list) {
     element.type = c10::TensorType::get();
     element.content = list.content;
     element.parameter = list.parameter;
-    emitted.outputs.push_back(element.emitted = add_computed(element.type));
+    emitted.outputs.push_back(element.emitted = program_.add_computed(element.type));
     elements.push_back(std::move(element));
   }
   emitted.run = [](std::vector<c10::IValue>& stack) {

@@ -30,6 +30,17 @@ ValueId Program::add_constant(c10::IValue content) {
   return add(std::move(constant));
 }
 
+ValueId Program::add_computed(c10::TypePtr type) {
+  Value value;
+  value.type = std::move(type);
+  return add(std::move(value));
+}
+
+ValueId Program::append(Node node) {
+  nodes.push_back(std::move(node));
+  return nodes.back().outputs.front();
+}
+
 int64_t Program::parameter_count() const {
   std::vector<bool> read(values.size(), false);
   for (const Node& node : nodes) {
@@ -75,6 +86,23 @@ Operation find_operation(const std::string& op, const std::string& overload) {
   throw std::logic_error(fmt::format("LibTorch has no operator {}.{}", op, overload));
 }
 
+Node make_node(const std::string& op, const std::string& overload, std::vector<ValueId> inputs,
+               std::vector<ValueId> outputs, const std::string& source) {
+  Node node;
+  node.op = op;
+  node.overload = overload;
+  node.inputs = std::move(inputs);
+  node.outputs = std::move(outputs);
+  node.source = source;
+  node.run = find_operation(op, overload);
+  return node;
+}
+
+Node make_node(Program& program, const std::string& op, const std::string& overload, std::vector<ValueId> inputs,
+               const std::string& source, c10::TypePtr type) {
+  return make_node(op, overload, std::move(inputs), {program.add_computed(std::move(type))}, source);
+}
+
 Operation construct(const c10::TypePtr& type, size_t size) {
   if (type->kind() == c10::TypeKind::DictType) {
     return [size, dict_type = type->expect<c10::DictType>()](std::vector<c10::IValue>& stack) {
@@ -100,6 +128,18 @@ Operation construct(const c10::TypePtr& type, size_t size) {
     stack.resize(stack.size() - size);
     stack.emplace_back(std::move(list));
   };
+}
+
+Node make_container(const c10::TypePtr& type, std::vector<ValueId> inputs, ValueId output, const std::string& source) {
+  Node node;
+  node.op = type->kind() == c10::TypeKind::DictType   ? "prim::DictConstruct"
+            : type->kind() == c10::TypeKind::ListType ? "prim::ListConstruct"
+                                                      : "prim::TupleConstruct";
+  node.run = construct(type, inputs.size());
+  node.inputs = std::move(inputs);
+  node.outputs = {output};
+  node.source = source;
+  return node;
 }
 
 }  // namespace incite

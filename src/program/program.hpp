@@ -67,6 +67,11 @@ struct Program {
 
   ValueId add(Value value);
   ValueId add_constant(c10::IValue content);
+  /// A value that some node is going to make.
+  ValueId add_computed(c10::TypePtr type = c10::TensorType::get());
+
+  /// Adds a node behind all others; returns its first output.
+  ValueId append(Node node);
 
   /// Elements of all trained parameters that the program reads; buffers do not count.
   int64_t parameter_count() const;
@@ -79,8 +84,19 @@ struct Program {
 /// The operation of an `aten` operator for `Node::run`. Throws std::logic_error if LibTorch has no such operator.
 Operation find_operation(const std::string& op, const std::string& overload);
 
+/// A node that runs an `aten` operator. It stands in no program yet.
+Node make_node(const std::string& op, const std::string& overload, std::vector<ValueId> inputs,
+               std::vector<ValueId> outputs, const std::string& source);
+
+/// The same, with a new value of the program for its one output.
+Node make_node(Program& program, const std::string& op, const std::string& overload, std::vector<ValueId> inputs,
+               const std::string& source, c10::TypePtr type = c10::TensorType::get());
+
 /// The operation that makes a list, tuple or dict of a type from `size` values; a dict's keys stand before their
 /// values.
 Operation construct(const c10::TypePtr& type, size_t size);
+
+/// A node that makes a list, tuple or dict of a type from its inputs; see construct.
+Node make_container(const c10::TypePtr& type, std::vector<ValueId> inputs, ValueId output, const std::string& source);
 
 }  // namespace incite

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "base/fail.hpp"
-#include "program/first_line.hpp"
+#include "base/first_line.hpp"
 
 namespace incite {
 namespace {

@@ -137,23 +137,12 @@ ValueId Specialiser::emit_container(Known& known) {
     program_.values[static_cast<size_t>(id)].type = known.type;
     return id;
   }
-  Node node;
-  const bool is_list = known.type->kind() == c10::TypeKind::ListType;
-  node.op = known.keys ? "prim::DictConstruct" : is_list ? "prim::ListConstruct" : "prim::TupleConstruct";
+  std::vector<ValueId> inputs;
   for (size_t i = 0; i < known.elements->size(); ++i) {
-    if (known.keys) node.inputs.push_back(program_.add_constant((*known.keys)[i]));
-    node.inputs.push_back(operand((*known.elements)[i]));
+    if (known.keys) inputs.push_back(program_.add_constant((*known.keys)[i]));
+    inputs.push_back(operand((*known.elements)[i]));
   }
-  node.outputs = {add_computed(known.type)};
-  node.run = construct(known.type, node.inputs.size());
-  program_.nodes.push_back(std::move(node));
-  return program_.nodes.back().outputs[0];
-}
-
-ValueId Specialiser::add_computed(const c10::TypePtr& type) {
-  Value value;
-  value.type = type;
-  return program_.add(std::move(value));
+  return program_.append(make_container(known.type, std::move(inputs), program_.add_computed(known.type), ""));
 }
 
 c10::IValue Specialiser::materialise(const Known& known, int s) const {

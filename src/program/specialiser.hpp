@@ -72,7 +72,6 @@ class Specialiser {
   /// Whether a container holds nothing but constants.
   static bool constant(const Known& known);
   ValueId emit_container(Known& known);
-  ValueId add_computed(const c10::TypePtr& type);
   /// The value of something known in run `s`.
   c10::IValue materialise(const Known& known, int s) const;
 

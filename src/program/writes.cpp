@@ -64,15 +64,10 @@ Known Specialiser::apply(const jit::Node* node, const std::string& op, const std
     made.parameter = made.parameter || depends(input, &Known::parameter);
   }
   if (!made.content && !made.parameter && same(made.at[0], made.at[1])) return made;
-  Node emitted;
-  emitted.op = op;
-  emitted.overload = overload;
+  std::vector<ValueId> operands;
   for (Known& input : inputs)
-    emitted.inputs.push_back(operand(input));
-  emitted.outputs = {made.emitted = add_computed(made.type)};
-  emitted.source = source_of(node);
-  emitted.run = operation;
-  program_.nodes.push_back(std::move(emitted));
+    operands.push_back(operand(input));
+  made.emitted = program_.append(make_node(program_, op, overload, std::move(operands), source_of(node), made.type));
   return made;
 }
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <limits>
-#include <numeric>
 
+#include "base/disjoint_sets.hpp"
 #include "base/fail.hpp"
 #include "scoring/clustering.hpp"
 #include "scoring/partition.hpp"
@@ -104,21 +104,15 @@ class WardTree {
 /// Each point's cluster after the `merge_count` lowest merges, numbered 0 to k - 1.
 std::vector<int64_t> cut(std::vector<Merge> merges, std::size_t merge_count, std::size_t count) {
   std::stable_sort(merges.begin(), merges.end(), [](const Merge& a, const Merge& b) { return a.height < b.height; });
-  std::vector<std::size_t> parent(count);
-  std::iota(parent.begin(), parent.end(), std::size_t{0});
-  const auto root = [&parent](std::size_t point) {
-    while (parent[point] != point)
-      point = parent[point] = parent[parent[point]];
-    return point;
-  };
+  DisjointSets sets(count);
   for (std::size_t i = 0; i < merge_count; ++i)
-    parent[root(merges[i].a)] = root(merges[i].b);
+    sets.join(static_cast<int32_t>(merges[i].a), static_cast<int32_t>(merges[i].b));
 
   std::vector<int64_t> number(count, -1);
   std::vector<int64_t> assignment(count);
   int64_t numbered = 0;
   for (std::size_t point = 0; point < count; ++point) {
-    int64_t& cluster = number[root(point)];
+    int64_t& cluster = number[static_cast<std::size_t>(sets.root(static_cast<int32_t>(point)))];
     if (cluster < 0) cluster = numbered++;
     assignment[point] = cluster;
   }

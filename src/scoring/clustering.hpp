@@ -20,8 +20,7 @@ struct Clustering {
   at::Tensor assignment;  ///< int64 [points], CPU: each point's cluster, 0 to k - 1, numbered by first appearance; no
                           ///< cluster is empty
   int64_t k = 0;
-  double inertia = 0;      ///< sum of squared distances to the clusters' means
-  int64_t iterations = 0;  ///< Lloyd iterations of the best restart (k-means only)
+  double inertia = 0;  ///< sum of squared distances to the clusters' means
 };
 
 /// k-means: k-means++ start (Arthur and Vassilvitskii, SODA 2007), Lloyd's iterations, empty clusters refilled with the

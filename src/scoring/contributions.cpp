@@ -70,8 +70,8 @@ class Scorer {
     while (taken() < most_ && any_unsettled()) {
       const at::Tensor round = next_places(state_, most_);
       const int64_t part = even_part(round.size(0), chunk_);
-      for (int64_t first = 0; first < round.size(0); first += part)
-        run_chunk(data, round.narrow(0, first, std::min(part, round.size(0) - first)), progress);
+      in_batches(round.size(0), part,
+                 [&](int64_t first, int64_t count) { run_chunk(data, round.narrow(0, first, count), progress); });
       end_round(round);
       if (params_.save) params_.save(state_to_go_on_from());
     }
@@ -83,7 +83,7 @@ class Scorer {
 
   void plan(const Dataset& data) {
     unit_clusters_ = unit_clusters(map_, clusters_);
-    const Sample two = sample_values(program_, data.batch(at::zeros({2}, at::kLong), program_.device));
+    const Sample two = sample_values(program_, two_samples(data, program_.device));
     for (size_t g = 0; g < map_.groups.size(); ++g)
       plan_group(static_cast<int32_t>(g), two);
     keep_.assign(program_.values.size(), false);
@@ -197,13 +197,12 @@ class Scorer {
   /// The variance of each sample's outputs, as probabilities. [samples] float64, CPU
   at::Tensor uncertainty(const Dataset& data, const at::Tensor& order, const Progress& progress) const {
     std::vector<at::Tensor> variances;
-    for (int64_t first = 0; first < order.size(0); first += chunk_) {
-      const int64_t count = std::min(chunk_, order.size(0) - first);
+    in_batches(order.size(0), chunk_, [&](int64_t first, int64_t count) {
       const at::Tensor p =
           probabilities(executor_(data.batch(order.narrow(0, first, count), program_.device)), kind_).to(at::kDouble);
       variances.push_back((p * (1 - p)).abs().sum(1));
       if (progress) progress({"sampling", first + count, order.size(0), "samples"});
-    }
+    });
     return at::cat(variances).to(at::kCPU).nan_to_num(0, 0, 0);
   }
 

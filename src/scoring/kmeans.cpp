@@ -60,12 +60,11 @@ class FeatureDistances : public Distances {
   Nearest nearest_of(const at::Tensor& centers) const {
     Nearest nearest;
     const at::Tensor center_norms = centers.square().sum(1);
-    for (int64_t first = 0; first < points_.count(); first += points_.block_rows()) {
-      const at::Tensor block = points_.rows(first, points_.block_rows());
+    points_.each_block([&](int64_t /*first*/, const at::Tensor& block) {
       // |x - c|² = |x|² - 2xc + |c|², in which |x|² does not change which center is nearest.
       const auto [distance, center] = at::addmm(center_norms, block, centers.t(), 1, -2).min(1);
       append(nearest, center, distance + block.square().sum(1));
-    }
+    });
     return nearest;
   }
 
@@ -168,17 +167,13 @@ Clustering run_once(const CenteredPoints& points, const Distances& distances, co
                     Random& random) {
   Nearest nearest = draw_centers(distances, points.count(), params.k, random);
   refill_empty(nearest, params.k);
-  int64_t iterations = 0;
-  while (iterations < params.max_iterations) {
+  for (int64_t iteration = 0; iteration < params.max_iterations; ++iteration) {
     const double before = nearest.inertia();
     nearest = distances.to_means(nearest.center, params.k);
     refill_empty(nearest, params.k);
-    ++iterations;
     if (before - nearest.inertia() <= params.tolerance * before) break;
   }
-  Clustering result = make_clustering(points, std::move(nearest.center), params.k);
-  result.iterations = iterations;
-  return result;
+  return make_clustering(points, std::move(nearest.center), params.k);
 }
 
 }  // namespace

@@ -31,21 +31,20 @@ void check_points(const at::Tensor& points, int64_t k, const char* method) {
          method, k, count);
   }
   const int64_t rows = rows_per_block(points);
-  for (int64_t first = 0; first < count; first += rows) {
-    const at::Tensor finite = at::isfinite(points.narrow(0, first, std::min(rows, count - first))).all(1);
-    if (finite.all().item<bool>()) continue;
+  in_batches(count, rows, [&](int64_t first, int64_t size) {
+    const at::Tensor finite = at::isfinite(points.narrow(0, first, size)).all(1);
+    if (finite.all().item<bool>()) return;
     fail(ExitCode::unsupported,
          "{}: point {} holds NaN or an infinite value; expected finite values. Check the weights.", method,
          first + finite.logical_not().nonzero()[0].item<int64_t>());
-  }
+  });
 }
 
 CenteredPoints::CenteredPoints(const at::Tensor& points)
     : points_(points.detach().cpu()), block_rows_(rows_per_block(points)) {
   mean_ = at::zeros({features()}, at::kDouble);
   at::Tensor sum = at::zeros({features()}, at::kDouble);
-  for (int64_t first = 0; first < count(); first += block_rows_)
-    sum += rows(first, block_rows_).sum(0);
+  each_block([&](int64_t /*first*/, const at::Tensor& block) { sum += block.sum(0); });
   mean_ = sum / static_cast<double>(std::max<int64_t>(1, count()));
 }
 
@@ -74,10 +73,9 @@ at::Tensor squared_distances(const CenteredPoints& points) {
 at::Tensor cluster_means(const CenteredPoints& points, const std::vector<int64_t>& assignment, int64_t k) {
   const at::Tensor clusters = as_tensor(assignment);
   at::Tensor sums = at::zeros({k, points.features()}, at::kDouble);
-  for (int64_t first = 0; first < points.count(); first += points.block_rows()) {
-    const at::Tensor block = points.rows(first, points.block_rows());
+  points.each_block([&](int64_t first, const at::Tensor& block) {
     sums.index_add_(0, clusters.narrow(0, first, block.size(0)), block);
-  }
+  });
   return sums.div_(at::bincount(clusters, {}, k).to(at::kDouble).unsqueeze(1));
 }
 
@@ -95,11 +93,10 @@ Clustering make_clustering(const CenteredPoints& points, std::vector<int64_t> as
   result.assignment = as_tensor(assignment);
   result.k = k;
   const at::Tensor means = cluster_means(points, assignment, k);
-  for (int64_t first = 0; first < points.count(); first += points.block_rows()) {
-    const at::Tensor block = points.rows(first, points.block_rows());
+  points.each_block([&](int64_t first, const at::Tensor& block) {
     const at::Tensor own = means.index_select(0, result.assignment.narrow(0, first, block.size(0)));
     result.inertia += (block - own).square_().sum().item<double>();
-  }
+  });
   return result;
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/batch.hpp"
 #include "scoring/clustering.hpp"
 
 namespace incite {
@@ -24,6 +25,11 @@ class CenteredPoints {
   int64_t block_rows() const { return block_rows_; }
   /// Float64 [count, features], from the point `first` on; fewer at the end.
   at::Tensor rows(int64_t first, int64_t count) const;
+  /// Calls `with(first, rows)` for one block after another.
+  template <typename With>
+  void each_block(const With& with) const {
+    in_batches(count(), block_rows_, [&](int64_t first, int64_t count) { with(first, rows(first, count)); });
+  }
 
  private:
   at::Tensor points_;

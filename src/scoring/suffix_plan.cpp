@@ -11,6 +11,7 @@
 #include <string>
 
 #include "base/fail.hpp"
+#include "program/convolution.hpp"
 #include "program/cost.hpp"
 
 namespace incite {
@@ -278,11 +279,20 @@ class Planner {
     return true;
   }
 
+  std::optional<Convolution> convolution_at(NodeId id) const {
+    const Node& node = program_.node(id);
+    return convolution_of(
+        node, [&](size_t input) -> const c10::IValue& { return sample_.others[at_index(node.inputs[input])]; });
+  }
+
   /// A convolution with a filter of its own for each channel.
   bool plan_depthwise(NodeId id) {
     const Node& node = program_.node(id);
     const size_t set = narrow_inputs(id);
-    if (set == none || !is_convolution(node.op) || changed(node.inputs[1])) return false;
+    if (set == none || changed(node.inputs[1])) return false;
+    const std::optional<Convolution> convolution = convolution_at(id);
+    // A transposed one's own operator runs whole.
+    if (!convolution || (convolution->transposed && !convolution->general)) return false;
     const ValueId output = node.outputs[0];
     const std::vector<int64_t>& weight = sizes(node.inputs[1]);
     const SizeArgument* groups = groups_of(id);
@@ -330,11 +340,9 @@ class Planner {
 
   bool plan_convolution(NodeId id) {
     const Node& node = program_.node(id);
-    if (!is_convolution(node.op) || !reads_narrow(id)) return false;
+    const std::optional<Convolution> convolution = convolution_at(id);
+    if (!convolution || convolution->transposed || !reads_narrow(id)) return false;
     const ValueId input = node.inputs[0];
-    if (node.op == "aten::_convolution" || node.op == "aten::convolution") {
-      if (sample_.others[at_index(node.inputs[6])].toBool()) return false;  // transposed
-    }
     const std::vector<int64_t>& weight = sizes(node.inputs[1]);
     const size_t set = narrow_[at_index(input)];
     if (labels(input).axis != 1 || batch_axis(input) != 0 || batch_axis(node.outputs[0]) != 0 ||

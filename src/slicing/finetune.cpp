@@ -139,13 +139,14 @@ class Finetuner {
     note(columns());
     result.losses.push_back(find_rate(validation_loss(best_columns_)));
     double least = result.losses.front();
-    for (int64_t epoch = 0; epoch < params_.epochs && !in_vain(epoch, result.best); ++epoch) {
+    int64_t best = 0;  // epochs up to the one that is kept
+    for (int64_t epoch = 0; epoch < params_.epochs && !in_vain(epoch, best); ++epoch) {
       run_epoch(epoch);
       const at::Tensor said = columns();
       result.losses.push_back(validation_loss(said));
       if (epoch >= first_that_counts() && result.losses.back() < least) {
         least = result.losses.back();
-        result.best = epoch + 1;
+        best = epoch + 1;
         note(said);
       }
     }
@@ -290,12 +291,11 @@ class Finetuner {
     run_on_workers(count(), params_.workers, [&](int64_t m) {
       const at::NoGradGuard no_grad_here;
       std::vector<at::Tensor> parts;
-      const int64_t validating = data_.validation.size(0);
-      for (int64_t first = 0; first < validating; first += validation_batch) {
-        const int64_t size = std::min(validation_batch, validating - first);
-        const at::Tensor rows = at::arange(data_.train.size(0) + first, data_.train.size(0) + first + size, at::kLong);
-        parts.push_back(column(m, batch_of(data_.validation.narrow(0, first, size)), rows).cpu());
-      }
+      in_batches(data_.validation.size(0), validation_batch, [&](int64_t first, int64_t count) {
+        const int64_t row = data_.train.size(0) + first;
+        const at::Tensor rows = at::arange(row, row + count, at::kLong);
+        parts.push_back(column(m, batch_of(data_.validation.narrow(0, first, count)), rows).cpu());
+      });
       said[static_cast<size_t>(m)] = at::cat(parts);
     });
     return at::stack(said, 1);

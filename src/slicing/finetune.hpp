@@ -45,7 +45,6 @@ struct FinetuneData {
 /// What fine-tuning did.
 struct FinetuneResult {
   std::vector<double> losses;  ///< on the validation samples: before the first epoch, and after each
-  int64_t best = 0;            ///< which of them is kept; 0: none was better than before
   /// What the modules then say of the validation samples: [samples, modules] float64, log-odds or values, on the CPU.
   at::Tensor columns;
 };

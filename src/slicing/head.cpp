@@ -8,9 +8,11 @@
 #include <array>
 #include <functional>
 #include <limits>
+#include <optional>
 
 #include "base/fail.hpp"
 #include "base/random.hpp"
+#include "program/convolution.hpp"
 #include "slicing/convex.hpp"
 
 namespace incite {
@@ -101,12 +103,12 @@ Head adam(const at::Tensor& features, const at::Tensor& targets, const Head& sta
   for (int64_t epoch = 0; epoch < params.epochs; ++epoch) {
     const at::Tensor order =
         shuffled(train, derive_seed(params.seed, fmt::format("epoch {}", epoch))).to(features.device());
-    for (int64_t first = 0; first < train; first += params.batch) {
-      const at::Tensor rows = order.narrow(0, first, std::min(params.batch, train - first));
+    in_batches(train, params.batch, [&](int64_t first, int64_t count) {
+      const at::Tensor rows = order.narrow(0, first, count);
       optimiser.zero_grad();
       loss(outputs(features.index_select(0, rows)), targets.index_select(0, rows)).backward();
       optimiser.step();
-    }
+    });
     const double now = validate();
     if (now >= least) continue;
     least = now;
@@ -196,20 +198,20 @@ constexpr std::array<HeadRow, 3> methods = {{
     {HeadMethod::original, false, false, false, nullptr, nullptr},
 }};
 
-/// A convolution that computes at each position from that position alone, all channels from all.
+/// A convolution that computes at each position from that position alone, all channels from all. aten::convolution,
+/// which none of PyTorch's layers calls, is not taken.
 bool is_pointwise(const Program& program, const Node& node, ValueId weight) {
-  const bool general = node.op == "aten::_convolution";
-  if (!general && node.op != "aten::conv1d" && node.op != "aten::conv2d" && node.op != "aten::conv3d") return false;
-  const auto argument = [&](size_t i) { return program.value(node.inputs[i]).content; };
-  const auto all_are = [&](size_t i, int64_t number) {
-    if (!argument(i).isIntList()) return false;  // padding="same"
-    const std::vector<int64_t> list = argument(i).toIntVector();
+  const std::optional<Convolution> convolution = convolution_of(program, node);
+  if (!convolution || convolution->transposed || node.op == "aten::convolution") return false;
+  const auto all_are = [](const c10::IValue& argument, int64_t number) {
+    if (!argument.isIntList()) return false;  // padding="same"
+    const std::vector<int64_t> list = argument.toIntVector();
     return std::all_of(list.begin(), list.end(), [number](int64_t element) { return element == number; });
   };
   const at::IntArrayRef kernel = program.value(weight).content.toTensor().sizes().slice(2);
-  return std::all_of(kernel.begin(), kernel.end(), [](int64_t size) { return size == 1; }) && all_are(3, 1) &&
-         all_are(4, 0) && all_are(5, 1) && argument(general ? 8 : 6) == c10::IValue(1) &&
-         !(general && argument(6).toBool());
+  return std::all_of(kernel.begin(), kernel.end(), [](int64_t size) { return size == 1; }) &&
+         all_are(convolution->stride, 1) && all_are(convolution->padding, 0) && all_are(convolution->dilation, 1) &&
+         convolution->groups == c10::IValue(1);
 }
 
 /// Puts a tensor in the place of a parameter, whose shape it gets but for the number of rows.
@@ -230,16 +232,8 @@ void bypass(Program& module, ValueId value) {
 }
 
 void rectify_output(Program& module) {
-  Node relu;
-  relu.op = "aten::relu";
-  relu.run = find_operation(relu.op, "");
-  relu.inputs = {module.output};
-  relu.source = module.node(module.maker(module.output)).source;
-  Value output;
-  output.type = c10::TensorType::get();
-  module.output = module.add(std::move(output));
-  relu.outputs = {module.output};
-  module.nodes.push_back(std::move(relu));
+  const std::string source = module.node(module.maker(module.output)).source;
+  module.output = module.append(make_node(module, "aten::relu", "", {module.output}, source));
 }
 
 }  // namespace

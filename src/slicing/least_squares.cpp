@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/batch.hpp"
+
 namespace incite {
 namespace {
 
@@ -12,13 +14,12 @@ constexpr int64_t block = 256;  // features
 /// Adds xᵀ x: the blocks on the diagonal and below it, and their mirror images.
 void add_products(at::Tensor& gram, const at::Tensor& x) {
   const at::Tensor turned = x.t();
-  for (int64_t first = 0; first < x.size(1); first += block) {
-    const int64_t count = std::min(block, x.size(1) - first);
+  in_batches(x.size(1), block, [&](int64_t first, int64_t count) {
     const int64_t end = first + count;
     at::Tensor rows = gram.narrow(0, first, count).narrow(1, 0, end);
     rows.addmm_(turned.narrow(0, first, count), x.narrow(1, 0, end));
     gram.narrow(1, first, count).narrow(0, 0, first).copy_(rows.narrow(1, 0, first).t());
-  }
+  });
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "base/fail.hpp"
 #include "base/random.hpp"
+#include "program/convolution.hpp"
 #include "slicing/least_squares.hpp"
 
 namespace incite {
@@ -26,20 +27,19 @@ bool is_list(const c10::IValue& value, size_t size) {
   return value.isIntList() && value.toIntList().size() == size;
 }
 
-/// The walk of an ordinary convolution over one or two dimensions; false for everything else.
+/// The walk of an ordinary convolution over one or two dimensions; false for everything else, and for
+/// aten::convolution, which none of PyTorch's layers calls.
 bool find_walk(const Program& program, const Node& node, Walk& walk) {
-  const bool general = node.op == "aten::_convolution";
-  if (!general && node.op != "aten::conv1d" && node.op != "aten::conv2d") return false;
+  const std::optional<Convolution> convolution = convolution_of(program, node);
+  if (!convolution || convolution->transposed || node.op == "aten::convolution") return false;
   const at::Tensor weight = program.value(node.inputs[1]).content.toTensor();
   const auto dimensions = static_cast<size_t>(weight.dim() - 2);
-  const auto argument = [&](size_t i) { return program.value(node.inputs[i]).content; };
-  const c10::IValue groups = argument(general ? 8 : 6);
-  if (dimensions > 2 || !groups.isInt() || groups.toInt() != 1 || (general && argument(6).toBool())) return false;
-  for (const size_t i : {3, 4, 5}) {
-    if (!is_list(argument(i), dimensions)) return false;  // padding="same"
+  if (dimensions > 2 || convolution->groups != c10::IValue(1)) return false;
+  for (const c10::IValue* list : {&convolution->stride, &convolution->padding, &convolution->dilation}) {
+    if (!is_list(*list, dimensions)) return false;  // padding="same"
   }
-  walk = {weight.sizes().slice(2).vec(), argument(3).toIntVector(), argument(4).toIntVector(),
-          argument(5).toIntVector()};
+  walk = {weight.sizes().slice(2).vec(), convolution->stride.toIntVector(), convolution->padding.toIntVector(),
+          convolution->dilation.toIntVector()};
   if (dimensions == 1) {
     walk.kernel.insert(walk.kernel.begin(), 1);
     walk.stride.insert(walk.stride.begin(), 1);
@@ -78,16 +78,11 @@ class Repairer {
         original_(program),
         chunks_(chunks()) {}
 
-  std::vector<LayerRepair> run() {
+  void run() {
     const at::NoGradGuard no_grad;
-    std::vector<LayerRepair> done;
     for (const int32_t layer : touched_layers()) {
-      if (layer == map_.head && !params_.head) continue;
-      LayerRepair repaired;
-      repaired.layer = layer;
-      if (repair_layer(map_.layers[static_cast<size_t>(layer)], repaired)) done.push_back(repaired);
+      if (layer != map_.head || params_.head) repair_layer(map_.layers[at_index(layer)]);
     }
-    return done;
   }
 
  private:
@@ -145,14 +140,14 @@ class Repairer {
     return readers != 1;
   }
 
-  bool repair_layer(const Layer& layer, LayerRepair& repaired) {
+  void repair_layer(const Layer& layer) {
     const Node& node = module_.node(module_.maker(layer.output));
     Walk walk;
     const bool convolution = find_walk(module_, node, walk);
-    if (!convolution && node.op != "aten::linear") return false;
-    if (!program_.is_parameter(layer.weight) || shares_weights(layer)) return false;
+    if (!convolution && node.op != "aten::linear") return;
+    if (!program_.is_parameter(layer.weight) || shares_weights(layer)) return;
     const bool has_bias = layer.bias >= 0;
-    if (params_.method == RepairMethod::mean && !has_bias) return false;
+    if (params_.method == RepairMethod::mean && !has_bias) return;
     Fit fit = collect(layer, convolution ? &walk : nullptr);
     c10::IValue& weight_slot = module_.values[static_cast<size_t>(layer.weight)].content;
     const at::Tensor weight = weight_slot.toTensor();
@@ -163,16 +158,14 @@ class Repairer {
     std::optional<double> ridge;
     if (params_.method == RepairMethod::least_squares) {
       ridge = best_ridge(fit, start, has_bias);
-      if (!ridge) return false;
+      if (!ridge) return;
     }
     Moments& all = fit.train;
     all.add(fit.validation);
     const LeastSquares problem(all, start);
     const at::Tensor change = ridge ? problem.change(*ridge, has_bias) : to_the_means(all, start);
-    if (!change.defined()) return false;
-    repaired.before = problem.error();
-    repaired.after = problem.error(change);
-    if (!(repaired.after < repaired.before)) return false;
+    if (!change.defined()) return;
+    if (!(problem.error(change) < problem.error())) return;
     const at::Tensor solved = start + change;
     const int64_t features = solved.size(0) - (has_bias ? 1 : 0);
     weight_slot = solved.narrow(0, 0, features).t().reshape(weight.sizes()).to(weight.options()).contiguous();
@@ -180,7 +173,6 @@ class Repairer {
       c10::IValue& bias = module_.values[static_cast<size_t>(layer.bias)].content;
       bias = solved[features].to(bias.toTensor().options()).contiguous();
     }
-    return true;
   }
 
   /// What changes the biases alone, so that each channel's mean becomes the original's.
@@ -288,13 +280,13 @@ class Repairer {
     const at::Tensor patches = patches_of(x, z.size(2), z.size(3), walk), targets = z.permute({0, 2, 3, 1});
     const int64_t at_once =
         std::max<int64_t>(1, params_.block_bytes / (features * static_cast<int64_t>(sizeof(float))));
-    for (int64_t first = 0; first < chosen.size(0); first += at_once) {
-      const at::Tensor rows = chosen.narrow(0, first, std::min(at_once, chosen.size(0) - first));
+    in_batches(chosen.size(0), at_once, [&](int64_t first, int64_t count) {
+      const at::Tensor rows = chosen.narrow(0, first, count);
       const at::Tensor line = rows.div(z.size(3), "floor");
       const c10::List<std::optional<at::Tensor>> places(
           {line.div(z.size(2), "floor"), line.remainder(z.size(2)), rows.remainder(z.size(3))});
       add_rows(moments, at::index(patches, places).flatten(1), at::index(targets, places), has_bias);
-    }
+    });
   }
 
   /// What each output position of a convolution reads, as a view: [samples, height, width, channels, kernel's height,
@@ -339,9 +331,9 @@ class Repairer {
 
 }  // namespace
 
-std::vector<LayerRepair> repair(const Program& program, const UnitMap& map, const Selection& keep, const Dataset& data,
-                                const at::Tensor& samples, const RepairParams& params, Program& module) {
-  return Repairer(program, map, keep, data, samples, params, module).run();
+void repair(const Program& program, const UnitMap& map, const Selection& keep, const Dataset& data,
+            const at::Tensor& samples, const RepairParams& params, Program& module) {
+  Repairer(program, map, keep, data, samples, params, module).run();
 }
 
 }  // namespace incite

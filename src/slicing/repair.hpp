@@ -27,20 +27,13 @@ struct RepairParams {
   uint64_t seed = 0;
 };
 
-/// What repairing did to one layer.
-struct LayerRepair {
-  int32_t layer = -1;
-  double before = 0;  ///< mean square of (module's pre-activations - original's) over the original's variance
-  double after = 0;
-};
-
 /// Refits the weights of a slice, in closed form: layer by layer from the input on, each layer's remaining weights and
 /// bias become those that bring its pre-activations nearest to the original's on `samples` of the data (ridge least
 /// squares in float64, from the cut weights). Layers whose input is as in the original, the head unless asked for,
 /// grouped and transposed convolutions, and layers that share their weights stay as they are.
 ///
-/// `module` is slice(program, map, keep) and is changed in place. Returns what was done, in the order of the layers.
-std::vector<LayerRepair> repair(const Program& program, const UnitMap& map, const Selection& keep, const Dataset& data,
-                                const at::Tensor& samples, const RepairParams& params, Program& module);
+/// `module` is slice(program, map, keep) and is changed in place.
+void repair(const Program& program, const UnitMap& map, const Selection& keep, const Dataset& data,
+            const at::Tensor& samples, const RepairParams& params, Program& module);
 
 }  // namespace incite

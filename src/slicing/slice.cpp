@@ -53,6 +53,20 @@ void check_selection(const UnitMap& map, const Selection& keep) {
   INCITE_ASSERT(empty_spans(map, keep).empty());
 }
 
+/// All nodes, each with those to put before and after it.
+std::vector<Node> merged(std::vector<std::vector<Node>>& before, std::vector<Node>& nodes,
+                         std::vector<std::vector<Node>>& after) {
+  std::vector<Node> all;
+  for (size_t n = 0; n < nodes.size(); ++n) {
+    for (Node& node : before[n])
+      all.push_back(std::move(node));
+    all.push_back(std::move(nodes[n]));
+    for (Node& node : after[n])
+      all.push_back(std::move(node));
+  }
+  return all;
+}
+
 /// Writes a program anew, node by node, with its units cut. Values keep their ids; nodes do not.
 class Slicer {
  public:
@@ -68,15 +82,7 @@ class Slicer {
       make_crop(crop);
     for (const Rearrangement& rearrangement : map_.rearrangements)
       rearrange(rearrangement);
-    std::vector<Node> nodes;
-    for (size_t n = 0; n < sliced_.nodes.size(); ++n) {
-      for (Node& node : before_[n])
-        nodes.push_back(std::move(node));
-      nodes.push_back(std::move(sliced_.nodes[n]));
-      for (Node& node : after_[n])
-        nodes.push_back(std::move(node));
-    }
-    sliced_.nodes = std::move(nodes);
+    sliced_.nodes = merged(before_, sliced_.nodes, after_);
     sliced_.remove_dead_nodes();
     return std::move(sliced_);
   }
@@ -95,20 +101,6 @@ class Slicer {
       }
       if (tensor.defined()) sliced_.values[value].content = tensor;
     }
-  }
-
-  Node make(const std::string& op, const std::string& overload, std::vector<ValueId> inputs, c10::TypePtr type,
-            const std::string& source) {
-    Node made;
-    made.op = op;
-    made.overload = overload;
-    made.inputs = std::move(inputs);
-    Value output;
-    output.type = std::move(type);
-    made.outputs = {sliced_.add(std::move(output))};
-    made.source = source;
-    made.run = find_operation(op, overload);
-    return made;
   }
 
   void shrink_sizes() {
@@ -140,9 +132,11 @@ class Slicer {
     const int64_t kept = kept_positions(units, keep_).numel();
     const std::string source = node(id).source;
     auto& nodes = before_[static_cast<size_t>(id)];
-    nodes.push_back(make("aten::mul", "int", {whole, sliced_.add_constant(kept)}, c10::IntType::get(), source));
+    nodes.push_back(
+        make_node(sliced_, "aten::mul", "int", {whole, sliced_.add_constant(kept)}, source, c10::IntType::get()));
     const ValueId product = nodes.back().outputs[0];
-    nodes.push_back(make("aten::floordiv", "int", {product, sliced_.add_constant(all)}, c10::IntType::get(), source));
+    nodes.push_back(
+        make_node(sliced_, "aten::floordiv", "int", {product, sliced_.add_constant(all)}, source, c10::IntType::get()));
     node(id).inputs[input] = nodes.back().outputs[0];
   }
 
@@ -164,14 +158,13 @@ class Slicer {
       consecutive = consecutive && positions[i] == positions[i - 1] + 1;
     const ValueId dimension = sliced_.add_constant(axis);
     if (consecutive) {
-      return make("aten::slice", "Tensor",
-                  {value, dimension, sliced_.add_constant(positions.front()),
-                   sliced_.add_constant(positions.back() + 1), sliced_.add_constant(int64_t{1})},
-                  c10::TensorType::get(), source);
+      return make_node(sliced_, "aten::slice", "Tensor",
+                       {value, dimension, sliced_.add_constant(positions.front()),
+                        sliced_.add_constant(positions.back() + 1), sliced_.add_constant(int64_t{1})},
+                       source);
     }
     const at::Tensor index = at::tensor(positions, at::kLong).to(sliced_.device);
-    return make("aten::index_select", "", {value, dimension, sliced_.add_constant(index)}, c10::TensorType::get(),
-                source);
+    return make_node(sliced_, "aten::index_select", "", {value, dimension, sliced_.add_constant(index)}, source);
   }
 
   void make_crop(const Crop& crop) {
@@ -223,8 +216,7 @@ Program slice(const Program& program, const UnitMap& map, const Selection& keep)
 
 Program mask(const Program& program, const UnitMap& map, const Selection& keep) {
   Program masked = program;
-  std::vector<std::vector<Node>> before(program.nodes.size());
-  const Operation multiply = find_operation("aten::mul", "Tensor");
+  std::vector<std::vector<Node>> before(program.nodes.size()), after(program.nodes.size());
   for (const Feedback& feedback : map.feedbacks) {
     c10::IValue& weight = masked.values[static_cast<size_t>(feedback.weight)].content;
     weight = weight.toTensor() * zeros_and_ones(feedback.units, keep).to(program.device);
@@ -234,29 +226,16 @@ Program mask(const Program& program, const UnitMap& map, const Selection& keep) 
     const Labels& labels = map.activations[static_cast<size_t>(node.inputs[reader.input])];
     if (labels.empty() || !any_removed(labels.units, keep)) continue;
     const at::Tensor ones = zeros_and_ones(labels.units, keep).to(program.device);
-    Node multiplication;
-    multiplication.op = "aten::mul";
-    multiplication.overload = "Tensor";
-    multiplication.run = multiply;
-    multiplication.source = node.source;
-    const ValueId read = node.inputs[reader.input];
-    Value product;
-    product.type = c10::TensorType::get();
-    multiplication.outputs = {masked.add(std::move(product))};
     // Trailing dimensions of size 1 put the mask on the labelled axis.
     std::vector<int64_t> shape(static_cast<size_t>(labels.rank - labels.axis), 1);
     shape[0] = -1;
-    multiplication.inputs = {read, masked.add_constant(ones.view(shape))};
-    node.inputs[reader.input] = multiplication.outputs[0];
-    before[static_cast<size_t>(reader.node)].push_back(std::move(multiplication));
+    ValueId& read = node.inputs[reader.input];
+    auto& nodes = before[static_cast<size_t>(reader.node)];
+    nodes.push_back(
+        make_node(masked, "aten::mul", "Tensor", {read, masked.add_constant(ones.view(shape))}, node.source));
+    read = nodes.back().outputs[0];
   }
-  std::vector<Node> nodes;
-  for (size_t n = 0; n < masked.nodes.size(); ++n) {
-    for (Node& node : before[n])
-      nodes.push_back(std::move(node));
-    nodes.push_back(std::move(masked.nodes[n]));
-  }
-  masked.nodes = std::move(nodes);
+  masked.nodes = merged(before, masked.nodes, after);
   return masked;
 }
 

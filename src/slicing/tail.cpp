@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "program/convolution.hpp"
+
 namespace incite {
 namespace {
 
@@ -72,7 +74,7 @@ std::optional<ValueId> last_layers(const Program& program, const UnitMap& map, i
   int64_t taken = 0;
   for (const Layer* layer : before) {
     const std::string& op = program.node(layer->node).op;
-    const bool convolution = op.find("conv") != std::string::npos;
+    const bool convolution = is_convolution(op);
     if (taken == most || (op != "aten::linear" && (taken > 0 || !convolution))) break;
     first = layer;
     ++taken;
@@ -119,13 +121,12 @@ TailInputs run_up_to(const Program& program, const Tail& tail, const Dataset& da
   const at::NoGradGuard no_grad;
   const Executor executor(program);
   std::vector<std::vector<at::Tensor>> parts(tail.reads.size());
-  for (int64_t first = 0; first < samples.size(0); first += at_once) {
-    const TailInputs inputs =
-        inputs_for(executor, tail,
-                   data.batch(samples.narrow(0, first, std::min(at_once, samples.size(0) - first)), program.device));
+  in_batches(samples.size(0), at_once, [&](int64_t first, int64_t count) {
+    const Batch batch = data.batch(samples.narrow(0, first, count), program.device);
+    const TailInputs inputs = inputs_for(executor, tail, batch);
     for (size_t i = 0; i < inputs.size(); ++i)
       parts[i].push_back(inputs[i]);
-  }
+  });
   TailInputs all;
   for (size_t i = 0; i < parts.size(); ++i)
     all.push_back(at::cat(parts[i], tail.axes[i]));

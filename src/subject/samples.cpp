@@ -10,17 +10,6 @@
 #include "program/load.hpp"
 
 namespace incite {
-
-constexpr int64_t check_samples = 8;
-
-Batch first_samples(const Dataset& data, at::Device device) {
-  return data.batch(0, std::min(check_samples, data.size()), device);
-}
-
-Batch two_samples(const Dataset& data, at::Device device) {
-  return data.batch(at::arange(2, at::kLong).remainder(data.size()), device);
-}
-
 namespace {
 
 /// Throws Error (data_mismatch) if the model runs on the images as they are stored, but not with their axes moved.

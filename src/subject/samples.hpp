@@ -12,12 +12,6 @@
 
 namespace incite {
 
-/// The first samples of a data set, at most eight, to load and check a program with.
-Batch first_samples(const Dataset& data, at::Device device);
-
-/// Two samples to analyse a program with; a single sample is taken twice.
-Batch two_samples(const Dataset& data, at::Device device);
-
 /// Reads a model (see load_program) and decides which arrays of whole numbers it takes as integers: those that it does
 /// not accept as float32. The decision is stored in `data`. `output` chooses one of several outputs. Throws what
 /// load_program and check_integers throw.

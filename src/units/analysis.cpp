@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <numeric>
 #include <set>
 #include <string>
 
@@ -23,24 +22,21 @@ bool ignores_content(const Node& node) {
 
 /// How many different labels are left when those of each position along `axis` are one.
 size_t classes_along(const Flow& flow, int64_t axis) {
-  std::map<int32_t, int32_t> parent;
-  const auto find = [&](int32_t label) {
-    parent.try_emplace(label, label);
-    while (parent[label] != label)
-      label = parent[label];
-    return label;
+  DisjointSets sets;
+  std::map<int32_t, int32_t> numbers;  // by label
+  const auto number = [&](int32_t label) {
+    const auto [entry, added] = numbers.try_emplace(label, -1);
+    if (added) entry->second = sets.add();
+    return entry->second;
   };
   const at::Tensor rows = flow.movedim(axis, 0).flatten(1).contiguous();
   const int32_t* label = rows.data_ptr<int32_t>();
   for (int64_t row = 0; row < rows.size(0); ++row) {
-    const int32_t first = find(*label);
+    const int32_t first = number(*label);
     for (int64_t i = 0; i < rows.size(1); ++i)
-      parent[find(*label++)] = first;
+      sets.join(first, number(*label++));
   }
-  std::set<int32_t> classes;
-  for (const auto& [entry, ignored] : parent)
-    classes.insert(find(entry));
-  return classes.size();
+  return sets.sets();
 }
 
 }  // namespace
@@ -124,21 +120,13 @@ std::vector<Place> Analysis::list_elements(size_t i) const {
 
 // ---- Labels -------------------------------------------------------------------------------------------------------
 
-int32_t Analysis::find(int32_t label) {
-  while (parent_[at_index(label)] != label) {
-    parent_[at_index(label)] = parent_[at_index(parent_[at_index(label)])];
-    label = parent_[at_index(label)];
-  }
-  return label;
-}
-
 /// The flow with each label's root in its place.
 Flow Analysis::rooted(const Flow& flow) {
   if (!flow.defined()) return flow;
   at::Tensor roots = flow.clone(at::MemoryFormat::Contiguous);
   int32_t* label = roots.data_ptr<int32_t>();
   for (int64_t i = 0; i < roots.numel(); ++i) {
-    if (label[i] != no_unit) label[i] = find(label[i]);
+    if (label[i] != no_unit) label[i] = sets_.root(label[i]);
   }
   return compressed(roots);
 }
@@ -170,9 +158,7 @@ void Analysis::tie(int32_t a, int32_t b, const char* reason) {
     pin_label(b, reason);
     return;
   }
-  const int32_t x = find(a);
-  const int32_t y = find(b);
-  parent_[at_index(std::max(x, y))] = std::min(x, y);  // the root is the label that was made first
+  sets_.join(a, b);
 }
 
 void Analysis::tie(const Flow& a, const Flow& b, const char* reason) {
@@ -261,10 +247,9 @@ std::vector<int32_t> Analysis::add_layer(ValueId weight, int64_t weight_axis, Va
   layer.output_axis = output_axis;
   const std::string& key = program_.value(weight).name;
   layer.name = key.ends_with(".weight") ? key.substr(0, key.size() - 7) : key.empty() ? node_->source : key;
-  std::vector<int32_t> labels(static_cast<size_t>(channels));
-  std::iota(labels.begin(), labels.end(), static_cast<int32_t>(parent_.size()));
+  std::vector<int32_t> labels;
   for (int64_t channel = 0; channel < channels; ++channel) {
-    parent_.push_back(labels[static_cast<size_t>(channel)]);
+    labels.push_back(sets_.add());
     origin_.emplace_back(static_cast<int32_t>(map_.layers.size()), static_cast<int32_t>(channel));
   }
   map_.layers.push_back(std::move(layer));

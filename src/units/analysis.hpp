@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "base/disjoint_sets.hpp"
 #include "units/flow.hpp"
 #include "units/unit_map.hpp"
 
@@ -22,7 +23,7 @@ struct Place {
 };
 
 /// The state of the label analysis while it walks the nodes; the rules (rules.cpp) work on it. Here a label is a
-/// channel of one layer; labels that belong to one unit are joined in a union-find forest.
+/// channel of one layer; labels that belong to one unit are joined in disjoint sets.
 ///
 /// Labels may vary along several axes only while nothing but layout and element-wise operations touch them. What needs
 /// them along one axis ties them (`settle`); what still varies along several when all nodes are walked is resolved by
@@ -108,7 +109,6 @@ class Analysis {
     bool keeps_axis;
   };
 
-  int32_t find(int32_t label);
   Flow rooted(const Flow& flow);
   void pin_label(int32_t label, const char* reason);
   std::vector<at::Tensor> run_on_positions(const at::Tensor& positions, const Node& node) const;
@@ -159,7 +159,7 @@ class Analysis {
   std::vector<SizeArgument> sizes_;
   std::vector<bool> fixed_;  // by value
   std::map<ValueId, NodeId> makers_;
-  std::vector<int32_t> parent_;                      // union-find, by label
+  DisjointSets sets_;                                // of labels that are one unit
   std::vector<std::pair<int32_t, int32_t>> origin_;  // by label: layer and channel
   struct Binding {
     Place place;

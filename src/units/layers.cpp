@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/fail.hpp"
+#include "program/convolution.hpp"
 #include "units/rules.hpp"
 
 namespace incite::rules {
@@ -45,7 +46,8 @@ std::optional<Place> optional_input(Analysis& a, size_t i) {
 
 /// A convolution in groups: all channels that one group reads and all that it makes are one unit, but each channel of a
 /// depthwise one.
-void grouped_convolution(Analysis& a, int64_t groups, size_t groups_input, bool transposed) {
+void grouped_convolution(Analysis& a, const Convolution& convolution) {
+  const int64_t groups = convolution.groups.toInt();
   const ValueId x = a.node().inputs[0];
   const bool labelled = a.flow(x).defined() && labelled_along(a, x, 1, "axis");
   const std::vector<int32_t> made = produce(a, a.place(1), 0, optional_input(a, 2), 1);
@@ -60,19 +62,11 @@ void grouped_convolution(Analysis& a, int64_t groups, size_t groups_input, bool 
       a.tie(first, labelled ? read[static_cast<size_t>(g * reads + i)] : no_unit, "grouped");
   }
   // A transposed one's weight counts what it reads first.
-  if (transposed && labelled && a.input_shape(1)[0] != static_cast<int64_t>(made.size())) a.bind(a.place(1), 0, read);
+  if (convolution.transposed && labelled && a.input_shape(1)[0] != static_cast<int64_t>(made.size()))
+    a.bind(a.place(1), 0, read);
   if (labelled) a.add_reader(a.place(0));
   a.set_output(flow_along(a.rank(a.node().outputs[0]), 1, made));
-  a.add_size(groups_input, -1, a.node().outputs[0]);
-}
-
-void convolve(Analysis& a, int64_t groups, size_t groups_input, bool transposed) {
-  const ValueId weight = a.node().inputs[1];
-  if (!a.is_stored(a.place(1))) return a.pin_inputs("computed");
-  if (a.input_rank(0) != a.rank(weight)) return a.pin_inputs("unbatched");
-  if (groups > 1) return grouped_convolution(a, groups, groups_input, transposed);
-  read(a, 1, a.place(1), transposed ? 0 : 1);
-  produce(a, a.place(1), transposed ? 1 : 0, optional_input(a, 2), 1);
+  a.add_size(convolution.groups_input, -1, a.node().outputs[0]);
 }
 
 /// Gate by gate, the labels of a recurrent layer's hidden units.
@@ -158,15 +152,12 @@ void linear(Analysis& a) {
 }
 
 void convolution(Analysis& a) {
-  convolve(a, a.integer(6), 6, false);
-}
-
-void transposed_convolution(Analysis& a) {
-  convolve(a, a.integer(6), 6, true);
-}
-
-void general_convolution(Analysis& a) {
-  convolve(a, a.integer(8), 8, a.constant(6).toBool());
+  const Convolution c = *convolution_of(a.node(), [&](size_t i) -> const c10::IValue& { return a.constant(i); });
+  if (!a.is_stored(a.place(1))) return a.pin_inputs("computed");
+  if (a.input_rank(0) != a.input_rank(1)) return a.pin_inputs("unbatched");
+  if (c.groups.toInt() > 1) return grouped_convolution(a, c);
+  read(a, 1, a.place(1), c.transposed ? 0 : 1);
+  produce(a, a.place(1), c.transposed ? 1 : 0, optional_input(a, 2), 1);
 }
 
 /// embedding(weight, indices, …): its units are the positions of a vector.

@@ -6,7 +6,7 @@
 #include <set>
 #include <string>
 
-#include "base/fail.hpp"
+#include "base/batch.hpp"
 
 namespace incite {
 namespace {
@@ -19,10 +19,9 @@ at::Tensor softmax_of_rows(const at::Tensor& outputs) {
   if (!outputs.is_cpu() || columns == 0 || columns > short_row) return at::softmax(outputs, -1);
   const at::Tensor rows = outputs.reshape({-1, columns});
   at::Tensor result = at::empty_like(rows, at::MemoryFormat::Contiguous);
-  for (int64_t first = 0; first < rows.size(0); first += at_once) {
-    const int64_t count = std::min(at_once, rows.size(0) - first);
+  in_batches(rows.size(0), at_once, [&](int64_t first, int64_t count) {
     result.narrow(0, first, count).copy_(at::softmax(rows.narrow(0, first, count).t().contiguous(), 0).t());
-  }
+  });
   return result.view(outputs.sizes());
 }
 
@@ -108,13 +107,21 @@ at::Tensor probabilities(const at::Tensor& outputs, OutputKind kind) {
   }
 }
 
+at::Tensor logarithms(const at::Tensor& outputs, OutputKind kind) {
+  const at::Tensor logs = outputs.to(at::kDouble);
+  const bool shares = kind == OutputKind::probabilities || kind == OutputKind::sigmoid;
+  return shares ? logs.clamp_min(1e-38).log() : logs;
+}
+
+at::Tensor log_odds_alone(const at::Tensor& logarithm) {
+  return logarithm - (-logarithm.exp()).clamp_min(-1.0 + 1e-16).log1p();
+}
+
 at::Tensor log_odds(const at::Tensor& outputs, OutputKind kind, std::optional<int64_t> column) {
-  at::Tensor logs = outputs.to(at::kDouble);
-  // Probabilities that float32 rounds to 0 still rank above none.
-  if (kind == OutputKind::probabilities || kind == OutputKind::sigmoid) logs = logs.clamp_min(1e-38).log();
+  const at::Tensor logs = logarithms(outputs, kind);
   if (!column) return logs.select(1, 1) - logs.select(1, 0);
   const at::Tensor own = logs.select(1, *column);
-  if (kind == OutputKind::sigmoid) return own - (-own.exp()).clamp_min(-1.0 + 1e-16).log1p();
+  if (kind == OutputKind::sigmoid) return log_odds_alone(own);
   std::vector<int64_t> others;
   for (int64_t i = 0; i < logs.size(1); ++i) {
     if (i != *column) others.push_back(i);

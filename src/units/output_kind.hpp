@@ -28,6 +28,13 @@ OutputKind output_kind(const Program& program, const UnitMap& map);
 /// The probabilities of classes that outputs [..., classes] of a kind mean; of kind `other`, the outputs as they are.
 at::Tensor probabilities(const at::Tensor& outputs, OutputKind kind);
 
+/// Outputs as logarithms, but for a constant in each row, float64: log_odds reads them in the same way. Probabilities
+/// that float32 rounds to 0 still rank above none.
+at::Tensor logarithms(const at::Tensor& outputs, OutputKind kind);
+
+/// The log-odds of a probability, by its logarithm, float64; at most 37.
+at::Tensor log_odds_alone(const at::Tensor& logarithm);
+
 /// The log-odds of one class against the others: [samples] float64. `outputs` is a module's: [samples, 2], that are
 /// [others, class], where it has a head of its own (no `column`); else [samples, classes], of which `column` is the
 /// class.

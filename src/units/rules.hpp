@@ -15,8 +15,6 @@ using Rule = void (*)(Analysis&);
 // Layers: linear, convolutions, embeddings, recurrent layers (layers.cpp).
 void linear(Analysis& a);
 void convolution(Analysis& a);
-void transposed_convolution(Analysis& a);
-void general_convolution(Analysis& a);
 void embedding(Analysis& a);
 void lstm(Analysis& a);
 void gru(Analysis& a);

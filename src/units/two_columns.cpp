@@ -80,10 +80,7 @@ class TwoColumns {
   void replace(Node& node, const char* op) {
     const ValueId axis = program_.add_constant(1);
     const ValueId none = program_.add_constant(c10::IValue());
-    node.op = op;
-    node.overload = "int";
-    node.inputs = {node.inputs[0], axis, none};
-    node.run = find_operation(node.op, node.overload);
+    node = make_node(op, "int", {node.inputs[0], axis, none}, node.outputs, node.source);
   }
 
   /// Puts zeros before the one channel of a weight or bias.

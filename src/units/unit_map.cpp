@@ -5,7 +5,6 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <numeric>
 #include <string>
 #include <tuple>
 
@@ -73,12 +72,12 @@ void Analysis::finish_outputs() {
   if (!one_output && axes != std::vector<int64_t>{1}) return;
   // The layer nearest to the output whose channels are the outputs, in order.
   const std::vector<int32_t> labels = labels_of(output);
-  for (size_t first = 0; first + labels.size() <= parent_.size(); first += channels_of(origin_[first].first)) {
+  for (size_t first = 0; first + labels.size() <= origin_.size(); first += channels_of(origin_[first].first)) {
     const int32_t layer = origin_[first].first;
     if (channels_of(layer) != labels.size()) continue;
     bool same = true;
     for (size_t i = 0; i < labels.size() && same; ++i)
-      same = labels[i] != no_unit && find(static_cast<int32_t>(first + i)) == labels[i];
+      same = labels[i] != no_unit && sets_.root(static_cast<int32_t>(first + i)) == labels[i];
     if (same) map_.head = layer;
   }
 }
@@ -89,10 +88,10 @@ size_t Analysis::channels_of(int32_t layer) const {
 }
 
 void Analysis::build_units() {
-  std::vector<int32_t> unit_of_root(parent_.size(), no_unit);
-  std::vector<int32_t> unit_of(parent_.size(), no_unit);
-  for (size_t label = 0; label < parent_.size(); ++label) {
-    int32_t& unit = unit_of_root[at_index(find(static_cast<int32_t>(label)))];
+  std::vector<int32_t> unit_of_root(origin_.size(), no_unit);
+  std::vector<int32_t> unit_of(origin_.size(), no_unit);
+  for (size_t label = 0; label < origin_.size(); ++label) {
+    int32_t& unit = unit_of_root[at_index(sets_.root(static_cast<int32_t>(label)))];
     if (unit == no_unit) {
       unit = static_cast<int32_t>(map_.units.size());
       map_.units.emplace_back();
@@ -137,23 +136,14 @@ void Analysis::build_labels(const std::vector<int32_t>& unit_of) {
 }
 
 void Analysis::build_groups() {
-  std::vector<int32_t> parent(map_.layers.size());  // union-find over layers that share a unit
-  std::iota(parent.begin(), parent.end(), 0);
-  const auto root = [&](int32_t layer) {
-    while (parent[at_index(layer)] != layer)
-      layer = parent[at_index(layer)] = parent[at_index(parent[at_index(layer)])];
-    return layer;
-  };
+  DisjointSets sets(map_.layers.size());  // of layers that share a unit
   for (const Unit& unit : map_.units) {
-    for (const Unit::Member& member : unit.members) {
-      const int32_t a = root(unit.members[0].layer);
-      const int32_t b = root(member.layer);
-      parent[at_index(std::max(a, b))] = std::min(a, b);
-    }
+    for (const Unit::Member& member : unit.members)
+      sets.join(unit.members[0].layer, member.layer);
   }
   std::map<int32_t, int32_t> group_of;
   for (size_t layer = 0; layer < map_.layers.size(); ++layer) {
-    const int32_t top = root(static_cast<int32_t>(layer));
+    const int32_t top = sets.root(static_cast<int32_t>(layer));
     if (!group_of.contains(top)) {
       group_of[top] = static_cast<int32_t>(map_.groups.size());
       map_.groups.emplace_back();
@@ -162,7 +152,7 @@ void Analysis::build_groups() {
   }
   for (size_t u = 0; u < map_.units.size(); ++u) {
     Unit& unit = map_.units[u];
-    unit.group = group_of[root(unit.members[0].layer)];
+    unit.group = group_of[sets.root(unit.members[0].layer)];
     map_.groups[at_index(unit.group)].units.push_back(static_cast<int32_t>(u));
   }
   for (Group& group : map_.groups) {

@@ -145,19 +145,12 @@ TEST(RandomNetworks, SlicesAreTheMaskedOriginal) {
 /// Multiplies what a node makes, position by position, in the program itself.
 void scale_value(Program& program, ValueId value, const at::Tensor& factors) {
   const NodeId maker = program.maker(value);
-  Value unscaled;
-  unscaled.type = c10::TensorType::get();
-  const ValueId before = program.add(std::move(unscaled));
+  const ValueId before = program.add_computed();
   for (ValueId& output : program.nodes[static_cast<size_t>(maker)].outputs) {
     if (output == value) output = before;
   }
-  Node multiply;
-  multiply.op = "aten::mul";
-  multiply.overload = "Tensor";
-  multiply.inputs = {before, program.add_constant(factors)};
-  multiply.outputs = {value};
-  multiply.run = find_operation("aten::mul", "Tensor");
-  program.nodes.insert(program.nodes.begin() + maker + 1, std::move(multiply));
+  program.nodes.insert(program.nodes.begin() + maker + 1,
+                       make_node("aten::mul", "Tensor", {before, program.add_constant(factors)}, {value}, ""));
 }
 
 bool holds(const Cluster& cluster, int32_t unit) {

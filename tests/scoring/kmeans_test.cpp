@@ -57,7 +57,6 @@ TEST_P(KMeans, GivesTheSameClustersForTheSameSeed) {
   const Clustering second = kmeans(points(2), with_k(6, 9));
   EXPECT_TRUE(at::equal(first.assignment, second.assignment));
   EXPECT_EQ(first.inertia, second.inertia);
-  EXPECT_EQ(first.iterations, second.iterations);
 }
 
 TEST_P(KMeans, StartsElsewhereForAnotherSeed) {
@@ -91,7 +90,6 @@ TEST_P(KMeans, EndsWhereEachPointIsNearestToItsOwnMean) {
   const Clustering clustering = kmeans(values, params);
   EXPECT_TRUE(
       at::equal(at::cdist(values.to(at::kDouble), means_of(values, clustering)).argmin(1), clustering.assignment));
-  EXPECT_LT(clustering.iterations, 1000);
 }
 
 TEST_P(KMeans, NumbersClustersByFirstAppearance) {
@@ -149,9 +147,14 @@ TEST_P(KMeans, GetsNoWorseByMoreRestarts) {
 }
 
 TEST(KMeansLimits, StopsAfterTheIterationsAllowed) {
-  KMeansParams params = with_k(20);
+  const at::Tensor points = random_points(500, 3, 1);
+  KMeansParams params = with_k(20);  // the same starts, whatever comes after them
+  const double converged = kmeans(points, params).inertia;
   params.max_iterations = 2;
-  EXPECT_LE(kmeans(random_points(500, 3, 1), params).iterations, 2);
+  const double after_two = kmeans(points, params).inertia;
+  EXPECT_GT(after_two, converged);
+  params.max_iterations = 1;
+  EXPECT_GT(kmeans(points, params).inertia, after_two);
 }
 
 TEST(KMeansLimits, TakesHalfPrecisionPoints) {

@@ -73,11 +73,6 @@ std::vector<int64_t> shape_of(const Dataset& data, size_t input) {
   return data.input[input].sizes().slice(1).vec();
 }
 
-/// The factor that `Dataset::batch` applies to an input.
-double scale_of(const std::optional<double>& scale, at::ScalarType stored) {
-  return scale.value_or(stored == at::kByte ? 1.0 / 255.0 : 1.0);
-}
-
 void check_shapes(const Source& source, const Source& reference) {
   const Dataset& expected = *reference.samples;
   const std::vector<std::vector<int64_t>>& known = source.identity().shapes;

@@ -297,12 +297,11 @@ at::Tensor head_features(const Workshop& w, const Program& module, const at::Ten
   std::vector<bool> keep(module.values.size(), false);
   keep[at_index(read)] = true;
   std::vector<at::Tensor> features;
-  for (int64_t first = 0; first < samples.size(0); first += batch) {
-    Environment environment = executor.start(
-        w.subject.data->batch(samples.narrow(0, first, std::min(batch, samples.size(0) - first)), module.device));
+  in_batches(samples.size(0), batch, [&](int64_t first, int64_t count) {
+    Environment environment = executor.start(w.subject.data->batch(samples.narrow(0, first, count), module.device));
     executor.run(environment, 0, node, keep);
     features.push_back(head.features(environment[at_index(read)].toTensor()));
-  }
+  });
   return at::cat(features);
 }
 
@@ -314,11 +313,10 @@ at::Tensor head_features(const Workshop& w, const Program& module, const TailDat
   const int64_t samples = data.inputs.front().size(data.tail.axes.front());
   const Executor executor(module);
   std::vector<at::Tensor> features;
-  for (int64_t first = 0; first < samples; first += batch) {
-    const at::Tensor rows =
-        at::arange(first, std::min(first + batch, samples), at::TensorOptions(at::kLong).device(module.device));
+  in_batches(samples, batch, [&](int64_t first, int64_t count) {
+    const at::Tensor rows = at::arange(first, first + count, at::TensorOptions(at::kLong).device(module.device));
     features.push_back(head.features(run_tail(executor, data.tail, select_rows(data.tail, data.inputs, rows), read)));
-  }
+  });
   return at::cat(features);
 }
 
