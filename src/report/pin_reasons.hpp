@@ -1,14 +1,29 @@
 #pragma once
 
+#include <span>
 #include <string>
+
+#include "units/unit_map.hpp"
 
 namespace incite {
 
-/// What the one word of a pin means, as a clause about its units: "they are the model's outputs". Empty for a word that
-/// is not known.
-std::string explain_pin(const std::string& reason);
+/// What documents and tables say of a reason.
+struct PinWords {
+  PinReason reason;
+  const char* word;
+  const char* units;  ///< a clause about the units that can't be removed: "they are the model's outputs"
+  const char* whole;  ///< the same about weights that are kept whole; null: `units` says it of the units that they meet
+};
+
+/// The words of all reasons.
+std::span<const PinWords> pin_words();
+
+std::string word_of(PinReason reason);
+
+/// What a pin's word means, as a clause about its units.
+std::string explain_pin(PinReason reason);
 
 /// The same for a layer that is kept whole, as a clause about its weights.
-std::string explain_whole(const std::string& reason);
+std::string explain_whole(PinReason reason);
 
 }  // namespace incite

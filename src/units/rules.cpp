@@ -24,7 +24,7 @@ std::vector<int64_t> dimensions(const c10::IValue& argument, int64_t rank) {
   return named;
 }
 
-bool labelled_along(Analysis& a, ValueId value, int64_t axis, const char* reason) {
+bool labelled_along(Analysis& a, ValueId value, int64_t axis, PinReason reason) {
   if (!a.flow(value).defined()) return true;
   const std::vector<int64_t> axes = axes_of(a.flow(value));
   if (std::find(axes.begin(), axes.end(), axis) == axes.end()) {
@@ -43,7 +43,7 @@ bool labelled_beside(Analysis& a, ValueId value, const std::vector<int64_t>& axe
   };
   if (!mixed()) return true;
   if (a.settle_beside(value, axes) && !mixed()) return true;
-  a.pin(a.flow(value), "reduced");
+  a.pin(a.flow(value), PinReason::reduced);
   return false;
 }
 
@@ -61,10 +61,10 @@ void pass(Analysis& a) {
 void per_channel(Analysis& a, size_t count) {
   const ValueId x = a.node().inputs[0];
   if (!a.flow(x).defined()) return;
-  if (!labelled_along(a, x, 1, "axis")) return;
+  if (!labelled_along(a, x, 1, PinReason::axis)) return;
   const std::vector<int32_t> labels = labels_of(a.flow(x));
   for (size_t i = 1; i <= count; ++i) {
-    if (a.has_input(i) && !a.can_bind(a.place(i))) return a.pin_inputs("computed");
+    if (a.has_input(i) && !a.can_bind(a.place(i))) return a.pin_inputs(PinReason::computed);
   }
   for (size_t i = 1; i <= count; ++i) {
     if (a.has_input(i) && a.input_shape(i) == std::vector<int64_t>{static_cast<int64_t>(labels.size())}) {
@@ -87,18 +87,18 @@ void prelu(Analysis& a) {
 void group_norm(Analysis& a) {
   const ValueId x = a.node().inputs[0];
   if (!a.flow(x).defined()) return;
-  if (!labelled_along(a, x, 1, "axis")) return;
+  if (!labelled_along(a, x, 1, PinReason::axis)) return;
   const std::vector<int32_t> labels = labels_of(a.flow(x));
   const auto channels = static_cast<int64_t>(labels.size());
   const int64_t groups = a.integer(1);
-  if (groups == 1) return a.pin_inputs("reduced");
+  if (groups == 1) return a.pin_inputs(PinReason::reduced);
   for (int64_t i = 0; i < channels; ++i) {
     const int64_t first = i / (channels / groups) * (channels / groups);
-    a.tie(labels[static_cast<size_t>(first)], labels[static_cast<size_t>(i)], "grouped");
+    a.tie(labels[static_cast<size_t>(first)], labels[static_cast<size_t>(i)], PinReason::grouped);
   }
   for (const size_t i : {2, 3}) {
     if (!a.has_input(i)) continue;
-    if (!a.can_bind(a.place(i))) return a.pin_inputs("computed");
+    if (!a.can_bind(a.place(i))) return a.pin_inputs(PinReason::computed);
     a.bind(a.place(i), 0, labels);
   }
   pass(a);
@@ -131,7 +131,7 @@ void glu(Analysis& a) {
   const int64_t dimension = from_front(a.integer(1), a.input_rank(0));
   if (x.size(dimension) == 1) return pass(a);
   const int64_t half = x.size(dimension) / 2;
-  a.tie(x.narrow(dimension, 0, half), x.narrow(dimension, half, half), "gate");
+  a.tie(x.narrow(dimension, 0, half), x.narrow(dimension, half, half), PinReason::gate);
   a.set_output(x.narrow(dimension, 0, half));
 }
 
@@ -157,7 +157,7 @@ void reduce(Analysis& a) {
   std::vector<int64_t> over;
   if (a.node().inputs.size() > argument) over = dimensions(a.constant(argument), rank);
   if (over.empty() || (a.rank(output) != rank && a.rank(output) != rank - static_cast<int64_t>(over.size()))) {
-    return a.pin_inputs("reduced");
+    return a.pin_inputs(PinReason::reduced);
   }
   if (!labelled_beside(a, x, over)) return;
   Flow flow = a.flow(x);
@@ -187,7 +187,7 @@ void size(Analysis& a) {
   if (!x.defined()) return;
   const bool one = a.node().inputs.size() > 1 && a.constant(1).isInt();
   if (one && x.size(from_front(a.integer(1), a.input_rank(0))) == 1) return;
-  a.pin(x, "size");
+  a.pin(x, PinReason::size);
 }
 
 const std::unordered_map<std::string, Rule>& table() {
@@ -348,7 +348,7 @@ Flow tie_elementwise(Analysis& a, const std::vector<Place>& places, const std::v
     Operand operand{place, aligned(a.flow(value), rank), a.shape(value), a.is_fixed(value)};
     operand.shape.insert(operand.shape.begin(), static_cast<size_t>(rank) - operand.shape.size(), 1);
     if (is_single(operand.flow)) {  // one unit over many positions: tied to none of them
-      a.pin(operand.flow, "broadcast");
+      a.pin(operand.flow, PinReason::broadcast);
       operand.flow = Flow();
     }
     operands.push_back(std::move(operand));
@@ -360,12 +360,12 @@ Flow tie_elementwise(Analysis& a, const std::vector<Place>& places, const std::v
   Flow flow = owner->flow;
   for (const Operand& operand : operands) {
     if (!includes(axes_of(flow), axes_of(operand.flow))) {
-      a.pin_inputs("axes");
+      a.pin_inputs(PinReason::axes);
       return {};
     }
   }
   for (const Operand& operand : operands)
-    a.tie(flow, operand.flow, "none");
+    a.tie(flow, operand.flow, PinReason::none);
 
   for (const Operand& operand : operands) {
     if (operand.flow.defined()) continue;
@@ -375,7 +375,7 @@ Flow tie_elementwise(Analysis& a, const std::vector<Place>& places, const std::v
     }
     if (spanned.empty()) continue;
     if (!operand.fixed) {  // what comes from no unit can't be removed with one
-      a.pin(flow, "none");
+      a.pin(flow, PinReason::none);
       continue;
     }
     if (axes_of(flow).size() > 1) {
@@ -435,7 +435,7 @@ bool apply_rule(Analysis& analysis) {
   if (row == table().end()) return false;
   if (!of_many.contains(row->second)) {  // the other rules look at the labels of the first input alone
     for (size_t i = 1; i < analysis.node().inputs.size(); ++i)
-      analysis.pin(analysis.input_flow(i), "computed");
+      analysis.pin(analysis.input_flow(i), PinReason::computed);
   }
   analysis.set_locality(locality_of(row->second, analysis));
   row->second(analysis);
