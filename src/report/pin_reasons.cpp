@@ -6,7 +6,7 @@
 namespace incite {
 namespace {
 
-constexpr std::array<PinWords, 20> rows = {{
+constexpr std::array<PinWords, 20> pin_rows = {{
     {PinReason::attention, "attention", "they go into an attention whose shape is not known", nullptr},
     {PinReason::axes, "axes", "they meet units along another dimension", nullptr},
     {PinReason::axis, "axis", "they lie along another dimension than the operation's channels", nullptr},
@@ -34,22 +34,22 @@ constexpr std::array<PinWords, 20> rows = {{
 
 /// Each reason has its row, in the enumeration's order, which is that of the words: pins stand in it in documents.
 constexpr bool in_order() {
-  for (size_t i = 0; i < rows.size(); ++i) {
-    if (static_cast<size_t>(rows[i].reason) != i) return false;
-    if (i > 0 && std::string_view(rows[i - 1].word) >= rows[i].word) return false;
+  for (size_t i = 0; i < pin_rows.size(); ++i) {
+    if (static_cast<size_t>(pin_rows[i].reason) != i) return false;
+    if (i > 0 && std::string_view(pin_rows[i - 1].word) >= pin_rows[i].word) return false;
   }
-  return rows.size() == static_cast<size_t>(PinReason::unknown) + 1;
+  return pin_rows.size() == static_cast<size_t>(PinReason::unknown) + 1;
 }
 static_assert(in_order());
 
 const PinWords& words_of(PinReason reason) {
-  return rows[static_cast<size_t>(reason)];
+  return pin_rows[static_cast<size_t>(reason)];
 }
 
 }  // namespace
 
 std::span<const PinWords> pin_words() {
-  return rows;
+  return pin_rows;
 }
 
 std::string word_of(PinReason reason) {
