@@ -16,7 +16,7 @@ struct Places {
 
 constexpr size_t stride_at = 3, padding_at = 4;  // of all
 
-constexpr std::array<Places, 9> operators = {{
+constexpr std::array<Places, 9> convolution_operators = {{
     // operator                transposed  argument  dilation  groups
     {"aten::conv1d", false, 0, 5, 6},
     {"aten::conv2d", false, 0, 5, 6},
@@ -30,9 +30,9 @@ constexpr std::array<Places, 9> operators = {{
 }};
 
 const Places* places_of(std::string_view op) {
-  const auto* const found =
-      std::find_if(operators.begin(), operators.end(), [&](const Places& one) { return one.op == op; });
-  return found == operators.end() ? nullptr : found;
+  const auto* const found = std::find_if(convolution_operators.begin(), convolution_operators.end(),
+                                         [&](const Places& one) { return one.op == op; });
+  return found == convolution_operators.end() ? nullptr : found;
 }
 
 }  // namespace

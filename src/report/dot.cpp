@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "report/pin_reasons.hpp"
 #include "report/table.hpp"
 #include "subject/analysed_model.hpp"
 
@@ -140,7 +141,7 @@ class Drawing {
   std::string reasons(NodeId id) const {
     Names words;
     for (const Pin* pin : pins_.at(id))
-      words.insert(pin->reason);
+      words.insert(word_of(pin->reason));
     return fmt::format("{}", fmt::join(words, ", "));
   }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "report/json_parts.hpp"
+#include "report/pin_reasons.hpp"
 #include "store/document.hpp"
 #include "subject/analysed_model.hpp"
 #include "units/counts.hpp"
@@ -73,7 +74,7 @@ Json pins_json(const UnitMap& map) {
     pins.push_back({{"node", output ? Json(nullptr) : Json(pin.node)},
                     {"op", output ? Json(nullptr) : Json(pin.op)},
                     {"source", pin.source},
-                    {"reason", pin.reason},
+                    {"reason", word_of(pin.reason)},
                     {"layers", layer_names(map, layers_of(map, pin.units))},
                     {"units", pin.units.size()}});
   }
@@ -86,7 +87,7 @@ Json whole_json(const Inspection& inspection) {
     layers.push_back({{"name", layer.name},
                       {"op", layer.op},
                       {"source", layer.source},
-                      {"reason", layer.reason},
+                      {"reason", word_of(layer.reason)},
                       {"places", layer.places},
                       {"parameters", whole_parameters(inspection.model->program, layer)}});
   }

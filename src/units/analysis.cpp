@@ -77,7 +77,7 @@ UnitMap Analysis::run() {
     const bool fixed =
         std::all_of(node_->outputs.begin(), node_->outputs.end(), [&](ValueId v) { return is_fixed(v); });
     if (fixed && node_->op != "aten::size") continue;
-    if (!apply_rule(*this)) pin_inputs("unknown");
+    if (!apply_rule(*this)) pin_inputs(PinReason::unknown);
   }
   resolve_layouts();
   resolve_sizes();
@@ -137,7 +137,7 @@ void Analysis::set_flow(ValueId value, const Flow& flow) {
     INCITE_ASSERT(made.dim() == rank(value));
     for (const int64_t axis : axes_of(made))
       INCITE_ASSERT(made.size(axis) == shape(value)[static_cast<size_t>(axis)]);
-    if (is_single(made)) pin(made, "single");
+    if (is_single(made)) pin(made, PinReason::single);
   }
   flows_[at_index(value)] = made;
 }
@@ -148,11 +148,11 @@ void Analysis::set_outputs(const Flow& flow) {
   }
 }
 
-void Analysis::pin_label(int32_t label, const char* reason) {
+void Analysis::pin_label(int32_t label, PinReason reason) {
   if (label != no_unit) pin_events_.push_back({id_, reason, label});
 }
 
-void Analysis::tie(int32_t a, int32_t b, const char* reason) {
+void Analysis::tie(int32_t a, int32_t b, PinReason reason) {
   if (a == no_unit || b == no_unit) {
     pin_label(a, reason);
     pin_label(b, reason);
@@ -161,7 +161,7 @@ void Analysis::tie(int32_t a, int32_t b, const char* reason) {
   sets_.join(a, b);
 }
 
-void Analysis::tie(const Flow& a, const Flow& b, const char* reason) {
+void Analysis::tie(const Flow& a, const Flow& b, PinReason reason) {
   if (!a.defined() || !b.defined()) return;
   const std::vector<at::Tensor> both = at::broadcast_tensors({a, b});
   const at::Tensor left = both[0].contiguous();
@@ -177,7 +177,7 @@ void Analysis::settle(ValueId value, int64_t axis) {
   for (int64_t other = 0; other < from.dim(); ++other) {
     if (other != axis) first = first.narrow(other, 0, 1);
   }
-  tie(from, first, "axis");
+  tie(from, first, PinReason::axis);
   set_flow(value, first);
 }
 
@@ -197,12 +197,12 @@ bool Analysis::settle_beside(ValueId value, const std::vector<int64_t>& avoid) {
   return true;
 }
 
-void Analysis::pin(const Flow& flow, const char* reason) {
+void Analysis::pin(const Flow& flow, PinReason reason) {
   for (const int32_t label : labels_of(flow))
     pin_label(label, reason);
 }
 
-void Analysis::pin_inputs(const char* reason) {
+void Analysis::pin_inputs(PinReason reason) {
   for (size_t i = 0; i < node_->inputs.size(); ++i) {
     pin(input_flow(i), reason);
     if (const auto list = list_flows_.find(node_->inputs[i]); list != list_flows_.end()) {
@@ -286,7 +286,7 @@ void Analysis::move(const std::vector<int64_t>& sensitive, bool keeps_axis) {
   const Flow& from = input_flow(0);
   if (!from.defined()) return;
   const std::vector<at::Tensor> moved = run_on_positions(positions_of(from, input_shape(0)), *node_);
-  if (moved.empty()) return pin_inputs("unknown");
+  if (moved.empty()) return pin_inputs(PinReason::unknown);
   const at::Tensor labels = from.flatten();
   std::vector<Flow> made;
   for (const at::Tensor& positions : moved) {

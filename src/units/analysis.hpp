@@ -67,15 +67,15 @@ class Analysis {
   void set_outputs(const Flow& flow);
 
   /// Makes labels one unit where they stand at the same place, with broadcasting; with -1, the other can't be removed.
-  void tie(const Flow& a, const Flow& b, const char* reason);
-  void tie(int32_t a, int32_t b, const char* reason);
+  void tie(const Flow& a, const Flow& b, PinReason reason);
+  void tie(int32_t a, int32_t b, PinReason reason);
   /// Ties the labels of a value so that they vary along `axis` alone.
   void settle(ValueId value, int64_t axis);
   /// The same, along the axis that leaves most units, but none of `avoid`. False if there is no other.
   bool settle_beside(ValueId value, const std::vector<int64_t>& avoid);
-  void pin(const Flow& flow, const char* reason);
+  void pin(const Flow& flow, PinReason reason);
   /// Pins whatever this node reads, and leaves its outputs without labels.
-  void pin_inputs(const char* reason);
+  void pin_inputs(PinReason reason);
 
   // ---- What is cut --------------------------------------------------------------------------------------------------
 
@@ -110,7 +110,7 @@ class Analysis {
   };
 
   Flow rooted(const Flow& flow);
-  void pin_label(int32_t label, const char* reason);
+  void pin_label(int32_t label, PinReason reason);
   std::vector<at::Tensor> run_on_positions(const at::Tensor& positions, const Node& node) const;
   void find_fixed();
 
@@ -143,7 +143,7 @@ class Analysis {
   };
   FixedUse first_use(ValueId fixed) const;
   bool is_cut(ValueId parameter) const;
-  std::string reason_of_whole(const FixedUse& use) const;
+  PinReason reason_of_whole(const FixedUse& use) const;
   void find_whole_layers();
 
   const Program& program_;
@@ -170,7 +170,7 @@ class Analysis {
   std::map<ValueId, std::set<Place>> reads_;  // of parameters and constants
   struct PinEvent {
     NodeId node;
-    const char* reason;
+    PinReason reason;
     int32_t label;
   };
   std::vector<PinEvent> pin_events_;

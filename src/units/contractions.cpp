@@ -67,7 +67,7 @@ Flow contract_with_fixed(Analysis& a, const Operand& x, const Operand& fixed, co
   if (letter == ' ') return {};
   const Flow& flow = a.flow(a.value_at(x.place));
   if (!cut_along(a, fixed, letter, labels_of(flow))) {
-    a.pin(flow, "computed");
+    a.pin(flow, PinReason::computed);
     return {};
   }
   if (has(result, letter)) return along_result(a, x, letter, result);
@@ -86,7 +86,7 @@ Flow contract(Analysis& a, const Operand& x, const Operand& y, const std::string
     const std::vector<int32_t> labels_x = labels_of(flow_x);
     const std::vector<int32_t> labels_y = labels_of(flow_y);
     for (size_t i = 0; i < labels_x.size(); ++i)
-      a.tie(labels_x[i], labels_y[i], "contracted");
+      a.tie(labels_x[i], labels_y[i], PinReason::contracted);
     if (has(result, letter_x)) return along_result(a, x, letter_x, result);
     a.add_reader(x.place);
     a.add_reader(y.place);
@@ -98,8 +98,8 @@ Flow contract(Analysis& a, const Operand& x, const Operand& y, const std::string
   const bool own_y = letter_y != ' ' && !has(x.letters, letter_y);
   if (own_x && letter_y == ' ') return along_result(a, x, letter_x, result);
   if (own_y && letter_x == ' ') return along_result(a, y, letter_y, result);
-  a.pin(flow_x, "contracted");
-  a.pin(flow_y, "contracted");
+  a.pin(flow_x, PinReason::contracted);
+  a.pin(flow_y, PinReason::contracted);
   return {};
 }
 
@@ -116,7 +116,7 @@ bool produce(Analysis& a, const Operand& x, const Operand& fixed, const std::str
   if (made.size() != 1 || read.size() != 1 || !has(result, made[0])) return false;
   const int64_t output_axis = position(result, made[0]);
   const ValueId input = a.value_at(x.place);
-  if (a.flow(input).defined() && labelled_along(a, input, position(x.letters, read[0]), "axis")) {
+  if (a.flow(input).defined() && labelled_along(a, input, position(x.letters, read[0]), PinReason::axis)) {
     a.add_reader(x.place);
     a.bind(fixed.place, position(fixed.letters, read[0]), labels_of(a.flow(input)));
   }
@@ -168,7 +168,7 @@ MatmulLetters matmul_letters(const std::vector<int64_t>& x, const std::vector<in
 
 void matmul_of(Analysis& a, size_t first) {
   const MatmulLetters letters = matmul_letters(a.input_shape(first), a.input_shape(first + 1));
-  if (a.input_rank(first) > 10 || a.input_rank(first + 1) > 10) return a.pin_inputs("unknown");
+  if (a.input_rank(first) > 10 || a.input_rank(first + 1) > 10) return a.pin_inputs(PinReason::unknown);
   product(a, {a.place(first), letters.x}, {a.place(first + 1), letters.y}, letters.result);
 }
 
@@ -189,33 +189,33 @@ void baddbmm(Analysis& a) {
   const int64_t axis = fits ? axes_of(product)[0] - missing : -1;
   if (fits && (axis < 0 || a.input_shape(0)[static_cast<size_t>(axis)] == 1)) return;
   if (fits) return a.bind(a.place(0), axis, labels_of(product));
-  a.pin_inputs("none");
-  a.pin(product, "none");
+  a.pin_inputs(PinReason::none);
+  a.pin(product, PinReason::none);
   a.set_output(Flow());
 }
 
 void einsum(Analysis& a) {
   const c10::IValue& text = a.constant(0);
   const std::vector<Place> places = a.list_elements(1);
-  if (!text.isString() || places.size() != 2) return a.pin_inputs("unknown");
+  if (!text.isString() || places.size() != 2) return a.pin_inputs(PinReason::unknown);
   std::string equation = text.toStringRef();
   equation.erase(std::remove(equation.begin(), equation.end(), ' '), equation.end());
   const size_t comma = equation.find(',');
   const size_t arrow = equation.find("->");
   const bool plain = comma != std::string::npos && arrow != std::string::npos && !has(equation, '.');
-  if (!plain) return a.pin_inputs("unknown");
+  if (!plain) return a.pin_inputs(PinReason::unknown);
   const Operand x{places[0], equation.substr(0, comma)};
   const Operand y{places[1], equation.substr(comma + 1, arrow - comma - 1)};
   const std::string result = equation.substr(arrow + 2);
   for (const std::string& letters : {x.letters, y.letters}) {  // a diagonal, or a sum of one operand alone
     for (const char letter : letters) {
       const bool alone = !has(result, letter) && (!has(x.letters, letter) || !has(y.letters, letter));
-      if (alone || std::count(letters.begin(), letters.end(), letter) != 1) return a.pin_inputs("unknown");
+      if (alone || std::count(letters.begin(), letters.end(), letter) != 1) return a.pin_inputs(PinReason::unknown);
     }
   }
   if (x.letters.size() != static_cast<size_t>(a.rank(a.value_at(x.place))) ||
       y.letters.size() != static_cast<size_t>(a.rank(a.value_at(y.place))))
-    return a.pin_inputs("unknown");
+    return a.pin_inputs(PinReason::unknown);
   product(a, x, y, result);
 }
 
@@ -225,16 +225,16 @@ void attention(Analysis& a) {
   const int64_t rank = a.input_rank(0);
   const bool grouped = a.node().inputs.size() > 7 && a.constant(7).isBool() && a.constant(7).toBool();
   const bool heads = rank >= 3 && a.input_rank(1) == rank && a.input_rank(2) == rank && !grouped;
-  if (!heads) return a.pin_inputs("attention");
+  if (!heads) return a.pin_inputs(PinReason::attention);
   int64_t axis = -1;
   for (size_t i = 0; i < 3; ++i) {
     const ValueId value = a.node().inputs[i];
     if (!a.settle_beside(value, {rank - 2, rank - 1})) {
-      if (a.flow(value).defined()) return a.pin_inputs("attention");
+      if (a.flow(value).defined()) return a.pin_inputs(PinReason::attention);
       continue;
     }
     const int64_t found = axes_of(a.flow(value))[0];
-    if (axis >= 0 && found != axis) return a.pin_inputs("axes");
+    if (axis >= 0 && found != axis) return a.pin_inputs(PinReason::axes);
     axis = found;
   }
   if (axis < 0) return;

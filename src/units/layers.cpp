@@ -15,7 +15,7 @@ namespace {
 /// Cuts what a layer's weight reads by the labels of its input (input 0), and pins labels that lie along another axis.
 void read(Analysis& a, int64_t channel_axis, const Place& weight, int64_t weight_dimension) {
   const ValueId x = a.node().inputs[0];
-  if (!a.flow(x).defined() || !labelled_along(a, x, channel_axis, "axis")) return;
+  if (!a.flow(x).defined() || !labelled_along(a, x, channel_axis, PinReason::axis)) return;
   a.add_reader(a.place(0));
   a.bind(weight, weight_dimension, labels_of(a.flow(x)));
 }
@@ -33,7 +33,7 @@ std::vector<int32_t> produce(Analysis& a, const Place& weight, int64_t weight_ax
   if (bias && a.can_bind(*bias)) {
     a.bind(*bias, 0, labels);
   } else if (bias) {
-    a.pin(flow, "computed");
+    a.pin(flow, PinReason::computed);
   }
   a.set_output(flow);
   return labels;
@@ -49,7 +49,7 @@ std::optional<Place> optional_input(Analysis& a, size_t i) {
 void grouped_convolution(Analysis& a, const Convolution& convolution) {
   const int64_t groups = convolution.groups.toInt();
   const ValueId x = a.node().inputs[0];
-  const bool labelled = a.flow(x).defined() && labelled_along(a, x, 1, "axis");
+  const bool labelled = a.flow(x).defined() && labelled_along(a, x, 1, PinReason::axis);
   const std::vector<int32_t> made = produce(a, a.place(1), 0, optional_input(a, 2), 1);
   const std::vector<int32_t> read = labelled ? labels_of(a.flow(x)) : std::vector<int32_t>();
   const int64_t reads = a.input_shape(0)[1] / groups;
@@ -57,9 +57,9 @@ void grouped_convolution(Analysis& a, const Convolution& convolution) {
   for (int64_t g = 0; g < groups; ++g) {
     const int32_t first = made[static_cast<size_t>(g * makes)];
     for (int64_t i = 1; i < makes; ++i)
-      a.tie(first, made[static_cast<size_t>(g * makes + i)], "grouped");
+      a.tie(first, made[static_cast<size_t>(g * makes + i)], PinReason::grouped);
     for (int64_t i = 0; i < reads; ++i)
-      a.tie(first, labelled ? read[static_cast<size_t>(g * reads + i)] : no_unit, "grouped");
+      a.tie(first, labelled ? read[static_cast<size_t>(g * reads + i)] : no_unit, PinReason::grouped);
   }
   // A transposed one's weight counts what it reads first.
   if (convolution.transposed && labelled && a.input_shape(1)[0] != static_cast<int64_t>(made.size()))
@@ -83,10 +83,10 @@ void cut_state(Analysis& a, const Place& place, const std::vector<int32_t>& unit
   const Flow flow = flow_along(3, 2, units);
   if (a.can_bind(place)) {
     a.bind(place, 2, units);
-  } else if (a.flow(state).defined() && labelled_along(a, state, 2, "axis")) {
-    a.tie(a.flow(state), flow, "none");
+  } else if (a.flow(state).defined() && labelled_along(a, state, 2, PinReason::axis)) {
+    a.tie(a.flow(state), flow, PinReason::none);
   } else {
-    a.pin(flow, "none");
+    a.pin(flow, PinReason::none);
   }
 }
 
@@ -99,14 +99,14 @@ void recurrent(Analysis& a, int64_t gates) {
   const int64_t directions = both ? 2 : 1;
   const std::vector<Place> parameters = a.list_elements(2);
   const size_t each = biased ? 4 : 2;
-  if (a.integer(4) != 1) return a.pin_inputs("layers");
-  if (parameters.size() != each * static_cast<size_t>(directions)) return a.pin_inputs("projected");
+  if (a.integer(4) != 1) return a.pin_inputs(PinReason::layers);
+  if (parameters.size() != each * static_cast<size_t>(directions)) return a.pin_inputs(PinReason::projected);
   for (const Place& parameter : parameters) {
-    if (!a.is_stored(parameter)) return a.pin_inputs("computed");
+    if (!a.is_stored(parameter)) return a.pin_inputs(PinReason::computed);
   }
   const ValueId x = a.node().inputs[0];
-  if (a.rank(x) != 3) return a.pin_inputs("unbatched");
-  const bool labelled = a.flow(x).defined() && labelled_along(a, x, 2, "axis");
+  if (a.rank(x) != 3) return a.pin_inputs(PinReason::unbatched);
+  const bool labelled = a.flow(x).defined() && labelled_along(a, x, 2, PinReason::axis);
 
   const ValueId weight = a.value_at(parameters[0]);
   const int64_t hidden = a.shape(a.value_at(parameters[1]))[1];
@@ -114,7 +114,7 @@ void recurrent(Analysis& a, int64_t gates) {
       a.add_layer(weight, 0, biased ? a.value_at(parameters[2]) : -1, 2, hidden * directions);
   const std::vector<int32_t> units(made.begin(), made.begin() + hidden);
   for (int64_t i = hidden; i < hidden * directions; ++i)
-    a.tie(made[static_cast<size_t>(i - hidden)], made[static_cast<size_t>(i)], "directions");
+    a.tie(made[static_cast<size_t>(i - hidden)], made[static_cast<size_t>(i)], PinReason::directions);
   Layer& layer = a.last_layer();
   layer.gates = gates;
   for (size_t output = 1; output < a.node().outputs.size(); ++output)
@@ -145,7 +145,7 @@ void recurrent(Analysis& a, int64_t gates) {
 }  // namespace
 
 void linear(Analysis& a) {
-  if (!a.is_stored(a.place(1)) || a.input_rank(1) != 2) return a.pin_inputs("computed");
+  if (!a.is_stored(a.place(1)) || a.input_rank(1) != 2) return a.pin_inputs(PinReason::computed);
   const int64_t axis = a.input_rank(0) - 1;
   read(a, axis, a.place(1), 1);
   produce(a, a.place(1), 0, optional_input(a, 2), axis);
@@ -153,8 +153,8 @@ void linear(Analysis& a) {
 
 void convolution(Analysis& a) {
   const Convolution c = *convolution_of(a.node(), [&](size_t i) -> const c10::IValue& { return a.constant(i); });
-  if (!a.is_stored(a.place(1))) return a.pin_inputs("computed");
-  if (a.input_rank(0) != a.input_rank(1)) return a.pin_inputs("unbatched");
+  if (!a.is_stored(a.place(1))) return a.pin_inputs(PinReason::computed);
+  if (a.input_rank(0) != a.input_rank(1)) return a.pin_inputs(PinReason::unbatched);
   if (c.groups.toInt() > 1) return grouped_convolution(a, c);
   read(a, 1, a.place(1), c.transposed ? 0 : 1);
   produce(a, a.place(1), c.transposed ? 1 : 0, optional_input(a, 2), 1);
@@ -162,7 +162,7 @@ void convolution(Analysis& a) {
 
 /// embedding(weight, indices, …): its units are the positions of a vector.
 void embedding(Analysis& a) {
-  if (!a.is_stored(a.place(0))) return a.pin_inputs("computed");
+  if (!a.is_stored(a.place(0))) return a.pin_inputs(PinReason::computed);
   produce(a, a.place(0), 1, std::nullopt, a.rank(a.node().outputs[0]) - 1);
 }
 

@@ -39,7 +39,7 @@ void tie_along(Analysis& a, const std::vector<Place>& elements, int64_t axis) {
     const Flow& flow = a.flow(a.value_at(element));
     if (!flow.defined()) continue;
     if (!first.defined()) first = flow;
-    a.tie(first, flow, "none");
+    a.tie(first, flow, PinReason::none);
   }
   for (const Place& element : elements) {
     const ValueId value = a.value_at(element);
@@ -47,7 +47,7 @@ void tie_along(Analysis& a, const std::vector<Place>& elements, int64_t axis) {
     if (a.can_bind(element)) {
       a.bind(element, axis, labels_of(first));
     } else {
-      a.pin(first, "none");
+      a.pin(first, PinReason::none);
     }
   }
 }
@@ -79,7 +79,7 @@ void pixel_shuffle(Analysis& a) {
 
 /// x[start:end:step] along one dimension; a slice that takes all is none.
 void slice(Analysis& a) {
-  if (!whole_number(a.constant(1))) return a.pin_inputs("unknown");
+  if (!whole_number(a.constant(1))) return a.pin_inputs(PinReason::unknown);
   const int64_t axis = from_front(a.integer(1), a.input_rank(0));
   const bool all = a.input_shape(0) == a.shape(a.node().outputs[0]);
   a.move(all ? std::vector<int64_t>{} : std::vector<int64_t>{axis});
@@ -94,14 +94,14 @@ void squeeze(Analysis& a) {
   const std::vector<int64_t> over =
       a.node().inputs.size() < 2 ? std::vector<int64_t>{} : dimensions(a.constant(1), a.input_rank(0));
   if (!a.input_flow(0).defined()) return;
-  if (over.empty()) return a.pin_inputs("layout");
+  if (over.empty()) return a.pin_inputs(PinReason::layout);
   a.move(over);
 }
 
 /// view, reshape, expand: the size of the labelled axis shrinks with it.
 void resize(Analysis& a) {
   if (!a.input_flow(0).defined()) return;
-  if (!a.constant(1).isIntList()) return a.pin_inputs("unknown");
+  if (!a.constant(1).isIntList()) return a.pin_inputs(PinReason::unknown);
   a.move({});
   a.add_size(1, 0, a.node().outputs[0]);
 }
@@ -109,7 +109,7 @@ void resize(Analysis& a) {
 /// unflatten(x, dimension, sizes)
 void unflatten(Analysis& a) {
   if (!a.input_flow(0).defined()) return;
-  if (!whole_number(a.constant(1)) || !a.constant(2).isIntList()) return a.pin_inputs("unknown");
+  if (!whole_number(a.constant(1)) || !a.constant(2).isIntList()) return a.pin_inputs(PinReason::unknown);
   a.move({});
   a.add_size(2, from_front(a.integer(1), a.input_rank(0)), a.node().outputs[0]);
 }
@@ -122,7 +122,7 @@ void expand_as(Analysis& a) {
 /// chunk, split, split_with_sizes: a list of parts along a dimension.
 void split(Analysis& a) {
   if (!a.input_flow(0).defined()) return;
-  if (!whole_number(a.constant(2))) return a.pin_inputs("unknown");
+  if (!whole_number(a.constant(2))) return a.pin_inputs(PinReason::unknown);
   a.move({from_front(a.integer(2), a.input_rank(0))});
 }
 
@@ -137,7 +137,7 @@ void unpack(Analysis& a) {
 
 void concatenate(Analysis& a) {
   const std::vector<Place> elements = tensors(a);
-  if (elements.empty()) return a.pin_inputs("unknown");
+  if (elements.empty()) return a.pin_inputs(PinReason::unknown);
   const ValueId output = a.node().outputs[0];
   const int64_t along = from_front(a.integer(1), a.rank(output));
   bool beside = false;
@@ -151,7 +151,7 @@ void concatenate(Analysis& a) {
   if (!any) return;
   if (beside) {
     const int64_t axis = common_axis(a, elements, along);
-    if (axis < 0) return a.pin_inputs("axes");
+    if (axis < 0) return a.pin_inputs(PinReason::axes);
     tie_along(a, elements, axis);
     for (const Place& element : elements) {
       if (a.flow(a.value_at(element)).defined()) return a.set_output(a.flow(a.value_at(element)));
@@ -172,9 +172,9 @@ void concatenate(Analysis& a) {
 /// Tensors of one shape along a new dimension: those at the same place are tied.
 void stack(Analysis& a) {
   const std::vector<Place> elements = tensors(a);
-  if (elements.empty()) return a.pin_inputs("unknown");
+  if (elements.empty()) return a.pin_inputs(PinReason::unknown);
   const int64_t axis = common_axis(a, elements, -1);
-  if (axis < 0) return a.pin_inputs("axes");
+  if (axis < 0) return a.pin_inputs(PinReason::axes);
   tie_along(a, elements, axis);
   const ValueId output = a.node().outputs[0];
   const int64_t along = from_front(a.integer(1), a.rank(output));
@@ -189,7 +189,7 @@ void stack(Analysis& a) {
 void pad(Analysis& a) {
   const ValueId x = a.node().inputs[0];
   if (!a.flow(x).defined()) return;
-  if (!a.constant(1).isIntList()) return a.pin_inputs("unknown");
+  if (!a.constant(1).isIntList()) return a.pin_inputs(PinReason::unknown);
   const std::vector<int64_t> sizes = a.constant(1).toIntVector();
   const int64_t rank = a.input_rank(0);
   std::vector<int64_t> padded;
@@ -205,7 +205,7 @@ void pad(Analysis& a) {
     return;
   }
   const auto first = static_cast<size_t>(2 * (rank - 1 - axes[0]));
-  if (sizes[first] < 0 || sizes[first + 1] < 0) return a.pin_inputs("layout");
+  if (sizes[first] < 0 || sizes[first + 1] < 0) return a.pin_inputs(PinReason::layout);
   std::vector<int32_t> labels(static_cast<size_t>(sizes[first]), no_unit);
   const std::vector<int32_t> own = labels_of(a.flow(x));
   labels.insert(labels.end(), own.begin(), own.end());
@@ -221,14 +221,14 @@ void scatter(Analysis& a) {
   const ValueId x = a.node().inputs[0];
   const ValueId part = a.node().inputs[1];
   if (a.rank(part) != rank) {  // select has taken the dimension away
-    if (!labelled_beside(a, x, {along})) return a.pin_inputs("layout");
+    if (!labelled_beside(a, x, {along})) return a.pin_inputs(PinReason::layout);
     const Flow flow = a.flow(part);
-    if (flow.defined() != a.flow(x).defined()) return a.pin_inputs("none");
+    if (flow.defined() != a.flow(x).defined()) return a.pin_inputs(PinReason::none);
     if (!flow.defined()) return;
-    a.tie(a.flow(x), flow.unsqueeze(along), "none");
+    a.tie(a.flow(x), flow.unsqueeze(along), PinReason::none);
     return a.set_output(a.flow(x));
   }
-  if (!labelled_beside(a, x, {along}) || !labelled_beside(a, part, {along})) return a.pin_inputs("layout");
+  if (!labelled_beside(a, x, {along}) || !labelled_beside(a, part, {along})) return a.pin_inputs(PinReason::layout);
   a.set_output(tie_elementwise(a, {a.place(0), a.place(1)}, a.shape(a.node().outputs[0])));
 }
 

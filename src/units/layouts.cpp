@@ -84,7 +84,7 @@ bool Analysis::resolve_layout(NodeId id, const Layout& layout) {
     id_ = id;
     if (axes.size() > 1 && settle_beside(layout.input, layout.sensitive)) return true;
     if (axes.size() > 1 && settle_beside(layout.input, {})) return true;
-    pin(from, "layout");
+    pin(from, PinReason::layout);
     whole_.insert(id);
     return true;
   }

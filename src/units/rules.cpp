@@ -1,4 +1,4 @@
-// What each operation does to labels: one row of the table below an operation.
+// What each operation does to labels: its row in the table at the end says it.
 // An operation without a row pins what it reads: never a wrong module, at worst a larger one.
 
 #include "units/rules.hpp"
@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
 
 #include "base/fail.hpp"
 
@@ -24,7 +23,7 @@ std::vector<int64_t> dimensions(const c10::IValue& argument, int64_t rank) {
   return named;
 }
 
-bool labelled_along(Analysis& a, ValueId value, int64_t axis, const char* reason) {
+bool labelled_along(Analysis& a, ValueId value, int64_t axis, PinReason reason) {
   if (!a.flow(value).defined()) return true;
   const std::vector<int64_t> axes = axes_of(a.flow(value));
   if (std::find(axes.begin(), axes.end(), axis) == axes.end()) {
@@ -43,7 +42,7 @@ bool labelled_beside(Analysis& a, ValueId value, const std::vector<int64_t>& axe
   };
   if (!mixed()) return true;
   if (a.settle_beside(value, axes) && !mixed()) return true;
-  a.pin(a.flow(value), "reduced");
+  a.pin(a.flow(value), PinReason::reduced);
   return false;
 }
 
@@ -61,10 +60,10 @@ void pass(Analysis& a) {
 void per_channel(Analysis& a, size_t count) {
   const ValueId x = a.node().inputs[0];
   if (!a.flow(x).defined()) return;
-  if (!labelled_along(a, x, 1, "axis")) return;
+  if (!labelled_along(a, x, 1, PinReason::axis)) return;
   const std::vector<int32_t> labels = labels_of(a.flow(x));
   for (size_t i = 1; i <= count; ++i) {
-    if (a.has_input(i) && !a.can_bind(a.place(i))) return a.pin_inputs("computed");
+    if (a.has_input(i) && !a.can_bind(a.place(i))) return a.pin_inputs(PinReason::computed);
   }
   for (size_t i = 1; i <= count; ++i) {
     if (a.has_input(i) && a.input_shape(i) == std::vector<int64_t>{static_cast<int64_t>(labels.size())}) {
@@ -87,18 +86,18 @@ void prelu(Analysis& a) {
 void group_norm(Analysis& a) {
   const ValueId x = a.node().inputs[0];
   if (!a.flow(x).defined()) return;
-  if (!labelled_along(a, x, 1, "axis")) return;
+  if (!labelled_along(a, x, 1, PinReason::axis)) return;
   const std::vector<int32_t> labels = labels_of(a.flow(x));
   const auto channels = static_cast<int64_t>(labels.size());
   const int64_t groups = a.integer(1);
-  if (groups == 1) return a.pin_inputs("reduced");
+  if (groups == 1) return a.pin_inputs(PinReason::reduced);
   for (int64_t i = 0; i < channels; ++i) {
     const int64_t first = i / (channels / groups) * (channels / groups);
-    a.tie(labels[static_cast<size_t>(first)], labels[static_cast<size_t>(i)], "grouped");
+    a.tie(labels[static_cast<size_t>(first)], labels[static_cast<size_t>(i)], PinReason::grouped);
   }
   for (const size_t i : {2, 3}) {
     if (!a.has_input(i)) continue;
-    if (!a.can_bind(a.place(i))) return a.pin_inputs("computed");
+    if (!a.can_bind(a.place(i))) return a.pin_inputs(PinReason::computed);
     a.bind(a.place(i), 0, labels);
   }
   pass(a);
@@ -131,7 +130,7 @@ void glu(Analysis& a) {
   const int64_t dimension = from_front(a.integer(1), a.input_rank(0));
   if (x.size(dimension) == 1) return pass(a);
   const int64_t half = x.size(dimension) / 2;
-  a.tie(x.narrow(dimension, 0, half), x.narrow(dimension, half, half), "gate");
+  a.tie(x.narrow(dimension, 0, half), x.narrow(dimension, half, half), PinReason::gate);
   a.set_output(x.narrow(dimension, 0, half));
 }
 
@@ -157,7 +156,7 @@ void reduce(Analysis& a) {
   std::vector<int64_t> over;
   if (a.node().inputs.size() > argument) over = dimensions(a.constant(argument), rank);
   if (over.empty() || (a.rank(output) != rank && a.rank(output) != rank - static_cast<int64_t>(over.size()))) {
-    return a.pin_inputs("reduced");
+    return a.pin_inputs(PinReason::reduced);
   }
   if (!labelled_beside(a, x, over)) return;
   Flow flow = a.flow(x);
@@ -187,136 +186,7 @@ void size(Analysis& a) {
   if (!x.defined()) return;
   const bool one = a.node().inputs.size() > 1 && a.constant(1).isInt();
   if (one && x.size(from_front(a.integer(1), a.input_rank(0))) == 1) return;
-  a.pin(x, "size");
-}
-
-const std::unordered_map<std::string, Rule>& table() {
-  static const std::unordered_map<std::string, Rule> rows = [] {
-    std::unordered_map<std::string, Rule> made = {
-        {"aten::linear", linear},
-        {"aten::conv1d", convolution},
-        {"aten::conv2d", convolution},
-        {"aten::conv3d", convolution},
-        {"aten::_convolution_mode", convolution},
-        {"aten::_convolution", convolution},
-        {"aten::convolution", convolution},
-        {"aten::conv_transpose1d", convolution},
-        {"aten::conv_transpose2d", convolution},
-        {"aten::conv_transpose3d", convolution},
-        {"aten::embedding", embedding},
-        {"aten::lstm", lstm},
-        {"aten::gru", gru},
-        {"aten::rnn_tanh", simple_recurrent},
-        {"aten::rnn_relu", simple_recurrent},
-        {"aten::matmul", matmul},
-        {"aten::mm", matmul},
-        {"aten::bmm", matmul},
-        {"aten::baddbmm", baddbmm},
-        {"aten::einsum", einsum},
-        {"aten::scaled_dot_product_attention", attention},
-        {"aten::batch_norm", batch_norm},
-        {"aten::instance_norm", batch_norm},
-        {"aten::group_norm", group_norm},
-        {"aten::layer_norm", layer_norm},
-        {"aten::rms_norm", layer_norm},
-        {"aten::prelu", prelu},
-        {"aten::glu", glu},
-        {"aten::softmax", mix},
-        {"aten::log_softmax", mix},
-        {"aten::cumsum", accumulate},
-        {"aten::cumprod", accumulate},
-        {"aten::linalg_vector_norm", reduce<2>},
-        {"aten::norm", reduce<2>},
-        {"aten::cat", concatenate},
-        {"aten::concat", concatenate},
-        {"aten::concatenate", concatenate},
-        {"aten::stack", stack},
-        {"aten::pad", pad},
-        {"aten::constant_pad_nd", pad},
-        {"aten::slice_scatter", scatter},
-        {"aten::select_scatter", scatter},
-        {"aten::pixel_shuffle", pixel_shuffle},
-        {"aten::pixel_unshuffle", pixel_shuffle},
-        {"aten::slice", slice},
-        {"aten::select", move_along<1>},
-        {"aten::narrow", move_along<1>},
-        {"aten::index_select", move_along<1>},
-        {"aten::repeat_interleave", move_along<2>},
-        {"aten::flip", move_along<1>},
-        {"aten::roll", move_along<2>},
-        {"aten::repeat", repeat},
-        {"aten::tile", repeat},
-        {"aten::squeeze", squeeze},
-        {"aten::view", resize},
-        {"aten::reshape", resize},
-        {"aten::expand", resize},
-        {"aten::unflatten", unflatten},
-        {"aten::expand_as", expand_as},
-        {"aten::chunk", split},
-        {"aten::split", split},
-        {"aten::split_with_sizes", split},
-        {"aten::tensor_split", split},
-        {"aten::unbind", unbind},
-        {"aten::size", size},
-        {"aten::numel", size},
-        {"prim::ListUnpack", unpack},
-        {"prim::ListConstruct", nothing},
-        {"prim::TupleConstruct", nothing},
-    };
-    for (const char* op : {"aten::mean", "aten::sum", "aten::amax", "aten::amin", "aten::max", "aten::min", "aten::std",
-                           "aten::var", "aten::logsumexp", "aten::prod", "aten::median"}) {
-      made[op] = reduce<1>;
-    }
-    for (const char* op : {"aten::avg_pool1d", "aten::max_pool1d", "aten::adaptive_avg_pool1d",
-                           "aten::adaptive_max_pool1d", "aten::max_pool1d_with_indices", "aten::upsample_nearest1d",
-                           "aten::upsample_linear1d", "aten::reflection_pad1d", "aten::replication_pad1d"}) {
-      made[op] = pool<1>;
-    }
-    for (const char* op : {"aten::avg_pool2d", "aten::max_pool2d", "aten::adaptive_avg_pool2d",
-                           "aten::adaptive_max_pool2d", "aten::max_pool2d_with_indices", "aten::upsample_nearest2d",
-                           "aten::upsample_bilinear2d", "aten::upsample_bicubic2d", "aten::_upsample_bilinear2d_aa",
-                           "aten::reflection_pad2d", "aten::replication_pad2d"}) {
-      made[op] = pool<2>;
-    }
-    for (const char* op : {"aten::avg_pool3d", "aten::max_pool3d", "aten::adaptive_avg_pool3d",
-                           "aten::adaptive_max_pool3d", "aten::max_pool3d_with_indices", "aten::upsample_nearest3d",
-                           "aten::upsample_trilinear3d", "aten::reflection_pad3d", "aten::replication_pad3d"}) {
-      made[op] = pool<3>;
-    }
-    for (const char* op :
-         {"aten::permute", "aten::transpose", "aten::t", "aten::flatten", "aten::unsqueeze", "aten::contiguous",
-          "aten::clone", "aten::movedim", "aten::moveaxis", "aten::swapaxes", "aten::swapdims", "aten::numpy_T"}) {
-      made[op] = move_freely;
-    }
-    for (const char* op :
-         {"aten::relu",        "aten::relu6",      "aten::tanh",        "aten::sigmoid",     "aten::gelu",
-          "aten::silu",        "aten::mish",       "aten::elu",         "aten::selu",        "aten::celu",
-          "aten::leaky_relu",  "aten::hardtanh",   "aten::hardswish",   "aten::hardsigmoid", "aten::softplus",
-          "aten::log_sigmoid", "aten::softsign",   "aten::hardshrink",  "aten::softshrink",  "aten::tanhshrink",
-          "aten::threshold",   "aten::abs",        "aten::neg",         "aten::exp",         "aten::expm1",
-          "aten::log",         "aten::log1p",      "aten::sqrt",        "aten::rsqrt",       "aten::square",
-          "aten::reciprocal",  "aten::erf",        "aten::sin",         "aten::cos",         "aten::atan",
-          "aten::round",       "aten::floor",      "aten::ceil",        "aten::sign",        "aten::detach",
-          "aten::to",          "aten::alias",      "aten::type_as",     "aten::zeros_like",  "aten::ones_like",
-          "aten::full_like",   "aten::empty_like", "aten::logical_not", "aten::bitwise_not", "aten::exp2",
-          "aten::isnan",       "aten::nan_to_num", "aten::zero",        "aten::fill",        "aten::rrelu",
-          "aten::float"}) {
-      made[op] = pass;
-    }
-    for (const char* op :
-         {"aten::add",         "aten::sub",        "aten::rsub",        "aten::mul",         "aten::div",
-          "aten::pow",         "aten::maximum",    "aten::minimum",     "aten::atan2",       "aten::where",
-          "aten::masked_fill", "aten::gt",         "aten::lt",          "aten::ge",          "aten::le",
-          "aten::eq",          "aten::ne",         "aten::clamp",       "aten::clamp_min",   "aten::clamp_max",
-          "aten::addcmul",     "aten::addcdiv",    "aten::lerp",        "aten::logical_and", "aten::logical_or",
-          "aten::fmod",        "aten::remainder",  "aten::hypot",       "aten::copy",        "aten::multiply",
-          "aten::divide",      "aten::subtract",   "aten::true_divide", "aten::__and__",     "aten::__or__",
-          "aten::bitwise_and", "aten::bitwise_or", "aten::floor_divide"}) {
-      made[op] = elementwise;
-    }
-    return made;
-  }();
-  return rows;
+  a.pin(x, PinReason::size);
 }
 
 /// One tensor on its way through an element-wise operation.
@@ -348,7 +218,7 @@ Flow tie_elementwise(Analysis& a, const std::vector<Place>& places, const std::v
     Operand operand{place, aligned(a.flow(value), rank), a.shape(value), a.is_fixed(value)};
     operand.shape.insert(operand.shape.begin(), static_cast<size_t>(rank) - operand.shape.size(), 1);
     if (is_single(operand.flow)) {  // one unit over many positions: tied to none of them
-      a.pin(operand.flow, "broadcast");
+      a.pin(operand.flow, PinReason::broadcast);
       operand.flow = Flow();
     }
     operands.push_back(std::move(operand));
@@ -360,12 +230,12 @@ Flow tie_elementwise(Analysis& a, const std::vector<Place>& places, const std::v
   Flow flow = owner->flow;
   for (const Operand& operand : operands) {
     if (!includes(axes_of(flow), axes_of(operand.flow))) {
-      a.pin_inputs("axes");
+      a.pin_inputs(PinReason::axes);
       return {};
     }
   }
   for (const Operand& operand : operands)
-    a.tie(flow, operand.flow, "none");
+    a.tie(flow, operand.flow, PinReason::none);
 
   for (const Operand& operand : operands) {
     if (operand.flow.defined()) continue;
@@ -375,7 +245,7 @@ Flow tie_elementwise(Analysis& a, const std::vector<Place>& places, const std::v
     }
     if (spanned.empty()) continue;
     if (!operand.fixed) {  // what comes from no unit can't be removed with one
-      a.pin(flow, "none");
+      a.pin(flow, PinReason::none);
       continue;
     }
     if (axes_of(flow).size() > 1) {
@@ -392,53 +262,176 @@ Flow tie_elementwise(Analysis& a, const std::vector<Place>& places, const std::v
   return flow;
 }
 
-}  // namespace rules
-
-namespace rules {
 namespace {
 
-/// What a rule says of the operation's locality. Where its labels come out otherwise than they went in, whoever uses
-/// that sees it by the labels.
-Locality locality_of(Rule rule, const Analysis& a) {
-  static const std::unordered_map<Rule, Locality> known = {
-      {pass, Locality::elementwise},     {elementwise, Locality::elementwise}, {batch_norm, Locality::per_channel},
-      {prelu, Locality::per_channel},    {pool<1>, Locality::one_input},       {pool<2>, Locality::one_input},
-      {pool<3>, Locality::one_input},    {reduce<1>, Locality::one_input},     {reduce<2>, Locality::one_input},
-      {accumulate, Locality::one_input}, {move_freely, Locality::one_input},   {squeeze, Locality::one_input},
-      {pad, Locality::one_input},
+/// How an operation treats positions along the labelled axis, for the analysis' current node. Where its labels come out
+/// otherwise than they went in, whoever uses that sees it by the labels.
+using LocalityOf = Locality (*)(const Analysis&);
+
+template <Locality locality>
+Locality always(const Analysis& /*analysis*/) {
+  return locality;
+}
+constexpr LocalityOf mixing = always<Locality::mixing>;
+constexpr LocalityOf by_element = always<Locality::elementwise>;
+constexpr LocalityOf by_channel = always<Locality::per_channel>;
+constexpr LocalityOf one_input = always<Locality::one_input>;
+
+/// max(x, y) is no reduction.
+Locality of_reduction(const Analysis& a) {
+  return a.node().inputs.size() == 2 && a.is_tensor(1) ? Locality::elementwise : Locality::one_input;
+}
+
+/// What takes some positions along the dimension that input 1 names leaves others apart.
+Locality of_selection(const Analysis& a) {
+  const std::vector<int64_t> along = dimensions(a.constant(1), a.input_rank(0));
+  const std::vector<int64_t> labelled = axes_of(a.input_flow(0));
+  const bool apart = along.size() == 1 && std::find(labelled.begin(), labelled.end(), along[0]) == labelled.end();
+  return apart ? Locality::one_input : Locality::mixing;
+}
+
+/// Whose labels a rule looks at. Those of the other inputs are pinned before it.
+enum class Reads : uint8_t { first, all };
+
+/// What is known of some operations.
+struct Row {
+  std::vector<const char*> operations;
+  Rule rule;
+  LocalityOf locality;
+  Reads reads;
+};
+
+const std::vector<Row>& rows() {
+  static const std::vector<Row> all = {
+      {{"aten::linear"}, linear, mixing, Reads::first},
+      {{"aten::conv1d", "aten::conv2d", "aten::conv3d", "aten::_convolution_mode", "aten::_convolution",
+        "aten::convolution", "aten::conv_transpose1d", "aten::conv_transpose2d", "aten::conv_transpose3d"},
+       convolution,
+       mixing,
+       Reads::first},
+      {{"aten::embedding"}, embedding, mixing, Reads::first},
+      {{"aten::lstm"}, lstm, mixing, Reads::all},
+      {{"aten::gru"}, gru, mixing, Reads::all},
+      {{"aten::rnn_tanh", "aten::rnn_relu"}, simple_recurrent, mixing, Reads::all},
+      {{"aten::matmul", "aten::mm", "aten::bmm"}, matmul, mixing, Reads::all},
+      {{"aten::baddbmm"}, baddbmm, mixing, Reads::all},
+      {{"aten::einsum"}, einsum, mixing, Reads::all},
+      {{"aten::scaled_dot_product_attention"}, attention, mixing, Reads::all},
+      {{"aten::batch_norm", "aten::instance_norm"}, batch_norm, by_channel, Reads::first},
+      {{"aten::group_norm"}, group_norm, mixing, Reads::first},
+      {{"aten::layer_norm", "aten::rms_norm"}, layer_norm, mixing, Reads::first},
+      {{"aten::prelu"}, prelu, by_channel, Reads::first},
+      {{"aten::glu"}, glu, mixing, Reads::first},
+      {{"aten::softmax", "aten::log_softmax"}, mix, mixing, Reads::first},
+      {{"aten::cumsum", "aten::cumprod"}, accumulate, one_input, Reads::first},
+      {{"aten::linalg_vector_norm", "aten::norm"}, reduce<2>, one_input, Reads::first},
+      {{"aten::cat", "aten::concat", "aten::concatenate"}, concatenate, mixing, Reads::all},
+      {{"aten::stack"}, stack, mixing, Reads::all},
+      {{"aten::pad", "aten::constant_pad_nd"}, pad, one_input, Reads::first},
+      {{"aten::slice_scatter", "aten::select_scatter"}, scatter, mixing, Reads::all},
+      {{"aten::pixel_shuffle", "aten::pixel_unshuffle"}, pixel_shuffle, mixing, Reads::first},
+      {{"aten::slice"}, slice, of_selection, Reads::first},
+      {{"aten::select", "aten::narrow", "aten::index_select", "aten::flip"}, move_along<1>, of_selection, Reads::first},
+      {{"aten::repeat_interleave", "aten::roll"}, move_along<2>, mixing, Reads::first},
+      {{"aten::repeat", "aten::tile"}, repeat, mixing, Reads::first},
+      {{"aten::squeeze"}, squeeze, one_input, Reads::first},
+      {{"aten::view", "aten::reshape", "aten::expand"}, resize, mixing, Reads::first},
+      {{"aten::unflatten"}, unflatten, mixing, Reads::first},
+      {{"aten::expand_as"}, expand_as, mixing, Reads::all},
+      {{"aten::chunk", "aten::split", "aten::split_with_sizes", "aten::tensor_split"}, split, mixing, Reads::first},
+      {{"aten::unbind"}, unbind, mixing, Reads::first},
+      {{"aten::size", "aten::numel"}, size, mixing, Reads::first},
+      {{"prim::ListUnpack"}, unpack, mixing, Reads::all},
+      {{"prim::ListConstruct", "prim::TupleConstruct"}, nothing, mixing, Reads::all},
+      {{"aten::mean", "aten::sum", "aten::amax", "aten::amin", "aten::max", "aten::min", "aten::std", "aten::var",
+        "aten::logsumexp", "aten::prod", "aten::median"},
+       reduce<1>,
+       of_reduction,
+       Reads::all},
+      {{"aten::avg_pool1d", "aten::max_pool1d", "aten::adaptive_avg_pool1d", "aten::adaptive_max_pool1d",
+        "aten::max_pool1d_with_indices", "aten::upsample_nearest1d", "aten::upsample_linear1d",
+        "aten::reflection_pad1d", "aten::replication_pad1d"},
+       pool<1>,
+       one_input,
+       Reads::first},
+      {{"aten::avg_pool2d", "aten::max_pool2d", "aten::adaptive_avg_pool2d", "aten::adaptive_max_pool2d",
+        "aten::max_pool2d_with_indices", "aten::upsample_nearest2d", "aten::upsample_bilinear2d",
+        "aten::upsample_bicubic2d", "aten::_upsample_bilinear2d_aa", "aten::reflection_pad2d",
+        "aten::replication_pad2d"},
+       pool<2>,
+       one_input,
+       Reads::first},
+      {{"aten::avg_pool3d", "aten::max_pool3d", "aten::adaptive_avg_pool3d", "aten::adaptive_max_pool3d",
+        "aten::max_pool3d_with_indices", "aten::upsample_nearest3d", "aten::upsample_trilinear3d",
+        "aten::reflection_pad3d", "aten::replication_pad3d"},
+       pool<3>,
+       one_input,
+       Reads::first},
+      {{"aten::permute", "aten::transpose", "aten::t", "aten::flatten", "aten::unsqueeze", "aten::contiguous",
+        "aten::clone", "aten::movedim", "aten::moveaxis", "aten::swapaxes", "aten::swapdims", "aten::numpy_T"},
+       move_freely,
+       one_input,
+       Reads::first},
+      {{"aten::relu",        "aten::relu6",      "aten::tanh",        "aten::sigmoid",     "aten::gelu",
+        "aten::silu",        "aten::mish",       "aten::elu",         "aten::selu",        "aten::celu",
+        "aten::leaky_relu",  "aten::hardtanh",   "aten::hardswish",   "aten::hardsigmoid", "aten::softplus",
+        "aten::log_sigmoid", "aten::softsign",   "aten::hardshrink",  "aten::softshrink",  "aten::tanhshrink",
+        "aten::threshold",   "aten::abs",        "aten::neg",         "aten::exp",         "aten::expm1",
+        "aten::log",         "aten::log1p",      "aten::sqrt",        "aten::rsqrt",       "aten::square",
+        "aten::reciprocal",  "aten::erf",        "aten::sin",         "aten::cos",         "aten::atan",
+        "aten::round",       "aten::floor",      "aten::ceil",        "aten::sign",        "aten::detach",
+        "aten::to",          "aten::alias",      "aten::type_as",     "aten::zeros_like",  "aten::ones_like",
+        "aten::full_like",   "aten::empty_like", "aten::logical_not", "aten::bitwise_not", "aten::exp2",
+        "aten::isnan",       "aten::nan_to_num", "aten::zero",        "aten::fill",        "aten::rrelu",
+        "aten::float"},
+       pass,
+       by_element,
+       Reads::first},
+      {{"aten::add",         "aten::sub",        "aten::rsub",        "aten::mul",         "aten::div",
+        "aten::pow",         "aten::maximum",    "aten::minimum",     "aten::atan2",       "aten::where",
+        "aten::masked_fill", "aten::gt",         "aten::lt",          "aten::ge",          "aten::le",
+        "aten::eq",          "aten::ne",         "aten::clamp",       "aten::clamp_min",   "aten::clamp_max",
+        "aten::addcmul",     "aten::addcdiv",    "aten::lerp",        "aten::logical_and", "aten::logical_or",
+        "aten::fmod",        "aten::remainder",  "aten::hypot",       "aten::copy",        "aten::multiply",
+        "aten::divide",      "aten::subtract",   "aten::true_divide", "aten::__and__",     "aten::__or__",
+        "aten::bitwise_and", "aten::bitwise_or", "aten::floor_divide"},
+       elementwise,
+       by_element,
+       Reads::all},
   };
-  if (rule == move_along<1> || rule == slice) {
-    const std::vector<int64_t> along = dimensions(a.constant(1), a.input_rank(0));
-    const std::vector<int64_t> labelled = axes_of(a.input_flow(0));
-    const bool apart = along.size() == 1 && std::find(labelled.begin(), labelled.end(), along[0]) == labelled.end();
-    return apart ? Locality::one_input : Locality::mixing;
-  }
-  const auto found = known.find(rule);
-  if (found == known.end()) return Locality::mixing;
-  if (rule == reduce<1> && a.node().inputs.size() == 2 && a.is_tensor(1)) return Locality::elementwise;  // max(x, y)
-  return found->second;
+  return all;
+}
+
+/// The row of an operation; null where there is none.
+const Row* row_of(const std::string& op) {
+  static const std::unordered_map<std::string, const Row*> by_operation = [] {
+    std::unordered_map<std::string, const Row*> made;
+    for (const Row& row : rows()) {
+      for (const char* operation : row.operations)
+        INCITE_ASSERT(made.emplace(operation, &row).second);
+    }
+    return made;
+  }();
+  const auto found = by_operation.find(op);
+  return found == by_operation.end() ? nullptr : found->second;
 }
 
 }  // namespace
 }  // namespace rules
 
 bool has_rule(const std::string& op) {
-  return rules::table().contains(op);
+  return rules::row_of(op) != nullptr;
 }
 
 bool apply_rule(Analysis& analysis) {
-  using namespace rules;
-  static const std::unordered_set<Rule> of_many = {elementwise, reduce<1>,   matmul, baddbmm, einsum,
-                                                   attention,   concatenate, stack,  scatter, expand_as,
-                                                   unpack,      nothing,     lstm,   gru,     simple_recurrent};
-  const auto row = table().find(analysis.node().op);
-  if (row == table().end()) return false;
-  if (!of_many.contains(row->second)) {  // the other rules look at the labels of the first input alone
+  const rules::Row* row = rules::row_of(analysis.node().op);
+  if (row == nullptr) return false;
+  if (row->reads == rules::Reads::first) {
     for (size_t i = 1; i < analysis.node().inputs.size(); ++i)
-      analysis.pin(analysis.input_flow(i), "computed");
+      analysis.pin(analysis.input_flow(i), PinReason::computed);
   }
-  analysis.set_locality(locality_of(row->second, analysis));
-  row->second(analysis);
+  analysis.set_locality(row->locality(analysis));
+  row->rule(analysis);
   return true;
 }
 

@@ -57,13 +57,13 @@ std::vector<int64_t> dimensions(const c10::IValue& argument, int64_t rank);
 template <size_t argument>
 void move_along(Analysis& a) {
   const std::vector<int64_t> over = dimensions(a.constant(argument), a.input_rank(0));
-  if (over.empty()) return a.pin_inputs("unknown");
+  if (over.empty()) return a.pin_inputs(PinReason::unknown);
   a.move(over);
 }
 
 /// Brings the labels of a value to vary along `axis` alone, tying what that takes; false, with them pinned for
 /// `reason`, where they do not vary along it. Inputs without labels are fine.
-bool labelled_along(Analysis& a, ValueId value, int64_t axis, const char* reason);
+bool labelled_along(Analysis& a, ValueId value, int64_t axis, PinReason reason);
 
 /// Brings the labels of a value not to vary along `axes`, over which an operation mixes; false, with them pinned, where
 /// they vary along no other.

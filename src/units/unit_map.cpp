@@ -6,7 +6,7 @@
 
 #include <algorithm>
 #include <string>
-#include <tuple>
+#include <utility>
 
 #include "base/fail.hpp"
 #include "units/analysis.hpp"
@@ -46,7 +46,7 @@ void Analysis::check_parameter(ValueId value) {
     auto& units = cut[static_cast<size_t>(binding.dimension)];
     if (units.empty()) units = binding.labels;
     for (size_t i = 0; i < units.size(); ++i) {
-      if (units[i] != binding.labels[i]) tie(units[i], binding.labels[i], "shared");
+      if (units[i] != binding.labels[i]) tie(units[i], binding.labels[i], PinReason::shared);
     }
   }
   for (size_t dimension = 0; dimension < cut.size(); ++dimension) {
@@ -58,7 +58,7 @@ void Analysis::check_parameter(ValueId value) {
       id_ = place.node;
       if (bound) continue;
       for (const int32_t unit : cut[dimension])
-        pin_label(unit, "shared");
+        pin_label(unit, PinReason::shared);
     }
   }
 }
@@ -67,7 +67,7 @@ void Analysis::finish_outputs() {
   const Flow output = final_flow(program_.output);
   const std::vector<int64_t> axes = axes_of(output);
   id_ = -1;
-  pin(output, "output");
+  pin(output, PinReason::output);
   const bool one_output = axes.empty() && output.defined() && shape(program_.output)[1] == 1;
   if (!one_output && axes != std::vector<int64_t>{1}) return;
   // The layer nearest to the output whose channels are the outputs, in order.
@@ -186,13 +186,13 @@ void Analysis::build_spans() {
 }
 
 void Analysis::build_pins() {
-  std::map<std::tuple<NodeId, std::string>, std::set<int32_t>> pins;
+  std::map<std::pair<NodeId, PinReason>, std::set<int32_t>> pins;
   for (const PinEvent& event : pin_events_)
     pins[{event.node, event.reason}].insert(event.label);
   for (const auto& [where, units] : pins) {
     Pin pin;
-    pin.node = std::get<0>(where);
-    pin.reason = std::get<1>(where);
+    pin.node = where.first;
+    pin.reason = where.second;
     if (pin.node >= 0) {
       pin.op = program_.node(pin.node).op;
       pin.source = program_.node(pin.node).source;

@@ -53,12 +53,37 @@ struct Group {
   bool pinned = false;         ///< all its units are
 };
 
-/// Why units can't be removed.
+/// Why units can't be removed, or weights are kept whole. report/pin_reasons.cpp has the word and the clause of each;
+/// in the words' order.
+enum class PinReason : uint8_t {
+  attention,
+  axes,
+  axis,
+  broadcast,
+  computed,
+  contracted,
+  directions,
+  gate,
+  grouped,
+  layers,
+  layout,
+  none,
+  output,
+  projected,
+  reduced,
+  shared,
+  single,
+  size,
+  unbatched,
+  unknown,
+};
+
+/// Units that can't be removed, and why.
 struct Pin {
   NodeId node = -1;    ///< -1: the model's output
   std::string op;      ///< "aten::layer_norm"
   std::string source;  ///< "net.py:31"
-  std::string reason;  ///< one word
+  PinReason reason = PinReason::unknown;
   std::vector<int32_t> units;
 };
 
@@ -68,8 +93,8 @@ struct WholeLayer {
   NodeId node = -1;    ///< the first operation on the input that it goes into
   std::string op;      ///< "aten::lstm_cell"
   std::string source;  ///< "net.py:31"
-  std::string reason;  ///< one word: that of the pin at the operation, or unknown, computed, none
-  int64_t places = 0;  ///< operations that it goes into
+  PinReason reason = PinReason::unknown;  ///< that of the pin at the operation, or unknown, computed, none
+  int64_t places = 0;                     ///< operations that it goes into
   std::vector<ValueId> parameters;
 };
 

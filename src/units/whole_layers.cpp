@@ -47,11 +47,11 @@ bool Analysis::is_cut(ValueId parameter) const {
                      [&](const Layer& layer) { return layer.weight == parameter || layer.bias == parameter; });
 }
 
-std::string Analysis::reason_of_whole(const FixedUse& use) const {
+PinReason Analysis::reason_of_whole(const FixedUse& use) const {
   const auto pin = std::find_if(map_.pins.begin(), map_.pins.end(), [&](const Pin& p) { return p.node == use.node; });
   if (pin != map_.pins.end()) return pin->reason;
-  if (!has_rule(program_.node(use.node).op)) return "unknown";
-  return use.computed ? "computed" : "none";
+  if (!has_rule(program_.node(use.node).op)) return PinReason::unknown;
+  return use.computed ? PinReason::computed : PinReason::none;
 }
 
 void Analysis::find_whole_layers() {

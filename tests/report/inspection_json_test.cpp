@@ -34,8 +34,9 @@ Inspection small_inspection() {
   inspection.model->map.layers[0].weight = 0;
   inspection.model->map.layers[1].name = "fc";
   inspection.model->map.layers[1].node = 1;
-  inspection.model->map.pins = {{-1, "", "", "output", {3, 4}}, {1, "aten::linear", "net.py:9", "layout", {1}}};
-  inspection.model->map.whole_layers = {{"norm", 1, "aten::layer_norm", "net.py:9", "reduced", 1, {0}}};
+  inspection.model->map.pins = {{-1, "", "", PinReason::output, {3, 4}},
+                                {1, "aten::linear", "net.py:9", PinReason::layout, {1}}};
+  inspection.model->map.whole_layers = {{"norm", 1, "aten::layer_norm", "net.py:9", PinReason::reduced, 1, {0}}};
   inspection.kind = OutputKind::sigmoid;
   inspection.outputs = 2;
   inspection.parameters = 120;

@@ -36,9 +36,9 @@ Inspection small_inspection() {
     inspection.model->map.layers[l].name = std::vector<std::string>{"stem", "block.conv", "mid", "fc"}[l];
   for (NodeId node = 0; node < 4; ++node)
     inspection.model->map.layers[static_cast<size_t>(node)].node = node;
-  inspection.model->map.pins = {{-1, "", "", "output", {4, 5}},
-                                {7, "aten::softmax", "net.py:31", "reduced", {3}},
-                                {9, "aten::softmax", "net.py:40", "reduced", {3}}};
+  inspection.model->map.pins = {{-1, "", "", PinReason::output, {4, 5}},
+                                {7, "aten::softmax", "net.py:31", PinReason::reduced, {3}},
+                                {9, "aten::softmax", "net.py:40", PinReason::reduced, {3}}};
   inspection.kind = OutputKind::logits;
   inspection.outputs = 2;
   inspection.removable_parameters = 300;
@@ -108,14 +108,6 @@ TEST(InspectionTable, FitsTheTerminal) {
             "    2  fc                2          0           0  output\n");
 }
 
-TEST(InspectionTable, LeavesAReasonThatItDoesNotKnowUnexplained) {
-  Inspection inspection = small_inspection();
-  inspection.model->map.pins[1].reason = inspection.model->map.pins[2].reason = "strange";
-  const std::string text = to_table(inspection);
-  EXPECT_NE(text.find("strange  aten::softmax"), std::string::npos) << text;
-  EXPECT_NE(text.find("because\n  output  they are the model's outputs\n\n"), std::string::npos) << text;
-}
-
 TEST(InspectionTable, SaysThatThereIsNoHeadAndNothingToRemove) {
   Inspection inspection;
   inspection.model = std::make_shared<AnalysedModel>();
@@ -132,9 +124,9 @@ TEST(InspectionTable, SaysThatThereIsNoHeadAndNothingToRemove) {
 
 TEST(InspectionTable, SaysWhatIsKeptWholeAndWhy) {
   Inspection inspection = small_inspection();
-  inspection.model->map.whole_layers = {{"norm1", 2, "aten::layer_norm", "net.py:20", "reduced", 1, {0}},
-                                        {"norm2", 3, "aten::layer_norm", "net.py:22", "reduced", 1, {1}},
-                                        {"cell", 3, "aten::lstm_cell", "net.py:24", "unknown", 4, {1}}};
+  inspection.model->map.whole_layers = {{"norm1", 2, "aten::layer_norm", "net.py:20", PinReason::reduced, 1, {0}},
+                                        {"norm2", 3, "aten::layer_norm", "net.py:22", PinReason::reduced, 1, {1}},
+                                        {"cell", 3, "aten::lstm_cell", "net.py:24", PinReason::unknown, 4, {1}}};
   const std::string text = to_table(inspection);
   EXPECT_NE(
       text.find("kept whole  why      operation         places  first at   parameters\n"

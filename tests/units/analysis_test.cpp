@@ -30,7 +30,7 @@ std::vector<std::pair<int64_t, int64_t>> groups_of(const UnitMap& map) {
 }
 using Groups = std::vector<std::pair<int64_t, int64_t>>;
 
-bool pinned_by(const UnitMap& map, const std::string& op, const std::string& reason, size_t units) {
+bool pinned_by(const UnitMap& map, const std::string& op, PinReason reason, size_t units) {
   for (const Pin& pin : map.pins) {
     if (pin.op == op && pin.reason == reason && pin.units.size() == units) return true;
   }
@@ -96,7 +96,7 @@ TEST(Analysis, PinsWhatIsAddedToTheInput) {
              {{"a.weight", normal({6, 4}, 1)}, {"b.weight", normal({4, 6}, 2)}, {"c.weight", normal({2, 4}, 3)}},
              normal({2, 4}, 4));
   EXPECT_EQ(groups_of(map), (Groups{{6, 0}, {4, 4}, {2, 2}}));
-  EXPECT_TRUE(pinned_by(map, "aten::add", "none", 4));
+  EXPECT_TRUE(pinned_by(map, "aten::add", PinReason::none, 4));
 }
 
 TEST(Analysis, TiesADepthwiseConvolutionChannelByChannel) {
@@ -154,7 +154,7 @@ TEST(Analysis, PinsWhatAnUnknownOperationReads) {
              {{"a.weight", normal({6, 4}, 1)}, {"b.weight", normal({5, 6}, 2)}, {"c.weight", normal({2, 5}, 3)}},
              normal({2, 4}, 4));
   EXPECT_EQ(groups_of(map), (Groups{{6, 6}, {5, 0}, {2, 2}}));
-  EXPECT_TRUE(pinned_by(map, "aten::logcumsumexp", "unknown", 6));
+  EXPECT_TRUE(pinned_by(map, "aten::logcumsumexp", PinReason::unknown, 6));
 }
 
 TEST(Analysis, PinsUnitsThatASoftmaxMixes) {
@@ -164,7 +164,7 @@ TEST(Analysis, PinsUnitsThatASoftmaxMixes) {
 )",
                              {{"a.weight", normal({6, 4}, 1)}, {"b.weight", normal({2, 6}, 2)}}, normal({2, 4}, 3));
   EXPECT_EQ(groups_of(map), (Groups{{6, 6}, {2, 2}}));
-  EXPECT_TRUE(pinned_by(map, "aten::softmax", "reduced", 6));
+  EXPECT_TRUE(pinned_by(map, "aten::softmax", PinReason::reduced, 6));
 }
 
 TEST(Analysis, PinsASingleUnitThatIsBroadcastOverOthers) {
@@ -244,15 +244,16 @@ TEST(Analysis, ListsWhatIsKeptWholeAndWhy) {
                               {"pair.weight", normal({4, 5, 5}, 8)},
                               {"fc3.weight", normal({3, 4}, 9)}},
                              normal({2, 4}, 10));
-  std::vector<std::tuple<std::string, std::string, std::string, size_t>> found;
+  std::vector<std::tuple<std::string, std::string, PinReason, size_t>> found;
   for (const WholeLayer& layer : map.whole_layers)
     found.emplace_back(layer.name, layer.op, layer.reason, layer.parameters.size());
-  using Whole = std::tuple<std::string, std::string, std::string, size_t>;
-  EXPECT_THAT(found,
-              testing::UnorderedElementsAre(
-                  Whole{"shift", "aten::add", "none", 1}, Whole{"scale", "aten::linear", "computed", 1},
-                  Whole{"fc1", "aten::linear", "computed", 1}, Whole{"bias", "aten::linear", "none", 1},
-                  Whole{"norm", "aten::layer_norm", "reduced", 2}, Whole{"pair", "aten::bilinear", "unknown", 1}));
+  using Whole = std::tuple<std::string, std::string, PinReason, size_t>;
+  EXPECT_THAT(found, testing::UnorderedElementsAre(Whole{"shift", "aten::add", PinReason::none, 1},
+                                                   Whole{"scale", "aten::linear", PinReason::computed, 1},
+                                                   Whole{"fc1", "aten::linear", PinReason::computed, 1},
+                                                   Whole{"bias", "aten::linear", PinReason::none, 1},
+                                                   Whole{"norm", "aten::layer_norm", PinReason::reduced, 2},
+                                                   Whole{"pair", "aten::bilinear", PinReason::unknown, 1}));
 }
 
 TEST(Analysis, FreesTheUnitsThatASqueezeWithoutADimensionReads) {

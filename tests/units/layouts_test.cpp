@@ -42,7 +42,7 @@ struct Analysed {
     return slice_difference(program, map, keep, slice(program, map, keep), input);
   }
 
-  bool pinned_by(const std::string& op, const std::string& reason, size_t units) const {
+  bool pinned_by(const std::string& op, PinReason reason, size_t units) const {
     for (const Pin& pin : map.pins) {
       if (pin.op == op && pin.reason == reason && pin.units.size() == units) return true;
     }
@@ -146,7 +146,7 @@ TEST(Layouts, PinWhatAPixelShuffleSpreadsOverPixels) {
 )",
                      {{"a.weight", normal({8, 2, 3, 3}, 1)}, {"head.weight", normal({3, 128}, 3)}}, image);
   EXPECT_EQ(net.map.removable_units(), 0);
-  EXPECT_TRUE(net.pinned_by("aten::pixel_shuffle", "layout", 2));
+  EXPECT_TRUE(net.pinned_by("aten::pixel_shuffle", PinReason::layout, 2));
 }
 
 TEST(Layouts, PadChannelsWithZerosOfNoUnit) {
@@ -238,7 +238,7 @@ TEST(Normalisation, PinsTheChannelsThatItMixesAndNoOthers) {
                       {"head.weight", normal({3, 6}, 4)}},
                      sequence);
   EXPECT_EQ(net.groups(), (Groups{{6, 6}, {9, 0}, {3, 3}}));
-  EXPECT_TRUE(net.pinned_by("aten::layer_norm", "reduced", 6));
+  EXPECT_TRUE(net.pinned_by("aten::layer_norm", PinReason::reduced, 6));
 }
 
 TEST(Normalisation, MakesOneUnitOfAGroupOfGroupNorm) {
@@ -353,7 +353,7 @@ TEST(Elementwise, PinsUnitsThatMakeAnotherOperationsParameters) {
                       {"b.weight", normal({6, 4, 1, 1}, 2)},
                       {"head.weight", normal({3, 6}, 3)}},
                      image);
-  EXPECT_TRUE(net.pinned_by("aten::batch_norm", "computed", 4));
+  EXPECT_TRUE(net.pinned_by("aten::batch_norm", PinReason::computed, 4));
 }
 
 TEST(Spans, KeepAChunkThatWouldBeEmpty) {
