@@ -51,8 +51,8 @@ class Columns {
   }
 
  private:
-  const std::vector<int64_t>& shape(ValueId id) const { return sample_.shapes[static_cast<size_t>(id)]; }
-  int64_t batch_axis(ValueId id) const { return sample_.batch_axes[static_cast<size_t>(id)]; }
+  const std::vector<int64_t>& shape(ValueId id) const { return sample_.shape(id); }
+  int64_t batch_axis(ValueId id) const { return sample_.batch_axis(id); }
 
   /// Whether a value has one element for each sample.
   bool has_one_each(ValueId id) const {

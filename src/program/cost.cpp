@@ -145,7 +145,7 @@ double multiply_adds(const Program& program, NodeId id, const ShapeOf& shape) {
 
 double multiply_adds(const Program& program, const Batch& batch) {
   const auto shapes = shapes_of_one(sample_values(program, batch), batch.samples());
-  const ShapeOf shape = [&](ValueId v) -> const std::vector<int64_t>& { return shapes[static_cast<size_t>(v)]; };
+  const ShapeOf shape = [&](ValueId v) -> const std::vector<int64_t>& { return shapes[at_index(v)]; };
   double sum = 0;
   for (size_t n = 0; n < program.nodes.size(); ++n)
     sum += multiply_adds(program, static_cast<NodeId>(n), shape);

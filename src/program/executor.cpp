@@ -15,15 +15,15 @@ Executor::Executor(const Program& program)
     if (value.kind == Value::Kind::parameter || value.kind == Value::Kind::constant) fixed_[i] = value.content;
   }
   std::vector<bool> seen(program.values.size(), false);
-  seen[static_cast<size_t>(program.output)] = true;
+  seen[at_index(program.output)] = true;
   for (size_t i = program.nodes.size(); i-- > 0;) {
     const Node& node = program.nodes[i];
     for (const auto* list : {&node.inputs, &node.outputs}) {
       for (const ValueId id : *list) {
         const Value::Kind kind = program.value(id).kind;
         const bool made_by_run = kind == Value::Kind::computed || kind == Value::Kind::input;
-        if (!made_by_run || seen[static_cast<size_t>(id)]) continue;
-        seen[static_cast<size_t>(id)] = true;
+        if (!made_by_run || seen[at_index(id)]) continue;
+        seen[at_index(id)] = true;
         dies_after_[i].push_back(id);
       }
     }
@@ -34,7 +34,7 @@ Environment Executor::start(const Batch& batch) const {
   INCITE_ASSERT(batch.inputs.size() == program_.inputs.size());
   Environment environment = fixed_;
   for (size_t i = 0; i < batch.inputs.size(); ++i)
-    environment[static_cast<size_t>(program_.inputs[i])] = batch[i];
+    environment[at_index(program_.inputs[i])] = batch[i];
   return environment;
 }
 
@@ -65,10 +65,10 @@ void Executor::run_node(Environment& environment, NodeId id) const {
   std::vector<c10::IValue> inputs;
   inputs.reserve(node.inputs.size());
   for (const ValueId input : node.inputs)
-    inputs.push_back(environment[static_cast<size_t>(input)]);
+    inputs.push_back(environment[at_index(input)]);
   std::vector<c10::IValue> outputs = apply(id, std::move(inputs));
   for (size_t i = 0; i < outputs.size(); ++i)
-    environment[static_cast<size_t>(node.outputs[i])] = std::move(outputs[i]);
+    environment[at_index(node.outputs[i])] = std::move(outputs[i]);
 }
 
 void Executor::run(Environment& environment, NodeId first, NodeId last, const std::vector<bool>& keep) const {
@@ -79,15 +79,15 @@ void Executor::run(Environment& environment, NodeId first, NodeId last, const st
 }
 
 void Executor::free_after(Environment& environment, NodeId id, const std::vector<bool>& keep) const {
-  for (const ValueId dead : dies_after_[static_cast<size_t>(id)]) {
-    if (keep.empty() || !keep[static_cast<size_t>(dead)]) environment[static_cast<size_t>(dead)] = c10::IValue();
+  for (const ValueId dead : dies_after_[at_index(id)]) {
+    if (keep.empty() || !keep[at_index(dead)]) environment[at_index(dead)] = c10::IValue();
   }
 }
 
 at::Tensor Executor::operator()(const Batch& batch) const {
   Environment environment = start(batch);
   run(environment, 0, static_cast<NodeId>(program_.nodes.size()));
-  return environment[static_cast<size_t>(program_.output)].toTensor();
+  return environment[at_index(program_.output)].toTensor();
 }
 
 int64_t batch_size(const Program& program, const Batch& batch, int64_t most, int64_t bytes) {
@@ -124,7 +124,7 @@ void run_and_note(const Program& program, const Batch& batch, Note&& note) {
     const auto id = static_cast<NodeId>(n);
     executor.run_node(environment, id);
     for (const ValueId output : program.node(id).outputs)
-      note(static_cast<size_t>(output), environment[static_cast<size_t>(output)]);
+      note(at_index(output), environment[at_index(output)]);
     executor.free_after(environment, id);
   }
 }

@@ -57,6 +57,9 @@ struct Sample {
   std::vector<int64_t> batch_axes;           ///< by value: the axis that holds the samples; -1 where there is none
   Environment others;                        ///< by value; None for computed tensors
   int64_t activation_bytes = 0;              ///< of all computed tensors together
+
+  const std::vector<int64_t>& shape(ValueId value) const { return shapes[at_index(value)]; }
+  int64_t batch_axis(ValueId value) const { return batch_axes[at_index(value)]; }
 };
 
 /// What the tensors alive at once may take: few enough for a large part of them to stay in the caches.

@@ -45,7 +45,7 @@ int64_t Program::parameter_count() const {
   std::vector<bool> read(values.size(), false);
   for (const Node& node : nodes) {
     for (const ValueId id : node.inputs)
-      read[static_cast<size_t>(id)] = true;
+      read[at_index(id)] = true;
   }
   int64_t count = 0;
   for (size_t i = 0; i < values.size(); ++i) {
@@ -58,16 +58,16 @@ int64_t Program::parameter_count() const {
 
 void Program::remove_dead_nodes() {
   std::vector<bool> needed(values.size(), false);
-  needed[static_cast<size_t>(output)] = true;
+  needed[at_index(output)] = true;
   for (const ValueId input : inputs)
-    needed[static_cast<size_t>(input)] = true;
+    needed[at_index(input)] = true;
   std::vector<Node> alive;
   for (auto node = nodes.rbegin(); node != nodes.rend(); ++node) {
-    const bool used = std::any_of(node->outputs.begin(), node->outputs.end(),
-                                  [&](ValueId id) { return needed[static_cast<size_t>(id)]; });
+    const bool used =
+        std::any_of(node->outputs.begin(), node->outputs.end(), [&](ValueId id) { return needed[at_index(id)]; });
     if (!used) continue;
     for (const ValueId id : node->inputs)
-      needed[static_cast<size_t>(id)] = true;
+      needed[at_index(id)] = true;
     alive.push_back(std::move(*node));
   }
   std::reverse(alive.begin(), alive.end());

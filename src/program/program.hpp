@@ -56,8 +56,10 @@ struct Program {
   ValueId output = -1;          ///< a tensor, [samples, outputs]
   at::Device device = at::kCPU;
 
-  const Value& value(ValueId id) const { return values[static_cast<size_t>(id)]; }
-  const Node& node(NodeId id) const { return nodes[static_cast<size_t>(id)]; }
+  const Value& value(ValueId id) const { return values[at_index(id)]; }
+  Value& value(ValueId id) { return values[at_index(id)]; }
+  const Node& node(NodeId id) const { return nodes[at_index(id)]; }
+  Node& node(NodeId id) { return nodes[at_index(id)]; }
   bool is_constant(ValueId id) const { return value(id).kind == Value::Kind::constant; }
   bool is_parameter(ValueId id) const { return value(id).kind == Value::Kind::parameter; }
   bool is_computed(ValueId id) const { return value(id).kind == Value::Kind::computed; }

@@ -122,7 +122,7 @@ ValueId Specialiser::operand(Known& known) {
   c10::IValue content = known.at[0];
   if (content.isTensor() && content.toTensor().defined()) content = content.toTensor().detach().clone();
   const ValueId id = program_.add_constant(std::move(content));
-  program_.values[static_cast<size_t>(id)].type = known.type;
+  program_.value(id).type = known.type;
   return id;
 }
 
@@ -134,7 +134,7 @@ bool Specialiser::constant(const Known& known) {
 ValueId Specialiser::emit_container(Known& known) {
   if (constant(known) && !known.type->isSubtypeOf(*c10::ListType::ofTensors())) {
     const ValueId id = program_.add_constant(materialise(known, 0));
-    program_.values[static_cast<size_t>(id)].type = known.type;
+    program_.value(id).type = known.type;
     return id;
   }
   std::vector<ValueId> inputs;

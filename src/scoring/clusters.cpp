@@ -19,7 +19,7 @@ struct Incoming {
 
 Incoming incoming(const Program& program, const UnitMap& map, const Layer& layer) {
   at::Tensor weight = program.value(layer.weight).content.toTensor().movedim(layer.weight_axis, 0).flatten(1);
-  const auto& units = map.parameters[static_cast<size_t>(layer.weight)][static_cast<size_t>(layer.weight_axis)];
+  const auto& units = map.parameters[at_index(layer.weight)][static_cast<size_t>(layer.weight_axis)];
   if (layer.bias >= 0) {
     const at::Tensor bias = program.value(layer.bias).content.toTensor();
     if (bias.size(0) == weight.size(0)) weight = at::cat({weight, bias.unsqueeze(1)}, 1);
@@ -35,13 +35,13 @@ at::Tensor features(const Program& program, const UnitMap& map, const Group& gro
   std::vector<at::Tensor> columns;
   std::vector<int64_t> row_of(map.units.size(), -1);
   for (size_t u = 0; u < units.size(); ++u)
-    row_of[static_cast<size_t>(units[u])] = static_cast<int64_t>(u);
+    row_of[at_index(units[u])] = static_cast<int64_t>(u);
   for (const int32_t l : group.layers) {
-    const Incoming layer = incoming(program, map, map.layers[static_cast<size_t>(l)]);
+    const Incoming layer = incoming(program, map, map.layer(l));
     std::vector<int64_t> rows;
     std::vector<int64_t> read;
     for (size_t i = 0; i < layer.units.size(); ++i) {
-      const int64_t row = layer.units[i] == no_unit ? -1 : row_of[static_cast<size_t>(layer.units[i])];
+      const int64_t row = layer.units[i] == no_unit ? -1 : row_of[at_index(layer.units[i])];
       if (row < 0) continue;
       rows.push_back(row);
       read.push_back(static_cast<int64_t>(i));
@@ -82,7 +82,7 @@ std::vector<Cluster> cluster_units(const Program& program, const UnitMap& map, c
     const Group& group = map.groups[g];
     std::vector<int32_t> units;
     for (const int32_t unit : group.units) {
-      if (!map.units[static_cast<size_t>(unit)].pinned) units.push_back(unit);
+      if (!map.unit(unit).pinned) units.push_back(unit);
     }
     if (units.empty()) continue;
     const int64_t k = clusters_of(static_cast<int64_t>(units.size()), params);
@@ -108,14 +108,14 @@ std::vector<double> weight_magnitudes(const Program& program, const UnitMap& map
     const Incoming read = incoming(program, map, layer);
     const at::Tensor sums = read.rows.abs().sum(1, false, at::kDouble);
     for (size_t row = 0; row < read.units.size(); ++row) {
-      if (read.units[row] != no_unit) of_units[static_cast<size_t>(read.units[row])] += sums.data_ptr<double>()[row];
+      if (read.units[row] != no_unit) of_units[at_index(read.units[row])] += sums.data_ptr<double>()[row];
     }
   }
   std::vector<double> magnitudes;
   for (const Cluster& cluster : clusters) {
     double sum = 0;
     for (const int32_t unit : cluster.units)
-      sum += of_units[static_cast<size_t>(unit)];
+      sum += of_units[at_index(unit)];
     magnitudes.push_back(sum);
   }
   return magnitudes;
@@ -125,7 +125,7 @@ std::vector<int64_t> unit_clusters(const UnitMap& map, const std::vector<Cluster
   std::vector<int64_t> of_units(map.units.size(), -1);
   for (size_t c = 0; c < clusters.size(); ++c) {
     for (const int32_t unit : clusters[c].units)
-      of_units[static_cast<size_t>(unit)] = static_cast<int64_t>(c);
+      of_units[at_index(unit)] = static_cast<int64_t>(c);
   }
   return of_units;
 }

@@ -91,7 +91,7 @@ class Scorer {
     for (const GroupPlan& group : groups_) {
       largest = std::max(largest, group.suffix.plan().bytes_per_sample);
       for (const ValueId value : group.suffix.plan().saved)
-        keep_[static_cast<size_t>(value)] = true;
+        keep_[at_index(value)] = true;
     }
     // Half of the budget for the run without mutants and what is saved of it, half for the mutants.
     const int64_t given = (params_.memory > 0 ? params_.memory : default_memory) / 2;
@@ -245,7 +245,7 @@ class Scorer {
   void run_chunk(const Dataset& data, const at::Tensor& places, const Progress& progress) {
     Environment base = executor_.start(data.batch(state_.order.index_select(0, places), program_.device));
     executor_.run(base, 0, static_cast<NodeId>(program_.nodes.size()), keep_);
-    const at::Tensor outputs = base[static_cast<size_t>(program_.output)].toTensor();
+    const at::Tensor outputs = base[at_index(program_.output)].toTensor();
     finite_.push_back(outputs.isfinite().all(1));
     const auto [cells, cell_of, counts] = at::_unique2(cells_of(places), /*sorted=*/true, /*return_inverse=*/true);
     const at::Tensor members = cell_of.unsqueeze(0) == at::arange(cells.size(0), at::kLong).unsqueeze(1);

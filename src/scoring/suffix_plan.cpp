@@ -37,7 +37,7 @@ class Planner {
           const std::vector<int64_t>& unit_clusters)
       : program_(program),
         map_(map),
-        group_(map.groups[at_index(group)]),
+        group_(map.group(group)),
         sample_(sample),
         unit_clusters_(unit_clusters),
         makers_(program.values.size(), -1),
@@ -50,7 +50,7 @@ class Planner {
     note_shapes();
     std::set<NodeId> producers;
     for (const int32_t l : group_.layers)
-      producers.insert(map_.layers[at_index(l)].node);
+      producers.insert(map_.layer(l).node);
     for (size_t n = 0; n < program_.nodes.size(); ++n) {
       const auto id = static_cast<NodeId>(n);
       for (const ValueId output : program_.nodes[n].outputs)
@@ -87,7 +87,7 @@ class Planner {
     }
   }
 
-  const Labels& labels(ValueId value) const { return map_.activations[at_index(value)]; }
+  const Labels& labels(ValueId value) const { return map_.labels(value); }
   const std::vector<int64_t>& sizes(ValueId value) const { return plan_.shapes[at_index(value)].sizes; }
   int64_t batch_axis(ValueId value) const { return plan_.shapes[at_index(value)].batch_axis; }
   bool is_fixed(ValueId value) const { return program_.is_constant(value) || program_.is_parameter(value); }
@@ -151,7 +151,7 @@ class Planner {
   /// Layers' outputs that depend on no other mutated layer: their saved values are scaled.
   void plan_seed(NodeId id) {
     for (const int32_t l : group_.layers) {
-      const Layer& layer = map_.layers[at_index(l)];
+      const Layer& layer = map_.layer(l);
       if (layer.node != id) continue;
       seed(layer.output, layer.output_axis, layer.units);
       for (const ValueId state : layer.states) {
@@ -193,7 +193,7 @@ class Planner {
       step.scaled = add_scaled(units, true);
     };
     for (const int32_t l : group_.layers) {
-      const Layer& layer = map_.layers[at_index(l)];
+      const Layer& layer = map_.layer(l);
       if (layer.node != id) continue;
       add(layer.output, layer.output_axis, layer.units);
       for (const ValueId state : layer.states) {
@@ -306,7 +306,7 @@ class Planner {
     step.axis = 1;
     step.slots = narrow_[at_index(output)] = set;
     for (const int32_t l : group_.layers) {
-      if (map_.layers[at_index(l)].node == id) step.scaled = add_scaled(map_.layers[at_index(l)].units, false);
+      if (map_.layer(l).node == id) step.scaled = add_scaled(map_.layer(l).units, false);
     }
     return true;
   }

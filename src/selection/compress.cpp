@@ -22,12 +22,12 @@ std::vector<double> shares_of_groups(const UnitMap& map, const std::vector<Clust
                                      const double* contributions, double even) {
   std::vector<double> sums(map.groups.size(), 0.0), counts(map.groups.size(), 0.0), shares;
   for (size_t c = 0; c < clusters.size(); ++c) {
-    const auto g = static_cast<size_t>(clusters[c].group);
+    const auto g = at_index(clusters[c].group);
     sums[g] += contributions[c];
     counts[g] += 1;
   }
   for (size_t c = 0; c < clusters.size(); ++c) {
-    const auto g = static_cast<size_t>(clusters[c].group);
+    const auto g = at_index(clusters[c].group);
     shares.push_back((1 - even) * contributions[c] / std::max(sums[g], 1e-300) + even / counts[g]);
   }
   return shares;
@@ -105,17 +105,17 @@ class Compressor {
     for (size_t span = 0; span < map_.spans.size(); ++span) {
       left_[span] = static_cast<int64_t>(map_.spans[span].size());
       for (const int32_t unit : map_.spans[span])
-        of_unit[static_cast<size_t>(unit)].push_back(span);
+        of_unit[at_index(unit)].push_back(span);
     }
     for (size_t c = 0; c < clusters_.size(); ++c) {
       for (const int32_t unit : clusters_[c].units) {
-        for (const size_t span : of_unit[static_cast<size_t>(unit)])
+        for (const size_t span : of_unit[at_index(unit)])
           ++spans_[c][span];
       }
     }
   }
 
-  bool is_kept(size_t c) const { return kept_[static_cast<size_t>(clusters_[c].units.front())]; }
+  bool is_kept(size_t c) const { return kept_[at_index(clusters_[c].units.front())]; }
 
   bool empties_a_span(size_t c) const {
     return std::any_of(spans_[c].begin(), spans_[c].end(),
@@ -124,7 +124,7 @@ class Compressor {
 
   /// What would be lost for each parameter that would go.
   double price(size_t c) const {
-    const auto group = static_cast<size_t>(clusters_[c].group);
+    const auto group = at_index(clusters_[c].group);
     const auto layers = static_cast<double>(map_.groups[group].layers.size());
     const double more = damage(lost_[group] + contributions_[c]) - damage(lost_[group]);
     return layers * more / std::max(1.0, static_cast<double>(freed(c)));
@@ -159,11 +159,11 @@ class Compressor {
   void change(size_t c, int64_t sign) {
     for (const ParameterCount::Share& share : shares_[c])
       sizes_[share.parameter][share.dimension] += sign * share.positions;
-    lost_[static_cast<size_t>(clusters_[c].group)] -= static_cast<double>(sign) * contributions_[c];
+    lost_[at_index(clusters_[c].group)] -= static_cast<double>(sign) * contributions_[c];
     for (const auto& [span, units] : spans_[c])
       left_[span] += sign * units;
     for (const int32_t unit : clusters_[c].units)
-      kept_[static_cast<size_t>(unit)] = sign > 0;
+      kept_[at_index(unit)] = sign > 0;
   }
 
   const UnitMap& map_;
@@ -191,7 +191,7 @@ Selection compress_units(const ParameterCount& count, const UnitMap& map, const 
     for (const int32_t unit : clusters[c].units) {
       units.push_back({clusters[c].group, {unit}});
       parts.push_back(contributions[c] / static_cast<double>(clusters[c].units.size()));
-      rest.dead.push_back(!kept[static_cast<size_t>(unit)]);
+      rest.dead.push_back(!kept[at_index(unit)]);
     }
   }
   return Compressor(count, map, units, parts.data(), rest).run();
@@ -203,7 +203,7 @@ Selection compress_uniformly(const ParameterCount& count, const UnitMap& map, co
   // Between two shares k / clusters of the largest group nothing changes much.
   std::vector<int64_t> sizes(map.groups.size(), 0);
   for (const Cluster& cluster : clusters)
-    ++sizes[static_cast<size_t>(cluster.group)];
+    ++sizes[at_index(cluster.group)];
   const int64_t steps = std::max<int64_t>(1, *std::max_element(sizes.begin(), sizes.end()));
   const auto at = [&](int64_t step) {
     return select(map, clusters, scores, output, static_cast<double>(step) / static_cast<double>(steps));
@@ -219,7 +219,7 @@ Selection compress_uniformly(const ParameterCount& count, const UnitMap& map, co
 /// Whether a span has no unit that stays once those of `cluster` are gone.
 bool would_empty(const std::vector<int32_t>& span, const Cluster& cluster, const Selection& keep) {
   return std::all_of(span.begin(), span.end(), [&](int32_t unit) {
-    return !keep[static_cast<size_t>(unit)] || std::binary_search(cluster.units.begin(), cluster.units.end(), unit);
+    return !keep[at_index(unit)] || std::binary_search(cluster.units.begin(), cluster.units.end(), unit);
   });
 }
 
@@ -229,13 +229,13 @@ void remove_dead(const UnitMap& map, const std::vector<Cluster>& clusters, const
                  Selection& keep) {
   for (size_t c = 0; c < clusters.size(); ++c) {
     const Cluster& cluster = clusters[c];
-    if (!dead[c] || !keep[static_cast<size_t>(cluster.units.front())]) continue;
+    if (!dead[c] || !keep[at_index(cluster.units.front())]) continue;
     if (std::any_of(map.spans.begin(), map.spans.end(),
                     [&](const auto& span) { return would_empty(span, cluster, keep); })) {
       continue;
     }
     for (const int32_t unit : cluster.units)
-      keep[static_cast<size_t>(unit)] = false;
+      keep[at_index(unit)] = false;
   }
 }
 
@@ -243,8 +243,8 @@ ParameterCount::ParameterCount(const Program& program, const UnitMap& map, int64
     : shares_(map.units.size()) {
   std::vector<bool> fixed(map.units.size(), false);
   if (map.head >= 0 && head_rows > 0) {
-    for (const int32_t unit : map.layers[static_cast<size_t>(map.head)].units)
-      fixed[static_cast<size_t>(unit)] = true;
+    for (const int32_t unit : map.layer(map.head).units)
+      fixed[at_index(unit)] = true;
   }
   for (size_t i = 0; i < program.values.size(); ++i) {
     const Value& value = program.values[i];
@@ -256,11 +256,11 @@ ParameterCount::ParameterCount(const Program& program, const UnitMap& map, int64
       bool of_head = false;
       for (const int32_t unit : dimensions[d]) {
         if (unit == no_unit) continue;
-        if (fixed[static_cast<size_t>(unit)]) {
+        if (fixed[at_index(unit)]) {
           of_head = true;
           continue;
         }
-        auto& shares = shares_[static_cast<size_t>(unit)];
+        auto& shares = shares_[at_index(unit)];
         if (shares.empty() || shares.back().parameter != parameter || shares.back().dimension != d)
           shares.push_back({parameter, d, 0});
         ++shares.back().positions;
@@ -290,7 +290,7 @@ int64_t ParameterCount::operator()(const Selection& keep) const {
 std::vector<ParameterCount::Share> ParameterCount::shares(const std::vector<int32_t>& units) const {
   std::map<std::pair<size_t, size_t>, int64_t> sums;
   for (const int32_t unit : units) {
-    for (const Share& share : shares_[static_cast<size_t>(unit)])
+    for (const Share& share : shares_[at_index(unit)])
       sums[{share.parameter, share.dimension}] += share.positions;
   }
   std::vector<Share> shares;
@@ -303,8 +303,8 @@ Selection smallest_selection(const UnitMap& map) {
   Selection kept;
   for (const Unit& unit : map.units)
     kept.push_back(unit.pinned);
-  const auto is_kept = [&](int32_t unit) { return kept[static_cast<size_t>(unit)]; };
-  const auto channels = [&](int32_t unit) { return map.units[static_cast<size_t>(unit)].members.size(); };
+  const auto is_kept = [&](int32_t unit) { return kept[at_index(unit)]; };
+  const auto channels = [&](int32_t unit) { return map.unit(unit).members.size(); };
   // A unit of a part of a layer fills the layer's span too, so parts come first.
   std::vector<size_t> order = empty_spans(map, kept);
   std::stable_sort(order.begin(), order.end(),
@@ -314,7 +314,7 @@ Selection smallest_selection(const UnitMap& map) {
     if (std::any_of(span.begin(), span.end(), is_kept)) continue;
     const int32_t least =
         *std::min_element(span.begin(), span.end(), [&](int32_t a, int32_t b) { return channels(a) < channels(b); });
-    kept[static_cast<size_t>(least)] = true;
+    kept[at_index(least)] = true;
   }
   return kept;
 }

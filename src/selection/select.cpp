@@ -15,7 +15,7 @@ namespace {
 void fill_empty_spans(const UnitMap& map, const std::vector<Cluster>& clusters, const double* worth, Selection& kept) {
   for (const size_t span : empty_spans(map, kept)) {
     const auto& units = map.spans[span];
-    const auto is_kept = [&](int32_t unit) { return kept[static_cast<size_t>(unit)]; };
+    const auto is_kept = [&](int32_t unit) { return kept[at_index(unit)]; };
     if (std::any_of(units.begin(), units.end(), is_kept)) continue;  // filled with a span before it
     const Cluster* best = nullptr;
     double most = 0;
@@ -29,7 +29,7 @@ void fill_empty_spans(const UnitMap& map, const std::vector<Cluster>& clusters, 
     }
     INCITE_ASSERT(best != nullptr);
     for (const int32_t unit : best->units)
-      kept[static_cast<size_t>(unit)] = true;
+      kept[at_index(unit)] = true;
   }
 }
 
@@ -58,7 +58,7 @@ Selection select(const UnitMap& map, const std::vector<Cluster>& clusters, const
     for (size_t i = 0; i < own.size(); ++i) {
       if (best.data_ptr<bool>()[i]) continue;
       for (const int32_t unit : clusters[static_cast<size_t>(own[i])].units)
-        kept[static_cast<size_t>(unit)] = false;
+        kept[at_index(unit)] = false;
     }
   }
   fill_empty_spans(map, clusters, worth, kept);

@@ -89,7 +89,7 @@ class Student {
       const auto node = static_cast<NodeId>(n);
       const bool learns = tail == nullptr || std::binary_search(tail->tail.nodes.begin(), tail->tail.nodes.end(), node);
       for (const ValueId id : module.node(node).inputs)
-        (learns ? read : read_before)[static_cast<size_t>(id)] = true;
+        (learns ? read : read_before)[at_index(id)] = true;
     }
     for (size_t i = 0; i < read.size(); ++i)
       read[i] = read[i] && !read_before[i] && module.values[i].kind == Value::Kind::parameter;

@@ -216,7 +216,7 @@ bool is_pointwise(const Program& program, const Node& node, ValueId weight) {
 
 /// Puts a tensor in the place of a parameter, whose shape it gets but for the number of rows.
 void replace(Program& module, ValueId parameter, const at::Tensor& rows) {
-  c10::IValue& content = module.values[static_cast<size_t>(parameter)].content;
+  c10::IValue& content = module.value(parameter).content;
   const at::Tensor old = content.toTensor();
   std::vector<int64_t> shape = old.sizes().vec();
   shape[0] = rows.size(0);
@@ -261,7 +261,7 @@ FittableHead fittable_head(const Program& program, const UnitMap& map, Task task
     fail(ExitCode::unsupported,
          "no layer was found whose channels are the model's outputs, so no head can be fitted; {}", advice);
   }
-  const Layer& head = map.layers[static_cast<size_t>(map.head)];
+  const Layer& head = map.layer(map.head);
   const Node& node = program.node(head.node);
   OutputPath path = output_path(program, map);
   // A convolution that is not pooled has one position: else its channels would not be the outputs.
@@ -274,7 +274,7 @@ FittableHead fittable_head(const Program& program, const UnitMap& map, Task task
          head.name, advice);
   }
   for (const int32_t unit : head.units) {
-    if (map.units[static_cast<size_t>(unit)].members.size() > 1) {
+    if (map.unit(unit).members.size() > 1) {
       fail(ExitCode::unsupported,
            "the output layer '{}' shares its channels with another layer, so no head can be fitted; {}", head.name,
            advice);
@@ -324,7 +324,7 @@ Head head_of(const Layer& layer, const Program& module) {
 
 void replace_head(const Layer& layer, const Head& head, Program& module) {
   const auto put = [&](ValueId parameter, const at::Tensor& rows) {
-    c10::IValue& place = module.values[at_index(parameter)].content;
+    c10::IValue& place = module.value(parameter).content;
     const at::Tensor old = place.toTensor();
     INCITE_ASSERT(old.numel() == rows.numel());
     place = rows.to(old.options()).reshape(old.sizes());

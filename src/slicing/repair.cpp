@@ -81,7 +81,7 @@ class Repairer {
   void run() {
     const at::NoGradGuard no_grad;
     for (const int32_t layer : touched_layers()) {
-      if (layer != map_.head || params_.head) repair_layer(map_.layers[at_index(layer)]);
+      if (layer != map_.head || params_.head) repair_layer(map_.layer(layer));
     }
   }
 
@@ -119,16 +119,16 @@ class Repairer {
       const Node& node = program_.nodes[n];
       const auto layer = std::find_if(map_.layers.begin(), map_.layers.end(),
                                       [&](const Layer& l) { return l.node == static_cast<NodeId>(n); });
-      bool changed = std::any_of(node.inputs.begin(), node.inputs.end(),
-                                 [&](ValueId id) { return touched[static_cast<size_t>(id)]; });
+      bool changed =
+          std::any_of(node.inputs.begin(), node.inputs.end(), [&](ValueId id) { return touched[at_index(id)]; });
       if (layer != map_.layers.end()) {
-        const auto& units = map_.activations[static_cast<size_t>(node.inputs[0])].units;
+        const auto& units = map_.labels(node.inputs[0]).units;
         changed = changed || std::any_of(units.begin(), units.end(),
-                                         [&](int32_t u) { return u != no_unit && !keep_[static_cast<size_t>(u)]; });
+                                         [&](int32_t u) { return u != no_unit && !keep_[at_index(u)]; });
         if (changed) layers.push_back(static_cast<int32_t>(layer - map_.layers.begin()));
       }
       for (const ValueId id : node.outputs)
-        touched[static_cast<size_t>(id)] = changed;
+        touched[at_index(id)] = changed;
     }
     return layers;
   }
@@ -149,7 +149,7 @@ class Repairer {
     const bool has_bias = layer.bias >= 0;
     if (params_.method == RepairMethod::mean && !has_bias) return;
     Fit fit = collect(layer, convolution ? &walk : nullptr);
-    c10::IValue& weight_slot = module_.values[static_cast<size_t>(layer.weight)].content;
+    c10::IValue& weight_slot = module_.value(layer.weight).content;
     const at::Tensor weight = weight_slot.toTensor();
     at::Tensor start = weight.flatten(1).to(at::kDouble);
     if (has_bias)
@@ -170,7 +170,7 @@ class Repairer {
     const int64_t features = solved.size(0) - (has_bias ? 1 : 0);
     weight_slot = solved.narrow(0, 0, features).t().reshape(weight.sizes()).to(weight.options()).contiguous();
     if (has_bias) {
-      c10::IValue& bias = module_.values[static_cast<size_t>(layer.bias)].content;
+      c10::IValue& bias = module_.value(layer.bias).content;
       bias = solved[features].to(bias.toTensor().options()).contiguous();
     }
   }
@@ -213,7 +213,7 @@ class Repairer {
     const ValueId read = module_.node(cut_node).inputs[0];
     std::vector<int64_t> kept;
     for (size_t channel = 0; channel < layer.units.size(); ++channel) {
-      if (keep_[static_cast<size_t>(layer.units[channel])]) kept.push_back(static_cast<int64_t>(channel));
+      if (keep_[at_index(layer.units[channel])]) kept.push_back(static_cast<int64_t>(channel));
     }
     const at::Tensor channels = at::tensor(kept, at::kLong).to(program_.device);
     bool save = false;
@@ -221,9 +221,8 @@ class Repairer {
     for (size_t c = 0; c < chunks_.size(); ++c) {
       Environment cut = run_to(module, cut_front_, c, cut_node);
       Environment whole = run_to(original_, whole_front_, c, layer.node + 1);
-      add(chunks_[c].validates ? fit.validation : fit.train, cut[static_cast<size_t>(read)].toTensor(),
-          whole[static_cast<size_t>(layer.output)].toTensor().index_select(layer.output_axis, channels), walk,
-          layer.bias >= 0);
+      add(chunks_[c].validates ? fit.validation : fit.train, cut[at_index(read)].toTensor(),
+          whole[at_index(layer.output)].toTensor().index_select(layer.output_axis, channels), walk, layer.bias >= 0);
       if (c == 0) {
         const int64_t bytes = live_bytes(module_, cut) + live_bytes(program_, whole);
         save = bytes / chunks_[c].count * samples_.size(0) <= params_.memory;

@@ -10,7 +10,7 @@ namespace incite {
 namespace {
 
 bool stays(const Selection& keep, int32_t unit) {
-  return unit == no_unit || keep[static_cast<size_t>(unit)];
+  return unit == no_unit || keep[at_index(unit)];
 }
 
 /// Positions whose units stay, int64.
@@ -45,8 +45,8 @@ void check_selection(const UnitMap& map, const Selection& keep) {
   INCITE_ASSERT(keep.size() == map.units.size());
   std::vector<bool> of_head(map.units.size(), false);
   if (map.head >= 0) {
-    for (const int32_t unit : map.layers[static_cast<size_t>(map.head)].units)
-      of_head[static_cast<size_t>(unit)] = true;
+    for (const int32_t unit : map.layer(map.head).units)
+      of_head[at_index(unit)] = true;
   }
   for (size_t unit = 0; unit < keep.size(); ++unit)
     INCITE_ASSERT(keep[unit] || !map.units[unit].pinned || of_head[unit]);
@@ -88,7 +88,7 @@ class Slicer {
   }
 
  private:
-  Node& node(NodeId id) { return sliced_.nodes[static_cast<size_t>(id)]; }
+  Node& node(NodeId id) { return sliced_.node(id); }
 
   void cut_parameters() {
     for (size_t value = 0; value < map_.parameters.size(); ++value) {
@@ -105,7 +105,7 @@ class Slicer {
 
   void shrink_sizes() {
     for (const SizeArgument& size : map_.sizes) {
-      const auto& units = map_.activations[static_cast<size_t>(size.value)].units;
+      const auto& units = map_.labels(size.value).units;
       if (!any_removed(units, keep_)) continue;
       const ValueId input = node(size.node).inputs[size.input];
       if (size.element < 0) {
@@ -131,7 +131,7 @@ class Slicer {
     const auto all = static_cast<int64_t>(units.size());
     const int64_t kept = kept_positions(units, keep_).numel();
     const std::string source = node(id).source;
-    auto& nodes = before_[static_cast<size_t>(id)];
+    auto& nodes = before_[at_index(id)];
     nodes.push_back(
         make_node(sliced_, "aten::mul", "int", {whole, sliced_.add_constant(kept)}, source, c10::IntType::get()));
     const ValueId product = nodes.back().outputs[0];
@@ -141,7 +141,7 @@ class Slicer {
   }
 
   void move_index(const IndexArgument& argument) {
-    const auto& units = map_.activations[static_cast<size_t>(argument.value)].units;
+    const auto& units = map_.labels(argument.value).units;
     if (!any_removed(units, keep_)) return;
     ValueId& input = node(argument.node).inputs[argument.input];
     const int64_t named = sliced_.value(input).content.toInt();
@@ -172,13 +172,13 @@ class Slicer {
     const at::Tensor kept = kept_positions(crop.units, keep_);
     const std::vector<int64_t> positions(kept.data_ptr<int64_t>(), kept.data_ptr<int64_t>() + kept.numel());
     ValueId& input = node(crop.node).inputs[crop.input];
-    auto& nodes = before_[static_cast<size_t>(crop.node)];
+    auto& nodes = before_[at_index(crop.node)];
     nodes.push_back(selection(input, crop.dimension, positions, node(crop.node).source));
     input = nodes.back().outputs[0];
   }
 
   void rearrange(const Rearrangement& rearrangement) {
-    const auto& source = map_.activations[static_cast<size_t>(rearrangement.source)].units;
+    const auto& source = map_.labels(rearrangement.source).units;
     if (!any_removed(source, keep_)) return;
     std::vector<int64_t> place_of(source.size(), -1);  // where a position of the source stands once it is cut
     int64_t next = 0;
@@ -194,7 +194,7 @@ class Slicer {
     // The new node makes the value; the old one's output is read by nobody, and the node dies with it.
     auto& outputs = node(id).outputs;
     std::swap(*std::find(outputs.begin(), outputs.end(), rearrangement.value), made.outputs[0]);
-    after_[static_cast<size_t>(id)].push_back(std::move(made));
+    after_[at_index(id)].push_back(std::move(made));
   }
 
   const UnitMap& map_;
@@ -218,19 +218,19 @@ Program mask(const Program& program, const UnitMap& map, const Selection& keep) 
   Program masked = program;
   std::vector<std::vector<Node>> before(program.nodes.size()), after(program.nodes.size());
   for (const Feedback& feedback : map.feedbacks) {
-    c10::IValue& weight = masked.values[static_cast<size_t>(feedback.weight)].content;
+    c10::IValue& weight = masked.value(feedback.weight).content;
     weight = weight.toTensor() * zeros_and_ones(feedback.units, keep).to(program.device);
   }
   for (const Reader& reader : map.readers) {
-    Node& node = masked.nodes[static_cast<size_t>(reader.node)];
-    const Labels& labels = map.activations[static_cast<size_t>(node.inputs[reader.input])];
+    Node& node = masked.node(reader.node);
+    const Labels& labels = map.labels(node.inputs[reader.input]);
     if (labels.empty() || !any_removed(labels.units, keep)) continue;
     const at::Tensor ones = zeros_and_ones(labels.units, keep).to(program.device);
     // Trailing dimensions of size 1 put the mask on the labelled axis.
     std::vector<int64_t> shape(static_cast<size_t>(labels.rank - labels.axis), 1);
     shape[0] = -1;
     ValueId& read = node.inputs[reader.input];
-    auto& nodes = before[static_cast<size_t>(reader.node)];
+    auto& nodes = before[at_index(reader.node)];
     nodes.push_back(
         make_node(masked, "aten::mul", "Tensor", {read, masked.add_constant(ones.view(shape))}, node.source));
     read = nodes.back().outputs[0];

@@ -25,14 +25,13 @@ NodeId reader_of(const Program& program, ValueId value) {
 /// By value: whether the output depends on it.
 std::vector<bool> needed_values(const Program& program) {
   std::vector<bool> needed(program.values.size(), false);
-  needed[static_cast<size_t>(program.output)] = true;
+  needed[at_index(program.output)] = true;
   for (auto node = program.nodes.rbegin(); node != program.nodes.rend(); ++node) {
-    if (std::none_of(node->outputs.begin(), node->outputs.end(),
-                     [&](ValueId id) { return needed[static_cast<size_t>(id)]; })) {
+    if (std::none_of(node->outputs.begin(), node->outputs.end(), [&](ValueId id) { return needed[at_index(id)]; })) {
       continue;
     }
     for (const ValueId id : node->inputs)
-      needed[static_cast<size_t>(id)] = true;
+      needed[at_index(id)] = true;
   }
   return needed;
 }
@@ -43,20 +42,20 @@ TailInputs inputs_for(const Executor& executor, const Tail& tail, const Batch& b
   std::vector<bool> keep(program.values.size(), false), skip(program.nodes.size(), false);
   NodeId last = 0;
   for (const ValueId id : tail.reads) {
-    keep[static_cast<size_t>(id)] = true;
+    keep[at_index(id)] = true;
     if (program.is_computed(id)) last = std::max(last, program.maker(id) + 1);
   }
   for (const NodeId node : tail.nodes)
-    skip[static_cast<size_t>(node)] = true;
+    skip[at_index(node)] = true;
   Environment environment = executor.start(batch);
   for (NodeId node = 0; node < last; ++node) {
-    if (skip[static_cast<size_t>(node)]) continue;
+    if (skip[at_index(node)]) continue;
     executor.run_node(environment, node);
     executor.free_after(environment, node, keep);
   }
   TailInputs inputs;
   for (const ValueId id : tail.reads)
-    inputs.push_back(environment[static_cast<size_t>(id)].toTensor());
+    inputs.push_back(environment[at_index(id)].toTensor());
   return inputs;
 }
 
@@ -64,7 +63,7 @@ TailInputs inputs_for(const Executor& executor, const Tail& tail, const Batch& b
 
 std::optional<ValueId> last_layers(const Program& program, const UnitMap& map, int64_t most) {
   if (map.head < 0) return {};
-  const NodeId head = map.layers[static_cast<size_t>(map.head)].node;
+  const NodeId head = map.layer(map.head).node;
   std::vector<const Layer*> before;  // the last first
   for (const Layer& layer : map.layers) {
     if (layer.node < head && program.is_parameter(layer.weight)) before.push_back(&layer);
@@ -89,26 +88,25 @@ std::optional<Tail> find_tail(const Program& program, ValueId parameter, const B
   const std::vector<bool> needed = needed_values(program);
   std::vector<bool> changed(program.values.size(), false);
   Tail tail;
-  for (size_t n = static_cast<size_t>(first); n < program.nodes.size(); ++n) {
+  for (size_t n = at_index(first); n < program.nodes.size(); ++n) {
     const Node& node = program.nodes[n];
     const bool depends =
-        static_cast<NodeId>(n) == first || std::any_of(node.inputs.begin(), node.inputs.end(),
-                                                       [&](ValueId id) { return changed[static_cast<size_t>(id)]; });
-    const bool matters = std::any_of(node.outputs.begin(), node.outputs.end(),
-                                     [&](ValueId id) { return needed[static_cast<size_t>(id)]; });
+        static_cast<NodeId>(n) == first ||
+        std::any_of(node.inputs.begin(), node.inputs.end(), [&](ValueId id) { return changed[at_index(id)]; });
+    const bool matters =
+        std::any_of(node.outputs.begin(), node.outputs.end(), [&](ValueId id) { return needed[at_index(id)]; });
     if (!depends || !matters) continue;
     tail.nodes.push_back(static_cast<NodeId>(n));
     for (const ValueId id : node.outputs)
-      changed[static_cast<size_t>(id)] = true;
+      changed[at_index(id)] = true;
   }
   const Sample sample = sample_values(program, batch);
   for (const NodeId n : tail.nodes) {
     for (const ValueId id : program.node(n).inputs) {
-      if (!made_by_run(program, id) || changed[static_cast<size_t>(id)]) continue;
+      if (!made_by_run(program, id) || changed[at_index(id)]) continue;
       if (std::find(tail.reads.begin(), tail.reads.end(), id) != tail.reads.end()) continue;
-      const int64_t axis = sample.batch_axes[static_cast<size_t>(id)];
-      if (axis < 0 || sample.shapes[static_cast<size_t>(id)][static_cast<size_t>(axis)] != batch.samples())
-        return std::nullopt;
+      const int64_t axis = sample.batch_axis(id);
+      if (axis < 0 || sample.shape(id)[static_cast<size_t>(axis)] != batch.samples()) return std::nullopt;
       tail.reads.push_back(id);
       tail.axes.push_back(axis);
     }
@@ -148,16 +146,16 @@ bool makes(const Program& program, const Tail& tail, ValueId value) {
 at::Tensor run_tail(const Executor& executor, const Tail& tail, const TailInputs& inputs, ValueId result) {
   Environment environment = executor.resume({});
   for (size_t i = 0; i < inputs.size(); ++i)
-    environment[static_cast<size_t>(tail.reads[i])] = inputs[i];
+    environment[at_index(tail.reads[i])] = inputs[i];
   std::vector<bool> keep(environment.size(), false);
-  keep[static_cast<size_t>(result)] = true;
+  keep[at_index(result)] = true;
   const NodeId last = executor.program().maker(result);
   for (const NodeId node : tail.nodes) {
     executor.run_node(environment, node);
     if (node == last) break;
     executor.free_after(environment, node, keep);
   }
-  return environment[static_cast<size_t>(result)].toTensor();
+  return environment[at_index(result)].toTensor();
 }
 
 }  // namespace incite

@@ -106,7 +106,7 @@ bool Analysis::is_tensor(size_t i) const {
 }
 
 const c10::IValue& Analysis::constant(size_t i) const {
-  return sample_.others[static_cast<size_t>(node_->inputs[i])];
+  return sample_.others[at_index(node_->inputs[i])];
 }
 
 std::vector<Place> Analysis::list_elements(size_t i) const {
@@ -136,7 +136,7 @@ void Analysis::set_flow(ValueId value, const Flow& flow) {
   if (made.defined()) {
     INCITE_ASSERT(made.dim() == rank(value));
     for (const int64_t axis : axes_of(made))
-      INCITE_ASSERT(made.size(axis) == shape(value)[static_cast<size_t>(axis)]);
+      INCITE_ASSERT(made.size(axis) == size(value, axis));
     if (is_single(made)) pin(made, PinReason::single);
   }
   flows_[at_index(value)] = made;
@@ -228,7 +228,7 @@ bool Analysis::is_stored(const Place& place) const {
 void Analysis::bind(const Place& place, int64_t dimension, const std::vector<int32_t>& labels) {
   const ValueId value = value_at(place);
   INCITE_ASSERT(can_bind(place));
-  INCITE_ASSERT(static_cast<int64_t>(labels.size()) == shape(value)[static_cast<size_t>(dimension)]);
+  INCITE_ASSERT(static_cast<int64_t>(labels.size()) == size(value, dimension));
   if (is_stored(place)) {
     bindings_[value].push_back({place, dimension, labels});
   } else {

@@ -39,7 +39,8 @@ class Analysis {
   const Node& node() const { return *node_; }
   /// Whether input `i` is there and not None.
   bool has_input(size_t i) const;
-  const std::vector<int64_t>& shape(ValueId value) const { return sample_.shapes[static_cast<size_t>(value)]; }
+  const std::vector<int64_t>& shape(ValueId value) const { return sample_.shape(value); }
+  int64_t size(ValueId value, int64_t axis) const { return shape(value)[static_cast<size_t>(axis)]; }
   const std::vector<int64_t>& input_shape(size_t i) const { return shape(node_->inputs[i]); }
   int64_t rank(ValueId value) const { return static_cast<int64_t>(shape(value).size()); }
   int64_t input_rank(size_t i) const { return rank(node_->inputs[i]); }
@@ -49,7 +50,7 @@ class Analysis {
   const c10::IValue& constant(size_t i) const;
   int64_t integer(size_t i) const { return constant(i).toInt(); }
   /// Whether a value depends on parameters, constants and shapes alone.
-  bool is_fixed(ValueId value) const { return fixed_[static_cast<size_t>(value)]; }
+  bool is_fixed(ValueId value) const { return fixed_[at_index(value)]; }
   bool is_parameter(ValueId value) const { return program_.is_parameter(value); }
   /// The places of a list's elements, made by prim::ListConstruct; none where the list was made otherwise.
   std::vector<Place> list_elements(size_t i) const;
@@ -58,7 +59,7 @@ class Analysis {
 
   // ---- Labels -----------------------------------------------------------------------------------------------------
 
-  const Flow& flow(ValueId value) const { return flows_[static_cast<size_t>(value)]; }
+  const Flow& flow(ValueId value) const { return flows_[at_index(value)]; }
   const Flow& input_flow(size_t i) const { return flow(node_->inputs[i]); }
   /// Gives a value labels. One label for all of it can't be removed with it, so it is pinned.
   void set_flow(ValueId value, const Flow& flow);
@@ -92,7 +93,7 @@ class Analysis {
   Layer& last_layer() { return map_.layers.back(); }
   void add_reader(const Place& place) { map_.readers.push_back({place.node, place.input}); }
   void add_size(size_t input, int64_t element, ValueId value) { sizes_.push_back({id_, input, element, value}); }
-  void set_locality(Locality locality) { map_.localities[static_cast<size_t>(id_)] = locality; }
+  void set_locality(Locality locality) { map_.localities[at_index(id_)] = locality; }
   void add_feedback(ValueId weight, const std::vector<int32_t>& labels) { map_.feedbacks.push_back({weight, labels}); }
 
   /// This node moves elements about and changes none: runs it on positions. Along the axes `sensitive` of input 0 it

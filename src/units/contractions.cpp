@@ -121,8 +121,7 @@ bool produce(Analysis& a, const Operand& x, const Operand& fixed, const std::str
     a.bind(fixed.place, position(fixed.letters, read[0]), labels_of(a.flow(input)));
   }
   const int64_t weight_axis = position(fixed.letters, made[0]);
-  const std::vector<int32_t> labels =
-      a.add_layer(weight, weight_axis, -1, output_axis, a.shape(weight)[static_cast<size_t>(weight_axis)]);
+  const std::vector<int32_t> labels = a.add_layer(weight, weight_axis, -1, output_axis, a.size(weight, weight_axis));
   a.bind(fixed.place, weight_axis, labels);
   a.set_output(flow_along(static_cast<int64_t>(result.size()), output_axis, labels));
   return true;
@@ -187,7 +186,7 @@ void baddbmm(Analysis& a) {
   const bool fits = a.is_fixed(a.node().inputs[0]) && axes_of(product).size() == 1;
   const int64_t missing = a.rank(output) - a.input_rank(0);
   const int64_t axis = fits ? axes_of(product)[0] - missing : -1;
-  if (fits && (axis < 0 || a.input_shape(0)[static_cast<size_t>(axis)] == 1)) return;
+  if (fits && (axis < 0 || a.size(a.node().inputs[0], axis) == 1)) return;
   if (fits) return a.bind(a.place(0), axis, labels_of(product));
   a.pin_inputs(PinReason::none);
   a.pin(product, PinReason::none);

@@ -9,7 +9,7 @@ namespace incite {
 std::vector<int32_t> layers_of(const UnitMap& map, const std::vector<int32_t>& units) {
   std::set<int32_t> layers;
   for (const int32_t unit : units) {
-    for (const Unit::Member& member : map.units[static_cast<size_t>(unit)].members)
+    for (const Unit::Member& member : map.unit(unit).members)
       layers.insert(member.layer);
   }
   return {layers.begin(), layers.end()};
@@ -21,7 +21,7 @@ int64_t group_parameters(const Program& program, const UnitMap& map, const Group
     if (program.is_parameter(value) && !program.value(value).is_buffer) counted.insert(value);
   };
   for (const int32_t l : group.layers) {
-    for (const ValueId input : program.node(map.layers[static_cast<size_t>(l)].node).inputs) {
+    for (const ValueId input : program.node(map.layer(l).node).inputs) {
       count(input);
       if (!program.is_computed(input)) continue;
       const Node& maker = program.node(program.maker(input));

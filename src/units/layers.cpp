@@ -24,12 +24,12 @@ void read(Analysis& a, int64_t channel_axis, const Place& weight, int64_t weight
 std::vector<int32_t> produce(Analysis& a, const Place& weight, int64_t weight_axis, std::optional<Place> bias,
                              int64_t output_axis) {
   const ValueId output = a.node().outputs[0];
-  const int64_t channels = a.shape(output)[static_cast<size_t>(output_axis)];
+  const int64_t channels = a.size(output, output_axis);
   const bool stored_bias = bias && a.is_stored(*bias);
   const std::vector<int32_t> labels =
       a.add_layer(a.value_at(weight), weight_axis, stored_bias ? a.value_at(*bias) : -1, output_axis, channels);
   const Flow flow = flow_along(a.rank(output), output_axis, labels);
-  if (a.shape(a.value_at(weight))[static_cast<size_t>(weight_axis)] == channels) a.bind(weight, weight_axis, labels);
+  if (a.size(a.value_at(weight), weight_axis) == channels) a.bind(weight, weight_axis, labels);
   if (bias && a.can_bind(*bias)) {
     a.bind(*bias, 0, labels);
   } else if (bias) {

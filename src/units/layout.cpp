@@ -161,7 +161,7 @@ void concatenate(Analysis& a) {
   std::vector<int32_t> labels;
   for (const Place& element : elements) {
     const ValueId value = a.value_at(element);
-    const int64_t size = a.shape(value)[static_cast<size_t>(along)];
+    const int64_t size = a.size(value, along);
     std::vector<int32_t> own = labels_of(a.flow(value));
     if (own.size() != static_cast<size_t>(size)) own.assign(static_cast<size_t>(size), own.empty() ? no_unit : own[0]);
     labels.insert(labels.end(), own.begin(), own.end());

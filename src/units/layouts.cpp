@@ -24,7 +24,7 @@ const Analysis::Layout* Analysis::layout_of(NodeId id) const {
 
 /// The labels of a value by all the ties that are known now.
 Flow Analysis::final_flow(ValueId value) {
-  Flow& flow = flows_[static_cast<size_t>(value)];
+  Flow& flow = flows_[at_index(value)];
   if (flow.defined()) flow = rooted(flow);
   return flow;
 }
@@ -111,7 +111,7 @@ std::optional<Rearrangement> Analysis::rearrangement(ValueId value) {
   const std::vector<int64_t> own = axes_of(final_flow(value));  // none where it is of one unit, or of none
   if (axes.size() != 1 || (!own.empty() && own != axes) || rank(source) != rank(value)) return std::nullopt;
   Rearrangement made{value, source, axes[0], {}};
-  if (sample_.batch_axes[static_cast<size_t>(source)] == made.axis) return std::nullopt;
+  if (sample_.batch_axis(source) == made.axis) return std::nullopt;
 
   int64_t elements = 1;
   for (const int64_t size : shape(source))
@@ -130,8 +130,7 @@ std::optional<Rearrangement> Analysis::rearrangement(ValueId value) {
   for (int64_t axis = moved.dim() - 1; axis >= 0; --axis) {
     if (axis != made.axis) line = line.select(axis, 0);
   }
-  const at::Tensor index =
-      line.to(at::kLong).floor_divide(stride).remainder(shape(source)[static_cast<size_t>(made.axis)]).contiguous();
+  const at::Tensor index = line.to(at::kLong).floor_divide(stride).remainder(size(source, made.axis)).contiguous();
   const at::Tensor selected = all.index_select(made.axis, index);
   if (selected.sizes() != moved.sizes() || !selected.equal(moved)) return std::nullopt;
   made.positions.assign(index.data_ptr<int64_t>(), index.data_ptr<int64_t>() + index.numel());

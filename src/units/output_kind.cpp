@@ -62,17 +62,17 @@ OutputPath output_path(const Program& program, const UnitMap& map) {
       "aten::view", "aten::reshape", "aten::flatten",       "aten::squeeze", "aten::contiguous",  "aten::detach",
       "aten::size", "aten::to",      "prim::ListConstruct", "aten::clone",   "prim::NumToTensor", "aten::Int"};
   if (map.head < 0) return {};
-  const Layer& head = map.layers[static_cast<size_t>(map.head)];
+  const Layer& head = map.layer(map.head);
   std::vector<bool> after(program.values.size(), false);
-  after[static_cast<size_t>(head.output)] = true;
+  after[at_index(head.output)] = true;
   OutputPath path;
   path.kind = OutputKind::logits;
   for (const Node& node : program.nodes) {
     const bool reads =
-        std::any_of(node.inputs.begin(), node.inputs.end(), [&](ValueId id) { return after[static_cast<size_t>(id)]; });
+        std::any_of(node.inputs.begin(), node.inputs.end(), [&](ValueId id) { return after[at_index(id)]; });
     if (!reads) continue;
     for (const ValueId id : node.outputs)
-      after[static_cast<size_t>(id)] = true;
+      after[at_index(id)] = true;
     if (layout.contains(node.op)) continue;
     if (path.kind != OutputKind::logits) return {};
     if (node.op == "aten::softmax") {

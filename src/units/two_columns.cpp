@@ -28,7 +28,7 @@ class TwoColumns {
     if (map_.head < 0) refuse("no one layer makes it");
     const at::Tensor before = output();
     check_steps();
-    const Layer& head = map_.layers[static_cast<size_t>(map_.head)];
+    const Layer& head = map_.layer(map_.head);
     if (head.gates != 1 || head.units.size() != 1)
       refuse(fmt::format("layer '{}' that makes it is recurrent", head.name));
     add_zeros(head.weight, head.weight_axis);
@@ -60,11 +60,11 @@ class TwoColumns {
                                                    "aten::adaptive_avg_pool3d",
                                                    "aten::contiguous",
                                                    "aten::detach"};
-    const Layer& head = map_.layers[static_cast<size_t>(map_.head)];
+    const Layer& head = map_.layer(map_.head);
     for (ValueId at = program_.output; at != head.output;) {
       if (!program_.is_computed(at)) refuse("no one layer makes it");
       const NodeId id = program_.maker(at);
-      Node& node = program_.nodes[static_cast<size_t>(id)];
+      Node& node = program_.node(id);
       const ValueId read = node.inputs[0];
       if (at == program_.output && node.op == "aten::sigmoid") {
         replace(node, "aten::softmax");
@@ -88,7 +88,7 @@ class TwoColumns {
     int64_t readers = 0;
     for (const Node& node : program_.nodes)
       readers += std::count(node.inputs.begin(), node.inputs.end(), id);
-    Value& value = program_.values[static_cast<size_t>(id)];
+    Value& value = program_.value(id);
     if (readers != 1 || !value.content.isTensor()) refuse("the layer that makes it shares its weights with another");
     const at::Tensor one = value.content.toTensor();
     value.content = at::cat({at::zeros_like(one), one}, axis);

@@ -83,8 +83,8 @@ void Analysis::finish_outputs() {
 }
 
 size_t Analysis::channels_of(int32_t layer) const {
-  const Layer& made = map_.layers[at_index(layer)];
-  return static_cast<size_t>(shape(made.output)[static_cast<size_t>(made.output_axis)]);
+  const Layer& made = map_.layer(layer);
+  return static_cast<size_t>(size(made.output, made.output_axis));
 }
 
 void Analysis::build_units() {
@@ -98,13 +98,13 @@ void Analysis::build_units() {
     }
     unit_of[label] = unit;
     const auto [layer, channel] = origin_[label];
-    map_.units[at_index(unit)].members.push_back({layer, channel});
-    map_.layers[at_index(layer)].units.push_back(unit);
+    map_.unit(unit).members.push_back({layer, channel});
+    map_.layer(layer).units.push_back(unit);
   }
   build_labels(unit_of);
   for (PinEvent& event : pin_events_) {
     event.label = unit_of[at_index(event.label)];
-    map_.units[at_index(event.label)].pinned = true;
+    map_.unit(event.label).pinned = true;
   }
 }
 
@@ -148,16 +148,16 @@ void Analysis::build_groups() {
       group_of[top] = static_cast<int32_t>(map_.groups.size());
       map_.groups.emplace_back();
     }
-    map_.groups[at_index(group_of[top])].layers.push_back(static_cast<int32_t>(layer));
+    map_.group(group_of[top]).layers.push_back(static_cast<int32_t>(layer));
   }
   for (size_t u = 0; u < map_.units.size(); ++u) {
     Unit& unit = map_.units[u];
     unit.group = group_of[sets.root(unit.members[0].layer)];
-    map_.groups[at_index(unit.group)].units.push_back(static_cast<int32_t>(u));
+    map_.group(unit.group).units.push_back(static_cast<int32_t>(u));
   }
   for (Group& group : map_.groups) {
-    group.pinned = std::all_of(group.units.begin(), group.units.end(),
-                               [&](int32_t unit) { return map_.units[at_index(unit)].pinned; });
+    group.pinned =
+        std::all_of(group.units.begin(), group.units.end(), [&](int32_t unit) { return map_.unit(unit).pinned; });
   }
 }
 
@@ -168,8 +168,8 @@ void Analysis::build_spans() {
     if (units.empty()) return;
     std::sort(units.begin(), units.end());
     units.erase(std::unique(units.begin(), units.end()), units.end());
-    const bool safe = std::any_of(units.begin(), units.end(),
-                                  [&](int32_t u) { return u == no_unit || map_.units[at_index(u)].pinned; });
+    const bool safe =
+        std::any_of(units.begin(), units.end(), [&](int32_t u) { return u == no_unit || map_.unit(u).pinned; });
     if (!safe) spans.insert(std::move(units));
   };
   for (const Layer& layer : map_.layers)

@@ -176,6 +176,14 @@ struct UnitMap {
   std::vector<std::vector<int32_t>> spans;
   int32_t head = -1;  ///< the layer whose channels are the model's outputs, in order; -1: there is none
 
+  const Layer& layer(int32_t id) const { return layers[at_index(id)]; }
+  Layer& layer(int32_t id) { return layers[at_index(id)]; }
+  const Unit& unit(int32_t id) const { return units[at_index(id)]; }
+  Unit& unit(int32_t id) { return units[at_index(id)]; }
+  const Group& group(int32_t id) const { return groups[at_index(id)]; }
+  Group& group(int32_t id) { return groups[at_index(id)]; }
+  const Labels& labels(ValueId value) const { return activations[at_index(value)]; }
+
   /// Units that can be removed.
   int64_t removable_units() const;
   /// Units of a group that can't be removed.

@@ -41,7 +41,7 @@ Analysis::FixedUse Analysis::first_use(ValueId fixed) const {
 }
 
 bool Analysis::is_cut(ValueId parameter) const {
-  const auto& dimensions = map_.parameters[static_cast<size_t>(parameter)];
+  const auto& dimensions = map_.parameters[at_index(parameter)];
   if (std::any_of(dimensions.begin(), dimensions.end(), [](const auto& units) { return !units.empty(); })) return true;
   return std::any_of(map_.layers.begin(), map_.layers.end(),
                      [&](const Layer& layer) { return layer.weight == parameter || layer.bias == parameter; });
