@@ -1,6 +1,7 @@
 #include "program/outputs.hpp"
 
 #include <ATen/ATen.h>
+#include <ATen/core/function_schema.h>
 #include <ATen/core/jit_type.h>
 
 #include <algorithm>

@@ -1,5 +1,7 @@
 #include "report/dot.hpp"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -141,7 +143,7 @@ class Drawing {
   std::string reasons(NodeId id) const {
     Names words;
     for (const Pin* pin : pins_.at(id))
-      words.insert(word_of(pin->reason));
+      words.insert(to_string(pin->reason));
     return fmt::format("{}", fmt::join(words, ", "));
   }
 

@@ -45,7 +45,7 @@ std::string reasons_text(const UnitMap& map, int32_t group) {
   for (const Pin& pin : map.pins) {
     const bool holds = std::any_of(pin.units.begin(), pin.units.end(),
                                    [&](int32_t unit) { return map.units[static_cast<size_t>(unit)].group == group; });
-    const std::string word = word_of(pin.reason);
+    const std::string word = to_string(pin.reason);
     if (holds && std::find(reasons.begin(), reasons.end(), word) == reasons.end()) reasons.push_back(word);
   }
   return fmt::format("{}", fmt::join(reasons, ", "));
@@ -70,8 +70,8 @@ std::string pins_text(const Inspection& inspection, const InspectionTableParams&
   Table table({"why", "operation", "places", "first at", "units", "layers"}, {0, 1, 3, 5});
   for (const PinLine& line : pin_lines(map, params.full)) {
     const Pin& pin = *line.first;
-    table.add({word_of(pin.reason), pin.node < 0 ? "the model's output" : pin.op, human_count(line.places), pin.source,
-               human_count(static_cast<int64_t>(line.units.size())),
+    table.add({to_string(pin.reason), pin.node < 0 ? "the model's output" : pin.op, human_count(line.places),
+               pin.source, human_count(static_cast<int64_t>(line.units.size())),
                layers_text(map, layers_of(map, {line.units.begin(), line.units.end()}), params.full)});
   }
   return table.text(params.width, {1, 3, 5});
@@ -108,14 +108,14 @@ std::string whole_text(const Inspection& inspection, const InspectionTableParams
   for (const WholeLine& line : whole_lines(inspection, params.full)) {
     const WholeLayer& layer = *line.first;
     const std::string more = line.names.size() > 1 ? fmt::format(" +{}", line.names.size() - 1) : "";
-    table.add({layer.name + more, word_of(layer.reason), layer.op, human_count(line.places), layer.source,
+    table.add({layer.name + more, to_string(layer.reason), layer.op, human_count(line.places), layer.source,
                human_count(line.parameters)});
     reasons.insert(layer.reason);
-    widest = std::max(widest, word_of(layer.reason).size());
+    widest = std::max(widest, std::string(to_string(layer.reason)).size());
   }
   std::string text = table.text(params.width, {0, 2, 4}) + "\nWeights are kept whole because\n";
   for (const PinReason reason : reasons)
-    text += fmt::format("  {:<{}}  {}\n", word_of(reason), widest, explain_whole(reason));
+    text += fmt::format("  {:<{}}  {}\n", to_string(reason), widest, explain_whole(reason));
   return text + "\n";
 }
 
@@ -126,11 +126,11 @@ std::string legend(const UnitMap& map) {
   for (const Pin& pin : map.pins) {
     if (std::find(reasons.begin(), reasons.end(), pin.reason) != reasons.end()) continue;
     reasons.push_back(pin.reason);
-    widest = std::max(widest, word_of(pin.reason).size());
+    widest = std::max(widest, std::string(to_string(pin.reason)).size());
   }
   std::string text = reasons.empty() ? "" : "\nUnits are pinned, which means that they can't be removed, because\n";
   for (const PinReason reason : reasons)
-    text += fmt::format("  {:<{}}  {}\n", word_of(reason), widest, explain_pin(reason));
+    text += fmt::format("  {:<{}}  {}\n", to_string(reason), widest, explain_pin(reason));
   return text;
 }
 

@@ -74,7 +74,7 @@ Json pins_json(const UnitMap& map) {
     pins.push_back({{"node", output ? Json(nullptr) : Json(pin.node)},
                     {"op", output ? Json(nullptr) : Json(pin.op)},
                     {"source", pin.source},
-                    {"reason", word_of(pin.reason)},
+                    {"reason", to_string(pin.reason)},
                     {"layers", layer_names(map, layers_of(map, pin.units))},
                     {"units", pin.units.size()}});
   }
@@ -87,7 +87,7 @@ Json whole_json(const Inspection& inspection) {
     layers.push_back({{"name", layer.name},
                       {"op", layer.op},
                       {"source", layer.source},
-                      {"reason", word_of(layer.reason)},
+                      {"reason", to_string(layer.reason)},
                       {"places", layer.places},
                       {"parameters", whole_parameters(inspection.model->program, layer)}});
   }

@@ -1,44 +1,50 @@
 #include "report/pin_reasons.hpp"
 
 #include <array>
-#include <string_view>
 
 namespace incite {
 namespace {
 
+/// What is said of a reason.
+struct PinWords {
+  PinReason reason;
+  const char* units;  ///< a clause about the units that can't be removed: "they are the model's outputs"
+  const char* whole;  ///< the same about weights that are kept whole; null: `units` says it of the units that they meet
+};
+
 constexpr std::array<PinWords, 20> pin_rows = {{
-    {PinReason::attention, "attention", "they go into an attention whose shape is not known", nullptr},
-    {PinReason::axes, "axes", "they meet units that lie along another dimension", nullptr},
-    {PinReason::axis, "axis", "they lie along another dimension than the operation's channels", nullptr},
-    {PinReason::broadcast, "broadcast", "one unit is spread over many positions", nullptr},
-    {PinReason::computed, "computed", "they meet a weight that forward computes",
+    {PinReason::attention, "they go into an attention whose shape is not known", nullptr},
+    {PinReason::axes, "they meet units that lie along another dimension", nullptr},
+    {PinReason::axis, "they lie along another dimension than the operation's channels", nullptr},
+    {PinReason::broadcast, "one unit is spread over many positions", nullptr},
+    {PinReason::computed, "they meet a weight that forward computes",
      "forward computes with them before a layer reads them"},
-    {PinReason::contracted, "contracted", "they are multiplied and summed with other units, or with none", nullptr},
-    {PinReason::directions, "directions", "a recurrent layer's two directions do not match", nullptr},
-    {PinReason::gate, "gate", "they gate a value that belongs to no unit", nullptr},
-    {PinReason::grouped, "grouped", "a convolution in groups ties them to values that belong to no unit", nullptr},
-    {PinReason::layers, "layers", "they go into several recurrent layers in one operation", nullptr},
-    {PinReason::layout, "layout", "they go into a layout operation that can't be cut", nullptr},
-    {PinReason::none, "none", "they meet values that belong to no unit: the input, padding",
+    {PinReason::contracted, "they are multiplied and summed with other units, or with none", nullptr},
+    {PinReason::directions, "a recurrent layer's two directions do not match", nullptr},
+    {PinReason::gate, "they gate a value that belongs to no unit", nullptr},
+    {PinReason::grouped, "a convolution in groups ties them to values that belong to no unit", nullptr},
+    {PinReason::layers, "they go into several recurrent layers in one operation", nullptr},
+    {PinReason::layout, "they go into a layout operation that can't be cut", nullptr},
+    {PinReason::none, "they meet values that belong to no unit: the input, padding",
      "no removable unit uses a part of them"},
-    {PinReason::output, "output", "they are the model's outputs", nullptr},
-    {PinReason::projected, "projected", "they go into a recurrent layer with projections", nullptr},
-    {PinReason::reduced, "reduced", "a softmax, or a mean, sum or pooling over channels, mixes them", nullptr},
-    {PinReason::shared, "shared", "they meet a parameter that another operation reads in another way", nullptr},
-    {PinReason::single, "single", "one unit makes up a whole value", nullptr},
-    {PinReason::size, "size", "their number is read as a size while the model runs", nullptr},
-    {PinReason::unbatched, "unbatched", "they go into a layer without a batch dimension", nullptr},
-    {PinReason::unknown, "unknown", "they reach an operation that incite has no rule for",
+    {PinReason::output, "they are the model's outputs", nullptr},
+    {PinReason::projected, "they go into a recurrent layer with projections", nullptr},
+    {PinReason::reduced, "a softmax, or a mean, sum or pooling over channels, mixes them", nullptr},
+    {PinReason::shared, "they meet a parameter that another operation reads in another way", nullptr},
+    {PinReason::single, "one unit makes up a whole value", nullptr},
+    {PinReason::size, "their number is read as a size while the model runs", nullptr},
+    {PinReason::unbatched, "they go into a layer without a batch dimension", nullptr},
+    {PinReason::unknown, "they reach an operation that incite has no rule for",
      "they go into an operation that incite has no rule for"},
 }};
 
-/// Each reason has its row, in the enumeration's order, which is that of the words: pins stand in it in documents.
+/// Each reason has its row, in the enumeration's order.
 constexpr bool in_order() {
   for (size_t i = 0; i < pin_rows.size(); ++i) {
-    if (static_cast<size_t>(pin_rows[i].reason) != i) return false;
-    if (i > 0 && std::string_view(pin_rows[i - 1].word) >= pin_rows[i].word) return false;
+    if (pin_rows[i].reason != names_of(PinReason{})[i].first || pin_rows[i].reason != static_cast<PinReason>(i))
+      return false;
   }
-  return pin_rows.size() == static_cast<size_t>(PinReason::unknown) + 1;
+  return true;
 }
 static_assert(in_order());
 
@@ -47,14 +53,6 @@ const PinWords& words_of(PinReason reason) {
 }
 
 }  // namespace
-
-std::span<const PinWords> pin_words() {
-  return pin_rows;
-}
-
-std::string word_of(PinReason reason) {
-  return words_of(reason).word;
-}
 
 std::string explain_pin(PinReason reason) {
   return words_of(reason).units;

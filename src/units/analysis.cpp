@@ -77,7 +77,7 @@ UnitMap Analysis::run() {
     const bool fixed =
         std::all_of(node_->outputs.begin(), node_->outputs.end(), [&](ValueId v) { return is_fixed(v); });
     if (fixed && node_->op != "aten::size") continue;
-    if (!apply_rule(*this)) pin_inputs(PinReason::unknown);
+    if (!apply_rule(*this) && !left_out("(unknown)", "pin")) pin_inputs(PinReason::unknown);
   }
   resolve_layouts();
   resolve_sizes();
@@ -149,10 +149,11 @@ void Analysis::set_outputs(const Flow& flow) {
 }
 
 void Analysis::pin_label(int32_t label, PinReason reason) {
-  if (label != no_unit) pin_events_.push_back({id_, reason, label});
+  if (label != no_unit && !left_out(node_->op, "pin", reason)) pin_events_.push_back({id_, reason, label});
 }
 
 void Analysis::tie(int32_t a, int32_t b, PinReason reason) {
+  if (left_out(node_->op, "tie", reason)) return;
   if (a == no_unit || b == no_unit) {
     pin_label(a, reason);
     pin_label(b, reason);
@@ -226,6 +227,7 @@ bool Analysis::is_stored(const Place& place) const {
 }
 
 void Analysis::bind(const Place& place, int64_t dimension, const std::vector<int32_t>& labels) {
+  if (left_out(node_->op, "bind")) return;
   const ValueId value = value_at(place);
   INCITE_ASSERT(can_bind(place));
   INCITE_ASSERT(static_cast<int64_t>(labels.size()) == size(value, dimension));

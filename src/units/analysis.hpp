@@ -10,6 +10,7 @@
 
 #include "base/disjoint_sets.hpp"
 #include "units/flow.hpp"
+#include "units/mutants.hpp"
 #include "units/unit_map.hpp"
 
 namespace incite {
@@ -92,7 +93,9 @@ class Analysis {
                                  int64_t channels);
   Layer& last_layer() { return map_.layers.back(); }
   void add_reader(const Place& place) { map_.readers.push_back({place.node, place.input}); }
-  void add_size(size_t input, int64_t element, ValueId value) { sizes_.push_back({id_, input, element, value}); }
+  void add_size(size_t input, int64_t element, ValueId value) {
+    if (!left_out(node_->op, "size")) sizes_.push_back({id_, input, element, value});
+  }
   void set_locality(Locality locality) { map_.localities[at_index(id_)] = locality; }
   void add_feedback(ValueId weight, const std::vector<int32_t>& labels) { map_.feedbacks.push_back({weight, labels}); }
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "incite/options.hpp"
 #include "program/executor.hpp"
 #include "program/program.hpp"
 
@@ -77,6 +78,28 @@ enum class PinReason : uint8_t {
   unbatched,
   unknown,
 };
+constexpr NameTable<PinReason, 20> names_of(PinReason) {
+  return {{{PinReason::attention, "attention"},
+           {PinReason::axes, "axes"},
+           {PinReason::axis, "axis"},
+           {PinReason::broadcast, "broadcast"},
+           {PinReason::computed, "computed"},
+           {PinReason::contracted, "contracted"},
+           {PinReason::directions, "directions"},
+           {PinReason::gate, "gate"},
+           {PinReason::grouped, "grouped"},
+           {PinReason::layers, "layers"},
+           {PinReason::layout, "layout"},
+           {PinReason::none, "none"},
+           {PinReason::output, "output"},
+           {PinReason::projected, "projected"},
+           {PinReason::reduced, "reduced"},
+           {PinReason::shared, "shared"},
+           {PinReason::single, "single"},
+           {PinReason::size, "size"},
+           {PinReason::unbatched, "unbatched"},
+           {PinReason::unknown, "unknown"}}};
+}
 
 /// Units that can't be removed, and why.
 struct Pin {

@@ -8,18 +8,16 @@ namespace incite {
 namespace {
 
 TEST(PinReasons, AreAllExplained) {
-  for (const PinWords& words : pin_words()) {
-    EXPECT_EQ(word_of(words.reason), words.word);
-    EXPECT_NE(explain_pin(words.reason), "") << words.word;
-    EXPECT_LE(word_of(words.reason).size() + explain_pin(words.reason).size(), 76U)
-        << words.word << ": longer than a terminal's line";
+  for (const auto& [reason, name] : names_of(PinReason{})) {
+    EXPECT_NE(explain_pin(reason), "") << name;
+    EXPECT_LE(std::string(name).size() + explain_pin(reason).size(), 76U) << name << ": longer than a terminal's line";
   }
 }
 
 TEST(PinReasons, AreAllDocumented) {
   const std::string document = read_text(INCITE_SOURCE_DIR "/docs/inspect-json.md");
-  for (const PinWords& words : pin_words())
-    EXPECT_NE(document.find("\n| `" + word_of(words.reason) + "` | "), std::string::npos) << words.word;
+  for (const auto& [reason, name] : names_of(PinReason{}))
+    EXPECT_NE(document.find("\n| `" + std::string(name) + "` | "), std::string::npos) << name;
 }
 
 TEST(PinReasons, OfWholeLayersTellOfWeightsOrOfTheUnitsThatTheyMeet) {
