@@ -31,6 +31,10 @@ CLI::Validator size_in_bytes() {
       "");
 }
 
+bool is_list(const Option& option) {
+  return std::holds_alternative<Numbers>(option.takes) || std::holds_alternative<Sizes>(option.takes);
+}
+
 /// Restricts the text that an option takes.
 struct Restrict {
   CLI::Option& option;
@@ -39,8 +43,8 @@ struct Restrict {
   void operator()(const Bytes& /*bytes*/) const { option.transform(size_in_bytes()); }
   void operator()(const OneOf& choice) const { option.check(one_of(choice.names))->type_name(list_of(choice.names)); }
   void operator()(const Number& range) const { option.check(in_range(range)); }
-  void operator()(const Numbers& range) const { option.check(in_range(range))->delimiter(',')->expected(1, -1); }
-  void operator()(const Sizes& /*sizes*/) const { option.delimiter(',')->expected(1, -1); }
+  void operator()(const Numbers& range) const { option.check(in_range(range)); }
+  void operator()(const Sizes& /*sizes*/) const {}
 };
 
 }  // namespace
@@ -54,7 +58,8 @@ void GivenOptions::add(CLI::App& verb, const std::function<bool(const Option&)>&
       if (std::holds_alternative<Flag>(row.takes)) {
         place.option = verb.add_flag(name, row.help);
       } else {
-        place.option = verb.add_option(name, place.parts, row.help)->expected(1);
+        place.option = is_list(row) ? verb.add_option(name, place.parts, row.help)->delimiter(',')
+                                    : verb.add_option(name, place.text, row.help);
         std::visit(Restrict{*place.option}, row.takes);
         if (!row.type.empty()) place.option->type_name(row.type);
         if (!row.initial.empty()) place.option->default_str(row.initial);
@@ -68,7 +73,8 @@ void GivenOptions::add(CLI::App& verb, const std::function<bool(const Option&)>&
 std::map<std::string, std::string> GivenOptions::texts() const {
   std::map<std::string, std::string> texts;
   for (const auto& [name, place] : places_) {
-    if (place.option->count() > 0) texts[name] = fmt::format("{}", fmt::join(place.parts, ","));
+    if (place.option->count() == 0) continue;
+    texts[name] = place.parts.empty() ? place.text : fmt::format("{}", fmt::join(place.parts, ","));
   }
   return texts;
 }

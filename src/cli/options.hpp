@@ -23,7 +23,8 @@ class GivenOptions {
  private:
   struct Place {
     CLI::Option* option = nullptr;
-    std::vector<std::string> parts;
+    std::string text;
+    std::vector<std::string> parts;  // of a list
   };
   std::map<std::string, Place> places_;  // a map, since CLI11 keeps references and a map does not move its elements
 };

@@ -289,10 +289,10 @@ class Planner {
   bool plan_depthwise(NodeId id) {
     const Node& node = program_.node(id);
     const size_t set = narrow_inputs(id);
-    if (set == none || changed(node.inputs[1])) return false;
     const std::optional<Convolution> convolution = convolution_at(id);
     // A transposed one's own operator runs whole.
-    if (!convolution || (convolution->transposed && !convolution->general)) return false;
+    if (set == none || !convolution || (convolution->transposed && !convolution->general)) return false;
+    if (changed(node.inputs[1])) return false;
     const ValueId output = node.outputs[0];
     const std::vector<int64_t>& weight = sizes(node.inputs[1]);
     const SizeArgument* groups = groups_of(id);

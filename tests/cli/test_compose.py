@@ -344,7 +344,7 @@ HELP = "See 'incite compose --help'"
             ("a", "--replace", "0=a/module-1.pt"),
             "a/module-1.pt: given for two columns; expected each module once. Leave one out",
         ),
-        (("a", "--input-key", "x"), "--input-key: names arrays of --data; expected --data as well"),
+        (("a", "--input-key", "x"), "--input-key names arrays of --data; expected --data as well"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -396,7 +396,7 @@ def test_a_module_that_was_renamed(made: Cli) -> None:
 
 
 def test_modules_of_both_tasks(made: Cli) -> None:
-    message = "values/module-0.pt: its task is regression; expected classification, as of a/module-1.pt. Join modules of one task"
+    message = "values/module-0.pt: its task is regression; expected classification, as for a/module-1.pt. Join modules of one task"
     made.refused(5, message, "compose", "a/module-1.pt", "values/module-0.pt", *OUT)
 
 

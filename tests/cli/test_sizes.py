@@ -147,7 +147,7 @@ def test_a_killed_run_goes_on_with_the_modules_that_are_missing(trained: Cli) ->
     kept = {path.name: path.stat().st_mtime_ns for path in folder.glob("checkpoint-module-*.pt")}
     assert len(kept) >= 6
     (folder / "decomposition.json").unlink()  # of the run before
-    assert "pass --resume to go on" in trained.run(*[option for option in options if option != "--force"]).err
+    assert "pass --resume to continue it" in trained.run(*[option for option in options if option != "--force"]).err
     trained.done(*options, "--resume")
     assert {name: content for name, content in snapshot(folder).items() if name != "decomposition.json"} == whole
 
