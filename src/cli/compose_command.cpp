@@ -9,7 +9,7 @@
 namespace incite::cli {
 namespace {
 
-struct Arguments {
+struct ComposeArguments {
   ComposeOptions options;
   std::string input_layout;
   std::vector<std::string> replace;  // "3=other/module-3.pt"
@@ -24,7 +24,7 @@ std::pair<std::string, std::filesystem::path> parse_replacement(const std::strin
   return {text.substr(0, equals), text.substr(equals + 1)};
 }
 
-void run(Arguments& arguments, CommonOptions& common) {
+void run(ComposeArguments& arguments, CommonOptions& common) {
   for (const std::string& text : arguments.replace)
     arguments.options.replace.push_back(parse_replacement(text));
   if (arguments.options.input_key && arguments.options.data.empty()) {
@@ -41,7 +41,7 @@ void run(Arguments& arguments, CommonOptions& common) {
 }  // namespace
 
 void add_compose(CLI::App& app, CommonOptions& common) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<ComposeArguments>();
   ComposeOptions& options = arguments->options;
   CLI::App* verb = app.add_subcommand(
       "compose", "Join modules of one or several models into one model: reuse, replace or leave out outputs");

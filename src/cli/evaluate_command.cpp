@@ -11,7 +11,7 @@ namespace incite::cli {
 namespace {
 
 /// Options for both kinds of operand: a decomposition's folder, or a model file by itself.
-struct Arguments {
+struct EvaluateArguments {
   std::filesystem::path path;
   EvaluateOptions options;
   std::string input_scale;
@@ -27,7 +27,7 @@ bool is_model(const std::filesystem::path& path) {
   return std::filesystem::exists(path, error) || path.extension() == ".pt";
 }
 
-void add_data_options(CLI::App& verb, Arguments& a) {
+void add_data_options(CLI::App& verb, EvaluateArguments& a) {
   EvaluateOptions& options = a.options;
   verb.add_option("-d,--data", options.data, "Samples and targets in a NumPy archive")
       ->required()
@@ -66,7 +66,7 @@ void refuse(const CLI::App& verb, const std::vector<std::string>& names, const s
   }
 }
 
-EvaluateModelOptions model_options(const Arguments& a) {
+EvaluateModelOptions model_options(const EvaluateArguments& a) {
   EvaluateModelOptions options;
   static_cast<EvaluationOptions&>(options) = a.options;
   options.model = a.path;
@@ -75,7 +75,7 @@ EvaluateModelOptions model_options(const Arguments& a) {
   return options;
 }
 
-void run(const CLI::App& verb, Arguments& a, CommonOptions& common) {
+void run(const CLI::App& verb, EvaluateArguments& a, CommonOptions& common) {
   if (!a.input_scale.empty()) a.options.input_scale = parse_scale(a.input_scale);
   a.options.input_layout = parse_layout(a.input_layout);
   if (is_model(a.path)) {
@@ -92,7 +92,7 @@ void run(const CLI::App& verb, Arguments& a, CommonOptions& common) {
 }  // namespace
 
 void add_evaluate(CLI::App& app, CommonOptions& common) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<EvaluateArguments>();
   CLI::App* verb = app.add_subcommand(
       "evaluate",
       "Measure a decomposition's modules against the original, or a model, module or composition by itself, on data of "

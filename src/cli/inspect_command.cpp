@@ -13,7 +13,7 @@
 namespace incite::cli {
 namespace {
 
-struct Arguments {
+struct InspectArguments {
   GivenOptions given;
   ModelOptions options;
   InspectionTableParams table;
@@ -21,7 +21,7 @@ struct Arguments {
 };
 
 /// The file to write. Links are followed: renaming the finished file into place would replace the link itself.
-std::filesystem::path dot_file(const Arguments& arguments) {
+std::filesystem::path dot_file(const InspectArguments& arguments) {
   std::error_code error;
   const std::filesystem::path file = std::filesystem::is_symlink(arguments.dot, error)
                                          ? std::filesystem::weakly_canonical(arguments.dot, error)
@@ -45,7 +45,7 @@ void write_dot(const std::filesystem::path& file, const Inspection& inspection) 
   files.commit();
 }
 
-void run(Arguments& arguments, CommonOptions& common) {
+void run(InspectArguments& arguments, CommonOptions& common) {
   arguments.options = read_options(arguments.given.texts());
   const bool to_stdout = arguments.dot == "-";
   if (to_stdout && common.json)
@@ -67,7 +67,7 @@ void run(Arguments& arguments, CommonOptions& common) {
 }  // namespace
 
 void add_inspect(CLI::App& app, CommonOptions& common) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<InspectArguments>();
   CLI::App* verb = app.add_subcommand(
       "inspect",
       "Show a model's layers, units and groups, what can't be removed and why, and whether decompose will work");
