@@ -23,7 +23,7 @@ struct InspectArguments {
 /// The file to write. Links are followed: renaming the finished file into place would replace the link itself.
 std::filesystem::path dot_file(const InspectArguments& arguments) {
   std::error_code error;
-  const std::filesystem::path file = std::filesystem::is_symlink(arguments.dot, error)
+  std::filesystem::path file = std::filesystem::is_symlink(arguments.dot, error)
                                          ? std::filesystem::weakly_canonical(arguments.dot, error)
                                          : arguments.dot;
   const bool taken = std::filesystem::exists(file, error) && !std::filesystem::is_regular_file(file, error);

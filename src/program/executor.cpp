@@ -1,6 +1,7 @@
 #include "program/executor.hpp"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <c10/util/Exception.h>
 
 #include "base/fail.hpp"

@@ -29,7 +29,7 @@ at::Tensor flips(const at::Tensor& mutated, const at::Tensor& base, OutputKind /
 }
 
 at::Tensor random_numbers(const BaselineInputs& inputs) {
-  const at::Tensor numbers = at::empty({static_cast<int64_t>(inputs.clusters.size()), inputs.outputs}, at::kDouble);
+  at::Tensor numbers = at::empty({static_cast<int64_t>(inputs.clusters.size()), inputs.outputs}, at::kDouble);
   Random random(inputs.seed);
   for (int64_t i = 0; i < numbers.numel(); ++i)
     numbers.data_ptr<double>()[i] = random.uniform();

@@ -491,6 +491,8 @@ class Planner {
         if (!is_fixed(value) && seen.insert(value).second) dead.push_back(value);
       }
     };
+    // clang 14 can't compile the ranges of g++ 12.
+    // NOLINTNEXTLINE(modernize-loop-convert)
     for (auto step = plan_.steps.rbegin(); step != plan_.steps.rend(); ++step) {
       const Use use = use_of(*step);
       for (const auto* values : {&use.narrow_read, &use.narrow_made})

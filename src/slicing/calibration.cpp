@@ -26,7 +26,7 @@ class JointLoss {
 
   /// Of log-odds [samples, modules] float64.
   at::Tensor operator()(const at::Tensor& odds) const {
-    const at::Tensor alone = own_share * (weights_ * at::softplus(-odds * signs_)).sum();
+    at::Tensor alone = own_share * (weights_ * at::softplus(-odds * signs_)).sum();
     if (!any_) return alone;
     return alone + at::cross_entropy_loss(odds, modules_, {}, at::Reduction::Mean, -1);
   }

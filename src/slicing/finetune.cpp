@@ -236,6 +236,7 @@ class Finetuner {
       columns[static_cast<size_t>(m)] = column(m, batch, rows);
     });
     std::vector<at::Tensor> values;
+    values.reserve(columns.size());
     for (const at::Tensor& column : columns)
       values.push_back(column.detach().cpu());
     const at::Tensor all = at::stack(values, 1).set_requires_grad(true);
@@ -266,7 +267,7 @@ class Finetuner {
     const at::Tensor modules = modules_.index_select(0, samples);
     const at::Tensor is_own = own(modules);
     const at::Tensor signs = at::where(is_own, at::full({}, 1.0, at::kDouble), at::full({}, -1.0, at::kDouble));
-    const at::Tensor alone =
+    at::Tensor alone =
         (at::where(is_own, positive_weights_, negative_weights_) * at::softplus(-columns * signs)).mean();
     if (count() == 1) return alone;
     const at::Tensor known = modules >= 0;

@@ -20,6 +20,8 @@ struct Place {
   NodeId node = -1;
   size_t input = 0;
 
+  // clang-tidy takes the 0 that <=> is compared with for a pointer.
+  // NOLINTNEXTLINE(modernize-use-nullptr)
   auto operator<=>(const Place&) const = default;
 };
 

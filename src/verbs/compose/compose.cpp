@@ -1,6 +1,7 @@
 #include "incite/compose.hpp"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 
@@ -65,9 +66,9 @@ std::string identity_of_all(const std::vector<Part>& parts) {
 /// Error (output) if something is in the way.
 std::filesystem::path checked_out(const ComposeOptions& options) {
   std::error_code error;
-  const std::filesystem::path file = std::filesystem::is_symlink(options.out, error)
-                                         ? std::filesystem::weakly_canonical(options.out, error)
-                                         : options.out;
+  std::filesystem::path file = std::filesystem::is_symlink(options.out, error)
+                                   ? std::filesystem::weakly_canonical(options.out, error)
+                                   : options.out;
   const bool exists = std::filesystem::exists(file, error);
   if (!file.has_filename() || (exists && !std::filesystem::is_regular_file(file, error))) {
     fail(ExitCode::output, "--out {}: not the name of a file; expected one such as combined.pt", options.out.string());

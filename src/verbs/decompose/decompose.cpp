@@ -37,6 +37,7 @@ void check_folder(const DecomposeOptions& options) {
 /// The files of the result, except the document.
 std::vector<std::string> result_files(const DecomposeOptions& options, const std::vector<int64_t>& outputs) {
   std::vector<std::string> files;
+  files.reserve(outputs.size() + 1);
   for (const int64_t output : outputs)
     files.push_back(module_file(output));
   if (options.keep_scores) files.emplace_back(scores_name);

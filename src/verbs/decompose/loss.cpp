@@ -25,7 +25,7 @@ ModuleLoss::ModuleLoss(const Workshop& workshop) : subject_(workshop.subject), c
 /// For a single module, by how much the original answers better on each sample, weighted so that the mean is the
 /// difference of the balanced accuracies: [samples] float64.
 at::Tensor ModuleLoss::answers_lost(const at::Tensor& scores, const at::Tensor& own) const {
-  const at::Tensor lost = (original_yes_ == own).to(at::kDouble) - ((scores > 0) == own).to(at::kDouble);
+  at::Tensor lost = (original_yes_ == own).to(at::kDouble) - ((scores > 0) == own).to(at::kDouble);
   const auto samples = static_cast<double>(own.size(0));
   const auto positives = own.sum().item<double>();
   if (positives == 0 || positives == samples) return lost;

@@ -125,7 +125,7 @@ bool read_checkpoint(const std::filesystem::path& file, Program& module) {
   size_t next = 0;
   for (Value& value : module.values) {
     if (value.kind != Value::Kind::parameter || !value.content.isTensor()) continue;
-    const at::Tensor tensor = tensors.get(next++);
+    const at::Tensor& tensor = tensors.get(next++);
     INCITE_ASSERT(tensor.sizes() == value.content.toTensor().sizes());
     value.content = tensor.to(module.device);
   }

@@ -97,7 +97,7 @@ Plan settle(const DecomposeOptions& options, const Subject& subject, int64_t mem
   plan.modules_key = fmt::format("validation={}\n", subject.validation.size(0));
   for (const ScoresKey& part : {key_of(settled, Affects::modules), plan.scores_key, plan.run_key}) {
     for (const auto& [name, value] : part)
-      plan.modules_key += name + "=" + value + "\n";
+      plan.modules_key += fmt::format("{}={}\n", name, value);
   }
   return plan;
 }
