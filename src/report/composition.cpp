@@ -1,5 +1,7 @@
 #include "report/composition.hpp"
 
+#include <fmt/format.h>
+
 #include "base/json.hpp"
 #include "report/json_parts.hpp"
 #include "report/table.hpp"

@@ -76,6 +76,7 @@ std::string outputs_table(const ModelEvaluation& e) {
   append(header, classes ? class_header() : error_header());
   Table table(header);
   std::vector<double> scores;
+  scores.reserve(measured.size() + e.measures.errors.size());
   for (const ClassMeasures& measures : measured)
     scores.push_back(measures.f1);
   for (const ErrorMeasures& measures : e.measures.errors)

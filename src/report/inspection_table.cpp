@@ -1,5 +1,7 @@
 #include "report/inspection_table.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <set>
 

@@ -62,7 +62,7 @@ Head logistic_regression(const HeadData& data, const Head& /*original*/, int64_t
   const int64_t positives = others.sum().item<int64_t>();
   if (positives > 0 && positives < data.validating) {
     const at::Tensor features = s.apply(data.features.narrow(0, fitted, data.validating));
-    validate = [&params, &row, &offset, features, others] {
+    validate = [&row, &offset, features, others] {
       const at::Tensor margin = (at::mv(features, row.detach()) + offset.detach()) * signs(others);
       return (balancing_weights(others) * at::softplus(-margin)).sum().item<double>();
     };

@@ -27,6 +27,8 @@ NodeId reader_of(const Program& program, ValueId value) {
 std::vector<bool> needed_values(const Program& program) {
   std::vector<bool> needed(program.values.size(), false);
   needed[at_index(program.output)] = true;
+  // clang 14 can't compile the ranges of g++ 12.
+  // NOLINTNEXTLINE(modernize-loop-convert)
   for (auto node = program.nodes.rbegin(); node != program.nodes.rend(); ++node) {
     if (std::none_of(node->outputs.begin(), node->outputs.end(), [&](ValueId id) { return needed[at_index(id)]; })) {
       continue;
