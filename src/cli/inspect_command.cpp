@@ -24,8 +24,8 @@ struct InspectArguments {
 std::filesystem::path dot_file(const InspectArguments& arguments) {
   std::error_code error;
   std::filesystem::path file = std::filesystem::is_symlink(arguments.dot, error)
-                                         ? std::filesystem::weakly_canonical(arguments.dot, error)
-                                         : arguments.dot;
+                                   ? std::filesystem::weakly_canonical(arguments.dot, error)
+                                   : arguments.dot;
   const bool taken = std::filesystem::exists(file, error) && !std::filesystem::is_regular_file(file, error);
   if (taken || !file.has_filename()) {
     fail(ExitCode::output, "--dot {}: not the name of a file; expected one such as model.dot", arguments.dot.string());
