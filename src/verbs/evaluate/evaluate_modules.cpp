@@ -36,8 +36,7 @@ DatasetOptions as_decomposed(const Decomposition& decomposition) {
 
 /// The file of the original. Throws Error (model_file, data_mismatch) if it is missing or another model.
 std::filesystem::path original_file(const EvaluateOptions& options, const Decomposition& decomposition) {
-  std::filesystem::path file =
-      options.model.empty() ? std::filesystem::path(decomposition.model.file) : options.model;
+  std::filesystem::path file = options.model.empty() ? std::filesystem::path(decomposition.model.file) : options.model;
   if (!std::filesystem::exists(file)) {
     fail(ExitCode::model_file, "{}: the original model is not there; pass its file with --model", file.string());
   }
