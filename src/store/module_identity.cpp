@@ -79,4 +79,14 @@ ModuleIdentity identity_of(const Decomposition& decomposition, const ModuleResul
   return identity;
 }
 
+DatasetOptions reading_of(const ModuleIdentity& identity) {
+  DatasetOptions data;
+  data.input_key = identity.input_key;
+  data.target_key = identity.target_key;
+  data.input_scale = identity.input_scale;
+  data.input_shape = identity.input_shape;
+  data.input_layout = identity.input_layout;
+  return data;
+}
+
 }  // namespace incite

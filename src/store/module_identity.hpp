@@ -43,4 +43,7 @@ std::optional<ModuleIdentity> parse_identity(const std::string& text);
 /// The identity of a module according to its decomposition's document.
 ModuleIdentity identity_of(const Decomposition& decomposition, const ModuleResult& module);
 
+/// How decompose read samples when it made the module; the file is left open.
+DatasetOptions reading_of(const ModuleIdentity& identity);
+
 }  // namespace incite

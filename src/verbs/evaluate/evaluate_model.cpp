@@ -44,18 +44,6 @@ Described describe(const std::filesystem::path& file) {
   return described;
 }
 
-/// How decompose read samples when it made the module.
-DatasetOptions as_decomposed(const std::optional<ModuleIdentity>& known) {
-  const ModuleIdentity identity = known.value_or(ModuleIdentity{});
-  DatasetOptions data;
-  data.input_key = identity.input_key;
-  data.target_key = identity.target_key;
-  data.input_scale = identity.input_scale;
-  data.input_shape = identity.input_shape;
-  data.input_layout = identity.input_layout;
-  return data;
-}
-
 /// The output of the original that each column of a composition is for. Empty if two columns have the same number, from
 /// different originals: labels are then the columns' own numbers.
 std::vector<int64_t> labels_of(const FileAttributes& attributes, int64_t columns) {
@@ -79,7 +67,7 @@ class Evaluator {
       : options_(options),
         progress_(progress),
         described_(describe(options.model)),
-        data_(read_to_evaluate(options, as_decomposed(described_.identity))),
+        data_(read_to_evaluate(options, reading_of(described_.identity.value_or(ModuleIdentity{})))),
         program_(load_model(options.model, data_, options.output, parse_device(options.device))),
         batch_(first_samples(data_, program_.device)) {
     test_.data = &data_;

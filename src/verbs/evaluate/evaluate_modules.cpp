@@ -11,6 +11,7 @@
 #include "report/json.hpp"
 #include "store/document.hpp"
 #include "store/files.hpp"
+#include "store/module_identity.hpp"
 #include "store/result_folder.hpp"
 #include "subject/checks.hpp"
 #include "subject/samples.hpp"
@@ -21,17 +22,6 @@ namespace {
 
 int64_t bytes_of(const std::filesystem::path& file) {
   return static_cast<int64_t>(std::filesystem::file_size(file));
-}
-
-/// How decompose read samples when it made the modules.
-DatasetOptions as_decomposed(const Decomposition& decomposition) {
-  DatasetOptions data;
-  data.input_key = decomposition.input_key;
-  data.target_key = decomposition.target_key;
-  data.input_scale = decomposition.input_scale;
-  data.input_shape = decomposition.input_shape;
-  data.input_layout = decomposition.input_layout;
-  return data;
 }
 
 /// The file of the original. Throws Error (model_file, data_mismatch) if it is missing or another model.
@@ -66,7 +56,7 @@ ModulesEvaluation evaluate_modules(const EvaluateOptions& options, const Progres
   ModulesEvaluation result;
   result.decomposition = read_decomposition(options.folder / document_name);
   Decomposition& decomposition = result.decomposition;
-  Dataset data = read_to_evaluate(options, as_decomposed(decomposition));
+  Dataset data = read_to_evaluate(options, reading_of(identity_of(decomposition, decomposition.modules.front())));
   const std::filesystem::path file = original_file(options, decomposition);
   Program original = load_model(file, data, decomposition.output, device);
   const Batch batch = first_samples(data, device);
