@@ -2,11 +2,10 @@
 
 #include <ATen/ATen.h>
 
-#include <algorithm>
 #include <array>
 
-#include "base/fail.hpp"
 #include "base/random.hpp"
+#include "base/rows.hpp"
 #include "units/output_kind.hpp"
 
 namespace incite {
@@ -52,10 +51,7 @@ constexpr std::array<MetricRow, 5> metrics = {{
 }  // namespace
 
 const MetricRow& row_of(Metric metric) {
-  const auto* const row =
-      std::find_if(metrics.begin(), metrics.end(), [&](const MetricRow& one) { return one.metric == metric; });
-  INCITE_ASSERT(row != metrics.end());
-  return *row;
+  return row_in(metrics, &MetricRow::metric, metric);
 }
 
 bool is_for(Metric metric, Task task) {

@@ -12,6 +12,7 @@
 
 #include "base/fail.hpp"
 #include "base/random.hpp"
+#include "base/rows.hpp"
 #include "program/convolution.hpp"
 #include "slicing/convex.hpp"
 
@@ -239,10 +240,7 @@ void rectify_output(Program& module) {
 }  // namespace
 
 const HeadRow& row_of(HeadMethod method) {
-  const auto* const row =
-      std::find_if(methods.begin(), methods.end(), [&](const HeadRow& one) { return one.method == method; });
-  INCITE_ASSERT(row != methods.end());
-  return *row;
+  return row_in(methods, &HeadRow::method, method);
 }
 
 int64_t head_rows(HeadMethod method, Task task) {
