@@ -46,7 +46,7 @@ std::vector<int64_t> chosen_outputs(std::vector<int64_t> outputs, int64_t count)
 /// sizes; the paper's options choose nothing, and need none.
 void set_validation_samples(const DecomposeOptions& options, Subject& subject) {
   const bool searches = std::holds_alternative<MaxLoss>(options.size);
-  const bool needed = options.head == HeadMethod::lbfgs || options.calibration != CalibrationMethod::none || searches ||
+  const bool needed = row_of(options.head).needs_validation || options.calibration != CalibrationMethod::none || searches ||
                       options.finetune > 0;
   const at::Tensor& all = subject.fit.samples;
   const int64_t samples = all.size(0);
@@ -116,7 +116,7 @@ Subject prepare(LoadedModel loaded, const DecomposeOptions& options) {
   const AnalysedModel& model = subject.model;
   check_model(options.model, model.map);
   subject.outputs = chosen_outputs(options.outputs, model.outputs);
-  if (options.head != HeadMethod::original) fittable_head(model.program, model.map, subject.task);
+  if (row_of(options.head).own) fittable_head(model.program, model.map, subject.task);
   split(options, subject);
   if (subject.task == Task::classification) check_classes(subject.fit, subject.outputs, model.outputs);
   return subject;

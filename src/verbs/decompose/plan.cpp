@@ -7,6 +7,7 @@
 #include "base/fail.hpp"
 #include "program/device.hpp"
 #include "scoring/metrics.hpp"
+#include "slicing/head.hpp"
 #include "store/files.hpp"
 #include "verbs/decompose/options.hpp"
 
@@ -64,7 +65,7 @@ void check_options(const DecomposeOptions& options) {
     }
   };
   std::visit(Check{}, options.size);
-  if (options.finetune > 0 && options.head == HeadMethod::original) {
+  if (options.finetune > 0 && !row_of(options.head).own) {
     fail(ExitCode::usage, "--finetune is for modules with heads of their own; not for --head original");
   }
   if (options.factors.empty()) fail(ExitCode::usage, "--factors: expected at least one factor");
