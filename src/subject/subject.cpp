@@ -46,8 +46,8 @@ std::vector<int64_t> chosen_outputs(std::vector<int64_t> outputs, int64_t count)
 /// sizes; the paper's options choose nothing, and need none.
 void set_validation_samples(const DecomposeOptions& options, Subject& subject) {
   const bool searches = std::holds_alternative<MaxLoss>(options.size);
-  const bool needed = row_of(options.head).needs_validation || options.calibration != CalibrationMethod::none || searches ||
-                      options.finetune > 0;
+  const bool needed = row_of(options.head).needs_validation || options.calibration != CalibrationMethod::none ||
+                      searches || options.finetune > 0;
   const at::Tensor& all = subject.fit.samples;
   const int64_t samples = all.size(0);
   const auto share = static_cast<int64_t>(validation_share * static_cast<double>(samples));
