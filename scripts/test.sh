@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-preset=dev
+preset=test
 ctest_args=()
 for arg in "$@"; do
   case $arg in

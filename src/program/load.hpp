@@ -21,8 +21,8 @@ namespace incite {
 /// Throws Error: model_file when the file is missing, truncated or no TorchScript (a state_dict or a pickled nn.Module:
 /// the message says how to export); data_mismatch when the model does not accept such inputs, or another number of
 /// them; usage when `output` does not say which of several tensors is meant; unsupported for a model whose control flow
-/// depends on the data, whose batch size is fixed, which uses random numbers, writes in place in a way that can't be
-/// made pure, or whose output is not a tensor [samples, outputs]. Messages name the line of the user's code.
+/// depends on the data, whose batch size is fixed, which uses random numbers, writes in place in a way that has no
+/// counterpart without, or whose output is not a tensor [samples, outputs]. Messages name the line of the user's code.
 Program load_program(const std::filesystem::path& file, const Batch& batch, const std::string& output = {});
 
 /// Why the model of a file does not run on a batch, in PyTorch's own words; nothing where it does. Throws Error as

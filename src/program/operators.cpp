@@ -107,7 +107,7 @@ bool Specialiser::run_squeeze(const jit::Node* node) {
     axis = axis < 0 ? axis + first.dim() : axis;
     if (axis < 0 || axis >= first.dim() || first.size(axis) != batch_sizes_[0] || second.size(axis) != batch_sizes_[1])
       continue;
-    refuse(node, fmt::format("squeeze({}) takes away the samples' axis when there is one sample; incite decomposes "
+    refuse(node, fmt::format("squeeze({}) removes the samples' axis when there is one sample; incite decomposes "
                              "models that treat samples one by one. Leave it out, or name another axis",
                              axis));
   }

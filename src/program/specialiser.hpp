@@ -178,7 +178,7 @@ class Specialiser {
   /// What a tensor is after the writes so far: a stale view is taken anew of its base.
   Known current(Known known, const jit::Node* reader);
   bool is_outdated(const Known& known) const;
-  /// A write in place: done for real in both runs where it concerns constants alone; else a pure operation in the
+  /// A write in place: done for real in both runs where it concerns constants alone; else an operation in the
   /// program, whose output is what every name of the tensor means from now.
   void run_in_place(const jit::Node* node, const std::string& op, const c10::FunctionSchema& schema);
   /// Neither a parameter nor a view of one may be written to.

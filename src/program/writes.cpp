@@ -1,4 +1,4 @@
-// Views and in-place writes while specialising: writes become pure operations.
+// Views and in-place writes while specialising: writes become operations that return new tensors.
 
 #include <algorithm>
 #include <set>
@@ -118,7 +118,7 @@ Known Specialiser::write_back(const jit::Node* node, const View& view, const Kno
     return apply(node, "aten::reshape_as", "", {written, view.base});
   }
   if (view.op == "aten::detach" || view.op == "aten::alias") return written;
-  refuse(node, fmt::format("a write in place into what {} gives can't be made pure; write it without in-place "
+  refuse(node, fmt::format("incite does not support in-place writes to the result of {}; write it without in-place "
                            "operations",
                            view.op));
 }
@@ -176,7 +176,9 @@ void Specialiser::run_in_place(const jit::Node* node, const std::string& op, con
   const bool only_first =
       schema.arguments()[0].alias_info() != nullptr && schema.arguments()[0].alias_info()->isWrite();
   if (!target.is_tensor() || !only_first || node->outputs().size() != 1) {
-    refuse(node, fmt::format("{} writes in place in a way that incite can't make pure", op));
+    refuse(node,
+           fmt::format("incite does not support the in-place write of {}; use an operation that returns a new tensor",
+                       op));
   }
   bool content = false;
   bool parameter = false;
@@ -192,7 +194,11 @@ void Specialiser::run_in_place(const jit::Node* node, const std::string& op, con
     set(node->output(), std::move(result));
     return;
   }
-  if (!op.ends_with('_')) refuse(node, fmt::format("{} writes in place in a way that incite can't make pure", op));
+  if (!op.ends_with('_')) {
+    refuse(node,
+           fmt::format("incite does not support the in-place write of {}; use an operation that returns a new tensor",
+                       op));
+  }
   if (op == "aten::copy_" && known_.at(node->input(1)).is_tensor()) {
     // aten::copy has no derivative.
     Known written = use(node->input(1), node);
@@ -202,12 +208,12 @@ void Specialiser::run_in_place(const jit::Node* node, const std::string& op, con
     replace(node, target, written);
     return set(node->output(), std::move(written));
   }
-  const std::string pure = op.substr(0, op.size() - 1);
+  const std::string functional = op.substr(0, op.size() - 1);
   Operation operation;
   try {
-    operation = find_operation(pure, schema.overload_name());
+    operation = find_operation(functional, schema.overload_name());
   } catch (const std::logic_error&) {
-    refuse(node, fmt::format("{} writes in place, and there is no pure operation in its stead", op));
+    refuse(node, fmt::format("{} writes in place, and PyTorch has no such operation that returns a new tensor", op));
   }
   const auto outputs = execute(node, operation);
   for (size_t s = 0; s < 2; ++s) {
@@ -216,7 +222,7 @@ void Specialiser::run_in_place(const jit::Node* node, const std::string& op, con
       refuse(node, fmt::format("{} writes in place into a tensor of another type or shape", op));
     }
   }
-  emit(node, pure, schema.overload_name(), operation, outputs, content, parameter);
+  emit(node, functional, schema.overload_name(), operation, outputs, content, parameter);
   Known result = known_.at(node->output());
   replace(node, target, result);
   set(node->output(), std::move(result));

@@ -177,9 +177,15 @@ def test_the_original_head_keeps_all_columns(good: Cli) -> None:
     assert module_outputs(good, 0, networks.samples()[0]).shape == (90, CLASSES)
 
 
-def test_a_head_by_adam(good: Cli) -> None:
-    document = decompose(good, "--head", "adam", "--epochs", "3")
-    assert (document["settings"]["head"], document["settings"]["epochs"]) == ("adam", 3)
+def test_a_head_by_adam_gets_better_with_epochs_and_lbfgs_is_best(good: Cli) -> None:
+    x, y = networks.samples()
+    losses = []
+    for head in (("adam", "--epochs", "2"), ("adam", "--epochs", "200"), ("lbfgs",)):
+        decompose(good, "--outputs", "1", "--force", "--head", *head)
+        answers = torch.from_numpy((y == 1).astype(np.int64))
+        share = torch.bincount(answers, minlength=2) / len(answers)  # heads weigh both answers equally
+        losses.append(float(nn.functional.cross_entropy(module_outputs(good, 1, x), answers, 1 / share)))
+    assert losses[0] > losses[1] + 0.05 > losses[2] + 0.1
 
 
 def test_the_papers_preset(good: Cli) -> None:
@@ -218,14 +224,20 @@ def test_repair_brings_the_layers_behind_the_first_nearer_to_the_original(cli: C
 
 
 def test_the_original_head_goes_with_no_repair_unless_asked_for(good: Cli) -> None:
-    assert decompose(good, "--head", "original")["settings"]["repair"] == "none"
-    document = decompose_into(good, "asked", "--head", "original", "--repair", "least-squares")
-    assert document["settings"]["repair"] == "least-squares"
+    original = torch.jit.load(good.folder / "model.pt").state_dict()["2.weight"]
+    rows_are_the_models = []
+    for repair in ((), ("--repair", "least-squares")):
+        (module,) = decompose(good, "--outputs", "0", "--force", "--head", "original", *repair)["modules"]
+        found = torch.jit.load(good.folder / "out/module-0.pt").state_dict()["2.weight"]
+        rows_are_the_models.append(torch.equal(found, original[:, module["kept"]["0"]]))
+    assert rows_are_the_models == [True, False]
 
 
 def test_options_beside_a_preset_win(good: Cli) -> None:
     options = ("--preset", "paper", "--head", "lbfgs", "--cluster-size", "2", "--metric", "probability", "--factors", "0,2")
-    settings = decompose(good, *options)["settings"]
+    document = decompose(good, *options)
+    settings = document["settings"]
+    assert document["groups"][0]["clusters"] == 4  # 8 units by 2
     named = {name: settings[name] for name in ("metric", "factors", "clustering", "cluster_size", "head")}
     assert named == {
         "metric": "probability",

@@ -105,7 +105,7 @@ def test_weights_of_another_type_than_float32(with_model: WithModel, kind: torch
 
 def test_a_squeeze_of_the_samples_axis(with_model: WithModel) -> None:
     message = (
-        f"model.pt: {line_of('x.squeeze(0)')}: squeeze(0) takes away the samples' axis when there is one sample; incite "
+        f"model.pt: {line_of('x.squeeze(0)')}: squeeze(0) removes the samples' axis when there is one sample; incite "
         "decomposes models that treat samples one by one. Leave it out, or name another axis"
     )
     cli = with_model(networks.SqueezesSamples())

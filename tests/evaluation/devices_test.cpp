@@ -31,7 +31,7 @@ def forward(self, x):
     return torch.linear(x, self.fc2.weight, self.fc2.bias)
 )";
 
-constexpr int64_t samples = 96;
+constexpr int64_t sample_count = 96;
 constexpr int64_t classes = 3;
 
 /// What the stages give on one device.
@@ -57,7 +57,7 @@ struct Pipeline {
     const test::TempDir folder;
     module.save((folder / "model.pt").string());
     Dataset data;
-    data.input = random({samples, 2, 6, 6});
+    data.input = random({sample_count, 2, 6, 6});
     Program program = load_program(folder / "model.pt", data.batch(0, 4, at::kCPU));
     move(program, device);
     const UnitMap map = analyse(program, sample_values(program, data.batch(0, 2, device)));
@@ -67,7 +67,7 @@ struct Pipeline {
 
     ScoringParams params;
     params.stop = StopRule{[](const at::Tensor& worth) { return best_clusters(worth, 0.6); }, 0.9};
-    const at::Tensor order = at::arange(samples, at::kLong);
+    const at::Tensor order = at::arange(sample_count, at::kLong);
     scores = score(program, map, clusters, kind, data, order, params).scores;
 
     TestSet set;
@@ -80,7 +80,7 @@ struct Pipeline {
     repair(program, map, keep, data, order, {}, body);
     const FittableHead place = fittable_head(program, map, Task::classification);
     HeadData fit;
-    fit.features = features(body, place, data.batch(0, samples, device));
+    fit.features = features(body, place, data.batch(0, sample_count, device));
     fit.positive = (set.classes == 1).to(device);
     Head original;
     original.weight = body.value(place.layer.weight).content.toTensor();

@@ -1,5 +1,4 @@
 #include <ATen/ATen.h>
-#include <ATen/CPUGeneratorImpl.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -7,13 +6,12 @@
 
 #include "scoring/clustering.hpp"
 #include "support/expect_error.hpp"
+#include "support/random_normal.hpp"
 
 namespace incite {
 namespace {
 
-at::Tensor random_points(int64_t count, int64_t features, uint64_t seed) {
-  return at::randn({count, features}, at::make_generator<at::CPUGeneratorImpl>(seed), at::TensorOptions(at::kFloat));
-}
+using test::random_normal;
 
 std::vector<int64_t> assignment_of(const Clustering& clustering) {
   const int64_t* const data = clustering.assignment.const_data_ptr<int64_t>();
@@ -94,7 +92,7 @@ TEST(Agglomerative, AgreesWithScipy) {
 
 TEST(Agglomerative, AgreesWithNaiveWardOnRandomPoints) {
   for (uint64_t seed = 0; seed < 10; ++seed) {
-    const at::Tensor points = random_points(25, 1 + static_cast<int64_t>(seed) % 4, seed);
+    const at::Tensor points = random_normal({25, 1 + static_cast<int64_t>(seed) % 4}, seed);
     for (const int64_t k : {1, 2, 3, 7, 12, 24, 25}) {
       EXPECT_EQ(assignment_of(agglomerative(points, k)), naive_ward(points, k)) << "seed " << seed << ", k " << k;
     }
@@ -102,12 +100,12 @@ TEST(Agglomerative, AgreesWithNaiveWardOnRandomPoints) {
 }
 
 TEST(Agglomerative, FindsTheSameClustersFarFromTheOrigin) {
-  const at::Tensor points = random_points(40, 3, 1).to(at::kDouble);
+  const at::Tensor points = random_normal({40, 3}, 1).to(at::kDouble);
   EXPECT_EQ(assignment_of(agglomerative(points + 1e6, 5)), assignment_of(agglomerative(points, 5)));
 }
 
 TEST(Agglomerative, NestsItsClusters) {
-  const at::Tensor points = random_points(60, 5, 2);
+  const at::Tensor points = random_normal({60, 5}, 2);
   for (int64_t k = 2; k <= 60; ++k) {
     const at::Tensor coarse = agglomerative(points, k - 1).assignment;
     const at::Tensor fine = agglomerative(points, k).assignment;
@@ -127,7 +125,7 @@ TEST(Agglomerative, GivesKClustersOfDuplicates) {
 TEST(Agglomerative, SpansSeveralBlocks) {
   // 2^23 elements a block: 20 points of 10^6 features are three.
   const at::Tensor offsets = at::arange(20).remainder(2).to(at::kFloat).unsqueeze(1);
-  const Clustering clustering = agglomerative(random_points(20, 1000000, 3) + offsets, 2);
+  const Clustering clustering = agglomerative(random_normal({20, 1000000}, 3) + offsets, 2);
   EXPECT_TRUE(at::equal(clustering.assignment, at::arange(20).remainder(2)));
 }
 

@@ -11,7 +11,7 @@
 namespace incite {
 namespace {
 
-constexpr const char* two_layers = R"(
+constexpr const char* mlp_without_last_bias = R"(
 def forward(self, x):
     return torch.linear(torch.relu(torch.linear(x, self.fc1.weight, self.fc1.bias)), self.fc2.weight, None)
 )";
@@ -19,7 +19,7 @@ def forward(self, x):
 struct Mlp {
   Mlp(const at::Tensor& weight, const at::Tensor& bias)
       : program(test::program_from(
-            two_layers,
+            mlp_without_last_bias,
             {{"fc1.weight", weight}, {"fc1.bias", bias}, {"fc2.weight", test::normal({2, weight.size(0)}, 1)}},
             at::ones({2, weight.size(1)}))),
         map(analyse(program, sample_values(program, at::ones({2, weight.size(1)})))) {}

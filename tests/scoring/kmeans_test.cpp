@@ -1,20 +1,17 @@
 #include <ATen/ATen.h>
-#include <ATen/CPUGeneratorImpl.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 
 #include "scoring/clustering.hpp"
 #include "support/expect_error.hpp"
+#include "support/random_normal.hpp"
 
 namespace incite {
 namespace {
 
 using test::expect_error;
-
-at::Tensor random_points(int64_t count, int64_t features, uint64_t seed) {
-  return at::randn({count, features}, at::make_generator<at::CPUGeneratorImpl>(seed), at::TensorOptions(at::kFloat));
-}
+using test::random_normal;
 
 KMeansParams with_k(int64_t k, uint64_t seed = 0) {
   KMeansParams params;
@@ -39,7 +36,7 @@ int64_t non_empty(const Clustering& clustering) {
 /// Distances are computed in two ways; these shapes take one each (few points for their features, and many).
 class KMeans : public testing::TestWithParam<std::pair<int64_t, int64_t>> {
  protected:
-  at::Tensor points(uint64_t seed) const { return random_points(GetParam().first, GetParam().second, seed); }
+  at::Tensor points(uint64_t seed) const { return random_normal({GetParam().first, GetParam().second}, seed); }
 };
 
 INSTANTIATE_TEST_SUITE_P(Shapes, KMeans, testing::Values(std::pair(60, 80), std::pair(600, 2)));
@@ -147,7 +144,7 @@ TEST_P(KMeans, GetsNoWorseByMoreRestarts) {
 }
 
 TEST(KMeansLimits, StopsAfterTheIterationsAllowed) {
-  const at::Tensor points = random_points(500, 3, 1);
+  const at::Tensor points = random_normal({500, 3}, 1);
   KMeansParams params = with_k(20);  // the same starts, whatever comes after them
   const double converged = kmeans(points, params).inertia;
   params.max_iterations = 2;
@@ -158,7 +155,7 @@ TEST(KMeansLimits, StopsAfterTheIterationsAllowed) {
 }
 
 TEST(KMeansLimits, TakesHalfPrecisionPoints) {
-  EXPECT_EQ(non_empty(kmeans(random_points(30, 3, 1).to(at::kHalf), with_k(5))), 5);
+  EXPECT_EQ(non_empty(kmeans(random_normal({30, 3}, 1).to(at::kHalf), with_k(5))), 5);
 }
 
 TEST(KMeansLimits, SaysWhichNumbersOfClustersArePossible) {

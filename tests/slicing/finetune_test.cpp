@@ -16,7 +16,7 @@ namespace {
 using test::program_from;
 using test::random_normal;
 
-constexpr int64_t samples = 1200;
+constexpr int64_t sample_count = 1200;
 
 const char* const forward =
     "def forward(self, x):\n"
@@ -28,8 +28,8 @@ const char* const forward =
 /// Three modules with random weights for three classes, which lie in different directions.
 struct Untrained {
   explicit Untrained(int64_t rows = 2) {
-    data.input = random_normal({samples, 6}, 1);
-    classes = at::arange(samples, at::kLong).remainder(3);
+    data.input = random_normal({sample_count, 6}, 1);
+    classes = at::arange(sample_count, at::kLong).remainder(3);
     data.input.inputs[0].narrow(1, 0, 3).add_(at::one_hot(classes, 3).to(at::kFloat) * 2);
     for (int64_t m = 0; m < 3; ++m) {
       const auto seed = static_cast<uint64_t>(10 * m);
@@ -46,7 +46,7 @@ struct Untrained {
     }
     set.data = &data;
     set.train = at::arange(900, at::kLong);
-    set.validation = at::arange(900, samples, at::kLong);
+    set.validation = at::arange(900, sample_count, at::kLong);
     set.classes = classes;
     set.original = at::one_hot(classes.narrow(0, 0, 900), 3).to(at::kFloat);
   }
@@ -71,7 +71,8 @@ struct Untrained {
     const at::NoGradGuard no_grad;
     std::vector<at::Tensor> columns;
     for (const Program& module : modules)
-      columns.push_back(log_odds(Executor(module)(data.batch(0, samples, at::kCPU)), OutputKind::logits, std::nullopt));
+      columns.push_back(
+          log_odds(Executor(module)(data.batch(0, sample_count, at::kCPU)), OutputKind::logits, std::nullopt));
     return (at::stack(columns, 1).argmax(1) == classes).narrow(0, 900, 300).to(at::kDouble).mean().item<double>();
   }
 
@@ -267,7 +268,7 @@ TEST(Finetune, TrainsTailsAlone) {
   for (const Program& module : untrained.modules) {
     std::optional<Tail> tail =
         find_tail(module, test::parameter_named(module, "head.weight"), untrained.data.batch(0, 4, at::kCPU));
-    TailInputs inputs = run_up_to(module, *tail, untrained.data, at::arange(samples, at::kLong), 256);
+    TailInputs inputs = run_up_to(module, *tail, untrained.data, at::arange(sample_count, at::kLong), 256);
     untrained.set.tails.push_back({*std::move(tail), std::move(inputs)});
   }
   untrained.train(5);

@@ -130,7 +130,7 @@ void positions(B& b) {
   }
 }
 
-void change_features(B& b, const std::string& expression, int64_t features) {
+void change_token_features(B& b, const std::string& expression, int64_t features) {
   b.line(expression);
   b.shape[1] = features;
 }
@@ -140,7 +140,7 @@ void convolution_over_tokens(B& b) {
   const int64_t out = b.between(6, 9);
   const std::string weight = b.weight(name + ".weight", {out, b.features(), 3}, 3 * b.features());
   const std::string bias = b.bias(name + ".bias", out);
-  change_features(
+  change_token_features(
       b,
       activated(b, fmt::format("torch.conv1d(x.transpose(1, 2), {}, {}, [1], [1])", weight, bias)) + ".transpose(1, 2)",
       out);
@@ -182,7 +182,7 @@ const Parts& sequence_parts() {
       {"linear over features",
        [](B& b) {
          const int64_t out = b.between(6, 10);
-         change_features(b, activated(b, linear(b, "x", b.features(), out)), out);
+         change_token_features(b, activated(b, linear(b, "x", b.features(), out)), out);
        }},
       {"layer_norm", [](B& b) { b.line(layer_norm(b, "x", b.features())); }},
       {"rms_norm", rms_norm},

@@ -54,7 +54,7 @@ struct Analysed {
   UnitMap map;
 };
 
-const at::Tensor image = normal({3, 2, 6, 6}, 7);
+const at::Tensor images = normal({3, 2, 6, 6}, 7);
 const at::Tensor sequence = normal({3, 5, 6}, 8);
 
 const test::Parameters two_convolutions = {
@@ -67,7 +67,7 @@ TEST(Layouts, LeaveUnitsApartInAChannelShuffle) {
     x = torch.relu(torch.conv2d(x, self.b.weight))
     return torch.linear(x.mean([2, 3]), self.head.weight)
 )",
-                     two_convolutions, image);
+                     two_convolutions, images);
   EXPECT_EQ(net.groups(), (Groups{{8, 0}, {6, 0}, {3, 3}}));
   const auto& reads = net.map.parameters[static_cast<size_t>(net.map.layers[1].weight)][1];
   const std::vector<int32_t> shuffled = {0, 4, 1, 5, 2, 6, 3, 7};
@@ -85,7 +85,7 @@ TEST(Layouts, LeaveUnitsApartInChunksOfUnequalCuts) {
     x = torch.relu(torch.conv2d(x, self.b.weight))
     return torch.linear(x.mean([2, 3]), self.head.weight)
 )",
-                     two_convolutions, image);
+                     two_convolutions, images);
   EXPECT_EQ(net.groups(), (Groups{{8, 0}, {6, 0}, {3, 3}}));
   Selection keep(net.map.units.size(), true);
   for (const size_t unit : {0, 1, 2, 5})  // three of the first chunk, one of the second
@@ -101,7 +101,7 @@ TEST(Layouts, MoveTheIndexOfASelectedChannel) {
     x = torch.cat([x, x[:, 5].unsqueeze(1)], 1)
     return torch.linear(x.mean([2, 3]), self.b.weight)
 )",
-                     {{"a.weight", normal({8, 2, 3, 3}, 1)}, {"b.weight", normal({3, 9}, 2)}}, image);
+                     {{"a.weight", normal({8, 2, 3, 3}, 1)}, {"b.weight", normal({3, 9}, 2)}}, images);
   EXPECT_EQ(net.groups(), (Groups{{8, 1}, {3, 3}}));  // the selected one stays
   EXPECT_LE(net.cut_every_second(0), slice_tolerance);
 }
@@ -115,7 +115,7 @@ TEST(Layouts, TieWhatAPixelShuffleInterleaves) {
                      {{"a.weight", normal({12, 2, 3, 3}, 1)},
                       {"b.weight", normal({6, 3, 1, 1}, 2)},
                       {"head.weight", normal({3, 6}, 3)}},
-                     image);
+                     images);
   EXPECT_EQ(net.groups(), (Groups{{3, 0}, {6, 0}, {3, 3}}));
   EXPECT_LE(net.cut_every_second(0), slice_tolerance);
 }
@@ -132,7 +132,7 @@ TEST(Layouts, SettleAlongTheAxisThatLeavesMostUnits) {
                       {"offset", normal({2, 3, 1, 1}, 4)},
                       {"b.weight", normal({5, 6, 1, 1}, 2)},
                       {"head.weight", normal({3, 5}, 3)}},
-                     image);
+                     images);
   EXPECT_EQ(net.groups(), (Groups{{3, 0}, {5, 0}, {3, 3}}));
   EXPECT_LE(net.cut_every_second(0), slice_tolerance);
 }
@@ -144,7 +144,7 @@ TEST(Layouts, PinWhatAPixelShuffleSpreadsOverPixels) {
     x = x * torch.sigmoid(x.select(1, 1).unsqueeze(1))
     return torch.linear(x.permute(0, 2, 3, 1).flatten(1), self.head.weight)
 )",
-                     {{"a.weight", normal({8, 2, 3, 3}, 1)}, {"head.weight", normal({3, 128}, 3)}}, image);
+                     {{"a.weight", normal({8, 2, 3, 3}, 1)}, {"head.weight", normal({3, 128}, 3)}}, images);
   EXPECT_EQ(net.map.removable_units(), 0);
   EXPECT_TRUE(net.pinned_by("aten::pixel_shuffle", PinReason::layout, 2));
 }
@@ -159,7 +159,7 @@ TEST(Layouts, PadChannelsWithZerosOfNoUnit) {
                      {{"a.weight", normal({4, 2, 3, 3}, 1)},
                       {"b.weight", normal({7, 4, 1, 1}, 2)},
                       {"head.weight", normal({3, 7}, 3)}},
-                     image);
+                     images);
   EXPECT_EQ(net.groups(), (Groups{{7, 3}, {3, 3}}));  // those beside the padding are added to nothing
   EXPECT_LE(net.cut_every_second(0), slice_tolerance);
 }
@@ -252,7 +252,7 @@ TEST(Normalisation, MakesOneUnitOfAGroupOfGroupNorm) {
                       {"norm.bias", normal({8}, 5)},
                       {"b.weight", normal({6, 8, 1, 1}, 2)},
                       {"head.weight", normal({3, 6}, 3)}},
-                     image);
+                     images);
   EXPECT_EQ(net.groups(), (Groups{{4, 0}, {6, 0}, {3, 3}}));
   EXPECT_LE(net.cut_every_second(0), slice_tolerance);
 }
@@ -318,7 +318,7 @@ TEST(Writes, IntoASliceAreCutBesideIt) {
     x = torch.relu(torch.conv2d(x, self.b.weight))
     return torch.linear(x.mean([2, 3]), self.head.weight)
 )",
-                     two_convolutions, image);
+                     two_convolutions, images);
   EXPECT_EQ(net.groups(), (Groups{{8, 0}, {6, 0}, {3, 3}}));
   EXPECT_LE(net.cut_every_second(0), slice_tolerance);
 }
@@ -334,8 +334,8 @@ TEST(Elementwise, TiesASecondOperandWhereTheFirstHasNoLabels) {
     x = torch.relu(torch.conv2d(x, self.b.weight))
     return torch.linear(x.mean([2, 3]), self.head.weight)
 )",
-                       two_convolutions, image);
-    EXPECT_EQ(net.groups(), (Groups{{8, 8}, {6, 0}, {3, 3}})) << join;  // the input image is of no unit
+                       two_convolutions, images);
+    EXPECT_EQ(net.groups(), (Groups{{8, 8}, {6, 0}, {3, 3}})) << join;  // the input is of no unit
     EXPECT_LE(net.cut_every_second(1), slice_tolerance) << join;
   }
 }
@@ -352,7 +352,7 @@ TEST(Elementwise, PinsUnitsThatMakeAnotherOperationsParameters) {
                       {"variance", normal({4}, 5).abs() + 1},
                       {"b.weight", normal({6, 4, 1, 1}, 2)},
                       {"head.weight", normal({3, 6}, 3)}},
-                     image);
+                     images);
   EXPECT_TRUE(net.pinned_by("aten::batch_norm", PinReason::computed, 4));
 }
 
@@ -366,7 +366,7 @@ TEST(Spans, KeepAChunkThatWouldBeEmpty) {
                       {"b.weight", normal({4, 2, 1, 1}, 2)},
                       {"c.weight", normal({4, 6, 1, 1}, 3)},
                       {"head.weight", normal({3, 4}, 4)}},
-                     image);
+                     images);
   Selection keep(net.map.units.size(), true);
   keep[0] = keep[1] = false;  // all of the first chunk, but not of the layer
   ASSERT_EQ(empty_spans(net.map, keep).size(), 1U);
@@ -379,7 +379,7 @@ TEST(Spans, KeepAPartThatIsReadByNoLayer) {
     x = torch.cat([torch.max_pool2d(y, [2, 2]), torch.avg_pool2d(z, [2, 2])], 1)
     return torch.linear(x.mean([2, 3]), self.head.weight)
 )",
-                     {{"a.weight", normal({8, 2, 3, 3}, 1)}, {"head.weight", normal({3, 8}, 4)}}, image);
+                     {{"a.weight", normal({8, 2, 3, 3}, 1)}, {"head.weight", normal({3, 8}, 4)}}, images);
   Selection keep(net.map.units.size(), true);
   keep[0] = keep[1] = false;
   ASSERT_EQ(empty_spans(net.map, keep).size(), 1U);  // pooling takes no value without channels
