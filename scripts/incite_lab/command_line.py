@@ -33,6 +33,7 @@ COMMANDS = {
     "options-page": "pages.options",
     "check resume": "checks.resume",
     "check rules": "checks.rules",
+    "check same": "checks.same.command",
     "bench factors": "bench.factors",
     "bench growth": "bench.growth",
     "bench inspection": "bench.inspection",
