@@ -8,12 +8,13 @@
 
 namespace incite {
 
-/// One column of a composition.
+/// One module of a composition.
 struct ComposedModule {
-  std::string name;
-  std::string key;  ///< prefix of its state_dict keys
+  std::string name;  ///< of its column, or of its set
+  std::string key;   ///< prefix of its state_dict keys
   std::string file;
-  int64_t output = 0;  ///< its number in the original model
+  OutputSet set;                     ///< what it is for
+  std::vector<std::string> columns;  ///< their names
   int64_t parameters = 0;
 };
 

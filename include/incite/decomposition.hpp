@@ -45,7 +45,7 @@ struct ScoringResult {
 };
 
 struct ModuleResult {
-  int64_t output = 0;
+  OutputSet set;
   std::string file;  ///< relative to the folder of decomposition.json
   int64_t parameters = 0;
   int64_t bytes = 0;

@@ -44,12 +44,12 @@ struct ModelEvaluation {
   /// For each output, in the order of `measures`, its number in the original; empty: the file is a model.
   std::vector<int64_t> labels;
   std::vector<std::string> names;  ///< of a composition's columns
-  /// The file answers one question: its one label, or its one value. For a classifier, `measures` then have that one
-  /// class, and the confusion of [others, class].
+  /// The file is a module, or a composition of one column. For one class, `measures` have that class alone, and the
+  /// confusion of [others, class]; for a set, they are of the samples of its classes.
   bool is_module = false;
   int64_t all_samples = 0;  ///< in the data; those beyond `samples` are of classes without a column
-  /// Classification by a composition or a module: each label by itself, yes if its log-odds are above 0, on all
-  /// samples.
+  /// Classification by a composition or a module, on all samples: each label by itself, yes if its log-odds are above 0
+  /// and, in a module for a set, the largest.
   std::vector<ClassMeasures> alone;
 };
 

@@ -30,6 +30,15 @@ struct ClassMeasures {
   int64_t samples = 0;  ///< all samples: those behind the accuracy
 };
 
+/// How well a module tells the classes of its set from each other and from all others. For one class that is its
+/// ClassMeasures; for several, `accuracy` is that of the decision among [others, classes], `balanced_accuracy` the mean
+/// of the recalls of those that have samples, and the others are means over the classes for which they are defined;
+/// `support` and `claims` are 0.
+struct SetMeasures : ClassMeasures {
+  /// Each class of the set against everything else, decided by the largest of [others, classes].
+  std::vector<ClassMeasures> classes;
+};
+
 /// Errors of one output of a regression, in the unit of the target.
 struct ErrorMeasures {
   double mae = undefined;   ///< mean |found - true|
@@ -52,25 +61,28 @@ struct Evaluation {
   int64_t samples = 0;     ///< on which `original` and `combined` were measured
   ModelMeasures original;  ///< only of the outputs that have modules, in their order
   ModelMeasures combined;  ///< of the modules together, in their order; all NaN for a single classifier
-  /// Classification: each module alone, yes if its log-odds are above 0, on all samples of the test set.
-  std::vector<ClassMeasures> modules;
+  /// Classification: each module alone, on all samples of the test set: the class of its largest log-odds, or none of
+  /// its classes if they are below 0.
+  std::vector<SetMeasures> modules;
   double agreement = undefined;  ///< classification: share of samples that original and modules put into the same class
-  /// Classification: the original on each module's question, yes if the class's output is the largest of all outputs;
-  /// on all samples of the test set.
-  std::vector<ClassMeasures> originals;
+  /// Classification: the original on each module's question, by the largest of all its outputs; on all samples of the
+  /// test set.
+  std::vector<SetMeasures> originals;
+  /// Regression: means over the outputs of each module, of the modules and of the original.
+  std::vector<ErrorMeasures> module_errors, original_errors;
   int64_t test_samples = 0;  ///< in the test set; more than `samples` if some classes have no module
 
   /// A module's accuracy, or mean absolute error.
   double score(size_t module) const {
-    return task == Task::classification ? modules[module].accuracy : combined.errors[module].mae;
+    return task == Task::classification ? modules[module].accuracy : module_errors[module].mae;
   }
   /// The first measure in tables: a module's balanced accuracy, or mean absolute error.
   double headline(size_t module) const {
-    return task == Task::classification ? modules[module].balanced_accuracy : combined.errors[module].mae;
+    return task == Task::classification ? modules[module].balanced_accuracy : module_errors[module].mae;
   }
   /// The same measure of the original.
   double original_headline(size_t module) const {
-    return task == Task::classification ? originals[module].balanced_accuracy : original.errors[module].mae;
+    return task == Task::classification ? originals[module].balanced_accuracy : original_errors[module].mae;
   }
 };
 

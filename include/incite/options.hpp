@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "incite/output_set.hpp"
+
 namespace incite {
 
 // Enumerations of options and outputs. The names beside each are used on the command line, in documents and messages.
@@ -155,8 +157,12 @@ struct ModelOptions {
   DatasetOptions data;
   std::optional<Task> task;      ///< unset: from the targets
   std::vector<int64_t> outputs;  ///< that get modules; empty: all
-  std::string output;            ///< the one to use of several: a field's name or position; empty: the only one
-  std::string device = "cpu";    ///< cpu, cuda or cuda:<index>
+  bool present = false;          ///< only outputs of which the data has samples
+  /// Sets of outputs that get a module each; one without outputs stands for all of them. Empty: a module for each
+  /// output
+  std::vector<OutputSet> modules;
+  std::string output;          ///< the one to use of several: a field's name or position; empty: the only one
+  std::string device = "cpu";  ///< cpu, cuda or cuda:<index>
 };
 
 }  // namespace incite

@@ -27,6 +27,8 @@ COMMANDS = {
     "quality": "studies.quality.curves",
     "controls": "studies.quality.controls",
     "promises": "studies.quality.promises",
+    "pruning": "studies.sets.pruning",
+    "sets": "studies.sets.curve",
     "experiments": "studies.experiments.experiments",
     "zoo": "studies.zoo.zoo",
     "compose-demo": "studies.compose.compose_demo",

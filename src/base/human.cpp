@@ -1,6 +1,7 @@
 #include "base/human.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <cmath>
 
@@ -27,6 +28,17 @@ std::string human_percent(double share) {
 std::string human_ratio(double value) {
   const std::string text = fmt::format("{:.2f}x", value);
   return value < 1000 ? text : human_count(static_cast<int64_t>(value)) + text.substr(text.find('.'));
+}
+
+std::string human_list(const std::vector<int64_t>& numbers, const std::string& one, const std::string& several) {
+  constexpr size_t most = 10, shown = 3;
+  if (numbers.size() == 1) return fmt::format("{} {}", one, numbers[0]);
+  const size_t front = numbers.size() > most ? shown : numbers.size() - 1;
+  const auto first = numbers.begin();
+  const std::string last = numbers.size() > most
+                               ? fmt::format("{} more", human_count(static_cast<int64_t>(numbers.size() - front)))
+                               : fmt::format("{}", numbers.back());
+  return fmt::format("{} {} and {}", several, fmt::join(first, first + static_cast<std::ptrdiff_t>(front), ", "), last);
 }
 
 }  // namespace incite

@@ -31,8 +31,14 @@ CLI::Validator size_in_bytes() {
       "");
 }
 
-bool is_list(const Option& option) {
+constexpr int max_words = 1'000'000;
+
+bool has_commas(const Option& option) {
   return std::holds_alternative<Numbers>(option.takes) || std::holds_alternative<Sizes>(option.takes);
+}
+
+bool has_words(const Option& option) {
+  return std::holds_alternative<Words>(option.takes);
 }
 
 /// Restricts the text that an option takes.
@@ -45,6 +51,7 @@ struct Restrict {
   void operator()(const Number& range) const { option.check(in_range(range)); }
   void operator()(const Numbers& range) const { option.check(in_range(range)); }
   void operator()(const Sizes& /*sizes*/) const {}
+  void operator()(const Words& /*words*/) const { option.expected(1, max_words); }
 };
 
 }  // namespace
@@ -58,8 +65,10 @@ void GivenOptions::add(CLI::App& verb, const std::function<bool(const Option&)>&
       if (std::holds_alternative<Flag>(row.takes)) {
         place.option = verb.add_flag(name, row.help);
       } else {
-        place.option = is_list(row) ? verb.add_option(name, place.parts, row.help)->delimiter(',')
-                                    : verb.add_option(name, place.text, row.help);
+        place.words = has_words(row);
+        place.option = has_commas(row) ? verb.add_option(name, place.parts, row.help)->delimiter(',')
+                       : place.words   ? verb.add_option(name, place.parts, row.help)
+                                       : verb.add_option(name, place.text, row.help);
         std::visit(Restrict{*place.option}, row.takes);
         if (!row.type.empty()) place.option->type_name(row.type);
         if (!row.initial.empty()) place.option->default_str(row.initial);
@@ -74,7 +83,7 @@ std::map<std::string, std::string> GivenOptions::texts() const {
   std::map<std::string, std::string> texts;
   for (const auto& [name, place] : places_) {
     if (place.option->count() == 0) continue;
-    texts[name] = place.parts.empty() ? place.text : fmt::format("{}", fmt::join(place.parts, ","));
+    texts[name] = place.parts.empty() ? place.text : fmt::format("{}", fmt::join(place.parts, place.words ? " " : ","));
   }
   return texts;
 }

@@ -25,6 +25,7 @@ class GivenOptions {
     CLI::Option* option = nullptr;
     std::string text;
     std::vector<std::string> parts;  // of a list
+    bool words = false;              // the list is of arguments, not of parts between commas
   };
   std::map<std::string, Place> places_;  // a map, since CLI11 keeps references and a map does not move its elements
 };

@@ -36,26 +36,34 @@ at::Tensor run(const Program& program, const Dataset& data, const at::Tensor& sa
 at::Tensor columns(const at::Tensor& matrix, const std::vector<int64_t>& outputs) {
   std::vector<int64_t> all(static_cast<size_t>(matrix.size(1)));
   std::iota(all.begin(), all.end(), 0);
-  return outputs == all ? matrix : matrix.index_select(1, at::tensor(outputs, at::kLong));
+  if (outputs == all) return matrix;
+  return matrix.index_select(1, at::tensor(outputs, at::TensorOptions(at::kLong).device(matrix.device())));
 }
 
-Evaluation classify(const at::Tensor& original, const at::Tensor& modules, const std::vector<int64_t>& outputs,
+/// The columns of a set in the matrix of all.
+at::Tensor own_columns(const at::Tensor& columns, const OutputSet& set, int64_t& first) {
+  const at::Tensor own = columns.narrow(1, first, set.size());
+  first += set.size();
+  return own;
+}
+
+Evaluation classify(const at::Tensor& original, const at::Tensor& modules, const std::vector<OutputSet>& sets,
                     OutputKind kind, const TestSet& test) {
+  const std::vector<int64_t> outputs = outputs_of(sets);
   const at::Tensor classes = test.classes.index_select(0, test.samples);
   const at::Tensor truth = places_of(classes, outputs);
   Evaluation evaluation;
   evaluation.test_samples = classes.size(0);
   evaluation.task = Task::classification;
-  for (size_t m = 0; m < outputs.size(); ++m) {
-    const auto place = static_cast<int64_t>(m);
-    evaluation.modules.push_back(class_measures(modules.select(1, place), truth == place));
-  }
+  int64_t first = 0;
+  for (const OutputSet& set : sets)
+    evaluation.modules.push_back(measure_set(own_columns(modules, set, first), set, classes));
   const at::Tensor covered = (truth >= 0).nonzero().squeeze(1);
   evaluation.samples = covered.size(0);
   if (evaluation.samples == 0) {
     evaluation.original.classes.resize(outputs.size());
     evaluation.combined.classes.resize(outputs.size());
-    evaluation.originals = measure_classes(original, kind, classes, outputs);
+    evaluation.originals = measure_classes(original, kind, classes, sets);
     return evaluation;
   }
   const auto rows = [&](const at::Tensor& of) {
@@ -63,15 +71,36 @@ Evaluation classify(const at::Tensor& original, const at::Tensor& modules, const
   };
   const at::Tensor own = rows(columns(original, outputs));
   evaluation.original = measure_classifier(own, kind, rows(truth));
-  // Where every output has a module and every sample counts, that is the same question.
-  const bool all = own.is_same(original);
-  evaluation.originals = all ? evaluation.original.classes : measure_classes(original, kind, classes, outputs);
+  // Where every output has a module of its own and every sample counts, that is the same question.
+  if (own.is_same(original) && sets.size() == outputs.size()) {
+    for (const ClassMeasures& one : evaluation.original.classes)
+      evaluation.originals.push_back({one, {one}});
+  } else {
+    evaluation.originals = measure_classes(original, kind, classes, sets);
+  }
   if (outputs.size() == 1) return evaluation;
   const at::Tensor together = rows(modules);
   evaluation.combined = measure_classifier(together, OutputKind::logits, rows(truth));
   evaluation.agreement =
       (own.argmax(1) == together.argmax(1)).sum().item<double>() / static_cast<double>(evaluation.samples);
   return evaluation;
+}
+
+/// For each set, the means over its outputs.
+std::vector<ErrorMeasures> errors_by_set(const ModelMeasures& measures, const std::vector<OutputSet>& sets) {
+  std::vector<ErrorMeasures> means;
+  size_t place = 0;
+  for (const OutputSet& set : sets) {
+    ErrorMeasures mean{0, 0, 0};
+    for (size_t i = 0; i < set.outputs.size(); ++i, ++place) {
+      mean.mae += measures.errors[place].mae;
+      mean.rmse += measures.errors[place].rmse;
+      mean.r2 += measures.errors[place].r2;
+    }
+    const auto count = static_cast<double>(set.size());
+    means.push_back({mean.mae / count, mean.rmse / count, mean.r2 / count});
+  }
+  return means;
 }
 
 }  // namespace
@@ -81,27 +110,32 @@ at::Tensor outputs_for(const Program& program, const Dataset& data, const at::Te
   return run(program, data, samples, progress, [](const at::Tensor& outputs) { return outputs.to(at::kFloat); });
 }
 
-at::Tensor module_scores(const ModuleToTest& module, OutputKind kind, Task task, const TestSet& test,
-                         const Progress& progress) {
-  const auto column = module.own_head ? std::nullopt : std::optional(module.output);
-  return run(*module.program, *test.data, test.samples, progress, [&](const at::Tensor& outputs) {
-    return task == Task::classification ? log_odds(outputs, kind, column)
-                                        : outputs.select(1, column.value_or(0)).to(at::kDouble);
-  });
+at::Tensor columns_of(const at::Tensor& outputs, const ModuleToTest& module, OutputKind kind, Task task) {
+  if (task == Task::classification) return log_odds(outputs, kind, module.set, module.own_head);
+  return (module.own_head ? outputs : columns(outputs, module.set.outputs)).to(at::kDouble);
 }
 
-Evaluation evaluate(const at::Tensor& original, const at::Tensor& modules, const std::vector<int64_t>& outputs,
+at::Tensor module_scores(const ModuleToTest& module, OutputKind kind, Task task, const TestSet& test,
+                         const Progress& progress) {
+  return run(*module.program, *test.data, test.samples, progress,
+             [&](const at::Tensor& outputs) { return columns_of(outputs, module, kind, task); });
+}
+
+Evaluation evaluate(const at::Tensor& original, const at::Tensor& modules, const std::vector<OutputSet>& sets,
                     OutputKind kind, Task task, const TestSet& test) {
   const int64_t n = test.samples.size(0);
+  const std::vector<int64_t> outputs = outputs_of(sets);
   INCITE_ASSERT(original.size(0) == n && modules.size(0) == n && n > 0);
   INCITE_ASSERT(!outputs.empty() && modules.size(1) == static_cast<int64_t>(outputs.size()));
-  if (task == Task::classification) return classify(original, modules, outputs, kind, test);
+  if (task == Task::classification) return classify(original, modules, sets, kind, test);
   const at::Tensor truth = columns(test.values.index_select(0, test.samples), outputs);
   Evaluation evaluation;
   evaluation.task = Task::regression;
   evaluation.samples = evaluation.test_samples = n;
   evaluation.original = measure_regression(columns(original, outputs), truth);
   evaluation.combined = measure_regression(modules, truth);
+  evaluation.original_errors = errors_by_set(evaluation.original, sets);
+  evaluation.module_errors = errors_by_set(evaluation.combined, sets);
   return evaluation;
 }
 

@@ -26,9 +26,9 @@ struct TestSet {
 
 /// One module to measure.
 struct ModuleToTest {
-  int64_t output = 0;
+  const OutputSet& set;
   const Program* program = nullptr;
-  bool own_head = true;  ///< its columns are [others, output], or the one of a regression; else all the original's
+  bool own_head = true;  ///< its outputs are those of a fitted head; else all the original's
 };
 
 /// The program's outputs for `samples` of the data: [n, outputs] float32 on the CPU. Runs in batches, after each of
@@ -36,21 +36,24 @@ struct ModuleToTest {
 at::Tensor outputs_for(const Program& program, const Dataset& data, const at::Tensor& samples,
                        const Progress& progress = {});
 
-/// What a module says of the test set's samples: [n] float64 on the CPU, its log-odds for its class; for regression its
-/// values. `kind` is that of the original's outputs. Progress as outputs_for.
+/// The columns of a module from its outputs: [n, set] float64, the log-odds of its classes (see log_odds); for
+/// regression its values. `kind` is that of the original's outputs.
+at::Tensor columns_of(const at::Tensor& outputs, const ModuleToTest& module, OutputKind kind, Task task);
+
+/// What a module says of the test set's samples: [n, set] float64 on the CPU, see columns_of. Progress as outputs_for.
 at::Tensor module_scores(const ModuleToTest& module, OutputKind kind, Task task, const TestSet& test,
                          const Progress& progress = {});
 
 /// Measures modules against the original they were cut from. `original` [n, all outputs] as outputs_for gives them;
-/// `modules` [n, modules], columns as module_scores gives them, of the outputs `outputs`; rows are the test set's
-/// samples. Pure; time and memory are linear in n · modules.
+/// `modules` [n, columns] as module_scores gives them, those of one set after another; rows are the test set's samples.
+/// Pure; time and memory are linear in n · columns.
 ///
-/// Classification: the combined class of a sample is that of the module with the largest log-odds, its probabilities
-/// the softmax of them all; if there are modules for some classes only, samples of the others are left out, and the
-/// original chooses among the same classes. Regression: module by module, column by column.
+/// Classification: the combined class of a sample is that of the largest column, its probabilities the softmax of them
+/// all; if there are columns for some classes only, samples of the others are left out, and the original chooses among
+/// the same classes. Regression: column by column.
 ///
-/// Where no sample is of a class that has a module, `samples` is 0 and what needs such samples is undefined.
-Evaluation evaluate(const at::Tensor& original, const at::Tensor& modules, const std::vector<int64_t>& outputs,
+/// Where no sample is of a class that has a column, `samples` is 0 and what needs such samples is undefined.
+Evaluation evaluate(const at::Tensor& original, const at::Tensor& modules, const std::vector<OutputSet>& sets,
                     OutputKind kind, Task task, const TestSet& test);
 
 /// Measures a model by itself: `outputs` [n, outputs] as outputs_for gives them, of a kind.

@@ -71,6 +71,56 @@ at::Tensor confidence_of(const Rows& rows, OutputKind kind) {
   return kind == OutputKind::sigmoid ? rows.own.exp() : (rows.own - rows.sum).exp();
 }
 
+/// Of the classes of a set together. `decided`, `truth` [n] int64: classes of the model; those that are not in the set
+/// are one.
+SetMeasures set_measures(std::vector<ClassMeasures> classes, const OutputSet& set, const at::Tensor& decided,
+                         const at::Tensor& truth) {
+  SetMeasures measures;
+  if (classes.size() == 1) {
+    static_cast<ClassMeasures&>(measures) = classes.front();
+    measures.classes = std::move(classes);
+    return measures;
+  }
+  const auto place = [&](const at::Tensor& of) {
+    const at::Tensor places = at::full_like(of, -1);
+    for (const int64_t k : set.outputs)
+      places.masked_fill_(of == k, k);
+    return places;
+  };
+  const at::Tensor right = place(decided) == place(truth);
+  const auto all = static_cast<double>(truth.size(0));
+  double recalls = 0;
+  double with_samples = 0;
+  const auto mean = [&](double ClassMeasures::*measure) {
+    double sum = 0, defined = 0;
+    for (const ClassMeasures& one : classes) {
+      if (std::isnan(one.*measure)) continue;
+      sum += one.*measure;
+      defined += 1;
+    }
+    return ratio(sum, defined);
+  };
+  for (const ClassMeasures& one : classes) {
+    if (one.support == 0) continue;
+    recalls += one.recall;
+    with_samples += 1;
+  }
+  const at::Tensor others = place(truth) < 0;
+  if (const auto count = others.sum().item<double>(); count > 0) {
+    recalls += right.logical_and(others).sum().item<double>() / count;
+    with_samples += 1;
+  }
+  measures.accuracy = ratio(right.sum().item<double>(), all);
+  measures.balanced_accuracy = ratio(recalls, with_samples);
+  measures.precision = mean(&ClassMeasures::precision);
+  measures.recall = mean(&ClassMeasures::recall);
+  measures.f1 = mean(&ClassMeasures::f1);
+  measures.auc = mean(&ClassMeasures::auc);
+  measures.samples = static_cast<int64_t>(all);
+  measures.classes = std::move(classes);
+  return measures;
+}
+
 }  // namespace
 
 Interval wilson_interval(double share, int64_t samples, double z) {
@@ -162,19 +212,42 @@ ModelMeasures measure_classifier(const at::Tensor& outputs, OutputKind kind, con
   return measures;
 }
 
-std::vector<ClassMeasures> measure_classes(const at::Tensor& outputs, OutputKind kind, const at::Tensor& truth,
-                                           const std::vector<int64_t>& classes) {
+std::vector<SetMeasures> measure_classes(const at::Tensor& outputs, OutputKind kind, const at::Tensor& truth,
+                                         const std::vector<OutputSet>& sets) {
   INCITE_ASSERT(outputs.size(0) == truth.size(0) && outputs.size(0) > 0);
   const Rows rows = rows_of(outputs, kind);
-  std::vector<ClassMeasures> measures;
-  for (const int64_t k : classes) {
-    const at::Tensor yes = rows.top == k;
-    const at::Tensor positive = truth == k;
-    measures.push_back(from_counts(yes.logical_and(positive).sum().item<double>(), yes.sum().item<double>(),
-                                   positive.sum().item<double>(), static_cast<double>(truth.size(0))));
-    measures.back().auc = roc_auc(log_odds_of(outputs, kind, rows, k), positive);
+  std::vector<SetMeasures> measures;
+  for (const OutputSet& set : sets) {
+    std::vector<ClassMeasures> classes;
+    for (const int64_t k : set.outputs) {
+      const at::Tensor yes = rows.top == k;
+      const at::Tensor positive = truth == k;
+      classes.push_back(from_counts(yes.logical_and(positive).sum().item<double>(), yes.sum().item<double>(),
+                                    positive.sum().item<double>(), static_cast<double>(truth.size(0))));
+      classes.back().auc = roc_auc(log_odds_of(outputs, kind, rows, k), positive);
+    }
+    measures.push_back(set_measures(std::move(classes), set, rows.top, truth));
   }
   return measures;
+}
+
+SetMeasures measure_set(const at::Tensor& odds, const OutputSet& set, const at::Tensor& classes) {
+  std::vector<ClassMeasures> each;
+  const auto [largest, place] = odds.max(1);
+  at::Tensor decided = at::tensor(set.outputs, at::kLong).index_select(0, place);
+  if (set.others) decided = decided.masked_fill((largest > 0).logical_not(), -1);
+  // Logits are known but for a constant in each row: a class is ranked by its log-odds against the rest.
+  const std::optional<Rows> rows = set.others ? std::nullopt : std::optional(rows_of(odds, OutputKind::logits));
+  for (int64_t column = 0; column < set.size(); ++column) {
+    const int64_t k = set.outputs[static_cast<size_t>(column)];
+    const at::Tensor positive = classes == k;
+    const at::Tensor yes = decided == k;
+    each.push_back(from_counts(yes.logical_and(positive).sum().item<double>(), yes.sum().item<double>(),
+                               positive.sum().item<double>(), static_cast<double>(classes.size(0))));
+    const at::Tensor scores = rows ? log_odds_of(odds, OutputKind::logits, *rows, column) : odds.select(1, column);
+    each.back().auc = roc_auc(scores, positive);
+  }
+  return set_measures(std::move(each), set, decided, classes);
 }
 
 double mean_confidence(const at::Tensor& outputs, OutputKind kind) {

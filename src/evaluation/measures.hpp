@@ -63,10 +63,14 @@ ErrorMeasures error_measures(const at::Tensor& found, const at::Tensor& truth);
 /// of n scores a class.
 ModelMeasures measure_classifier(const at::Tensor& outputs, OutputKind kind, const at::Tensor& truth);
 
-/// Of such a classifier in telling each of `classes` from all others: it says yes where the class's output is the
-/// largest of all. `truth` [n] int64: the class of each sample, of all outputs.
-std::vector<ClassMeasures> measure_classes(const at::Tensor& outputs, OutputKind kind, const at::Tensor& truth,
-                                           const std::vector<int64_t>& classes);
+/// Of such a classifier in telling the classes of each set from each other and from all others: it decides for the
+/// largest of all outputs. `truth` [n] int64: the class of each sample, of all outputs.
+std::vector<SetMeasures> measure_classes(const at::Tensor& outputs, OutputKind kind, const at::Tensor& truth,
+                                         const std::vector<OutputSet>& sets);
+
+/// Of a module: `odds` [n, set], its log-odds. It decides for the largest that is above 0, else for none; for a set of
+/// all classes for the largest. `classes` [n] int64: the class of each sample, of all outputs.
+SetMeasures measure_set(const at::Tensor& odds, const OutputSet& set, const at::Tensor& classes);
 
 /// The mean of a classifier's confidences, as measure_classifier takes them; NaN for outputs of kind `other`.
 double mean_confidence(const at::Tensor& outputs, OutputKind kind);

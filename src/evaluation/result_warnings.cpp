@@ -47,20 +47,23 @@ std::optional<std::string> loss_warning(const Evaluation& evaluation, const std:
     return fmt::format("the modules' mean absolute error is {:.0f} % above the original's; {}", 100 * gain, remedy);
   }
   const bool one = evaluation.modules.size() == 1;
-  const double before = one ? evaluation.originals[0].balanced_accuracy : evaluation.original.score;
-  const double after = one ? evaluation.modules[0].balanced_accuracy : evaluation.combined.score;
+  const bool question = one && evaluation.modules[0].classes.size() == 1;
+  const double before = question ? evaluation.originals[0].balanced_accuracy : evaluation.original.score;
+  const double after = question ? evaluation.modules[0].balanced_accuracy : evaluation.combined.score;
   const double points = 100 * (before - after);
   if (!std::isfinite(points) || points <= most_points) return std::nullopt;
   return fmt::format("the module{} {:.2f} points of {}; {}", one ? " loses" : "s together lose", points,
-                     one ? "balanced accuracy" : "accuracy", remedy);
+                     question ? "balanced accuracy" : "accuracy", remedy);
 }
 
 std::optional<std::string> unmeasured_warning(const Evaluation& evaluation, const std::vector<ModuleResult>& modules) {
   std::vector<std::string> named;
   size_t count = 0;
   for (size_t m = 0; m < std::min(modules.size(), evaluation.modules.size()); ++m) {
-    if (evaluation.modules[m].support > 0) continue;
-    if (++count <= most_named) named.push_back(std::to_string(modules[m].output));
+    for (size_t i = 0; i < modules[m].set.outputs.size(); ++i) {
+      if (evaluation.modules[m].classes[i].support > 0) continue;
+      if (++count <= most_named) named.push_back(std::to_string(modules[m].set.outputs[i]));
+    }
   }
   if (count == 0) return std::nullopt;
   const std::string more = count > most_named ? fmt::format(" and {} more", count - most_named) : "";

@@ -19,11 +19,15 @@ std::string to_json(const Composition& composition) {
   json["checked_on"] = composition.checked_on.empty() ? Json(nullptr) : Json(composition.checked_on);
   json["modules"] = Json::array();
   for (const ComposedModule& module : composition.modules) {
-    json["modules"].push_back({{"name", module.name},
-                               {"key", module.key},
-                               {"file", module.file},
-                               {"output", module.output},
-                               {"parameters", module.parameters}});
+    Json entry = {{"name", module.name}, {"key", module.key}, {"file", module.file}};
+    if (module.set.name.empty()) {
+      entry["output"] = module.set.outputs.front();
+    } else {
+      entry["outputs"] = module.set.outputs;
+      entry["columns"] = module.columns;
+    }
+    entry["parameters"] = module.parameters;
+    json["modules"].push_back(std::move(entry));
   }
   json["versions"] = versions();
   return text(json);
@@ -31,9 +35,15 @@ std::string to_json(const Composition& composition) {
 
 std::string to_table(const Composition& composition, size_t width) {
   Table table({"column", "name", "key", "module", "parameters"}, {1, 2, 3});
-  for (size_t i = 0; i < composition.modules.size(); ++i) {
-    const ComposedModule& module = composition.modules[i];
-    table.add({std::to_string(i), module.name, module.key, module.file, human_count(module.parameters)});
+  size_t number = 0;
+  for (const ComposedModule& module : composition.modules) {
+    std::vector<std::string> rest = {module.key, module.file, human_count(module.parameters)};
+    for (const std::string& name : module.columns) {
+      std::vector<std::string> row = {std::to_string(number++), name};
+      row.insert(row.end(), rest.begin(), rest.end());
+      table.add(std::move(row));
+      rest.assign(rest.size(), "");  // once for a module
+    }
   }
   const size_t count = composition.modules.size();
   std::string text =

@@ -58,6 +58,17 @@ Json rows_json(const at::Tensor& matrix) {
   return rows;
 }
 
+/// The measures of each class: an entry for each of `outputs`, in their order.
+Json classes_json(const std::vector<ClassMeasures>& classes, const std::vector<int64_t>& outputs) {
+  Json json = Json::array();
+  for (size_t i = 0; i < classes.size(); ++i) {
+    Json entry = {{"output", outputs.at(i)}, {"samples", classes[i].support}};
+    add(entry, classes[i]);
+    json.push_back(std::move(entry));
+  }
+  return json;
+}
+
 void add_classification(Json& json, const Evaluation& evaluation, const std::vector<int64_t>& outputs) {
   const ModelMeasures& original = evaluation.original;
   const ModelMeasures& combined = evaluation.combined;
@@ -89,14 +100,23 @@ const char* score_name(Task task) {
   return task == Task::classification ? "accuracy" : "mae";
 }
 
-void add_measures(Json& json, const Evaluation& evaluation, size_t module) {
+Json set_json(const OutputSet& set) {
+  if (set.name.empty()) return {{"output", set.outputs.front()}};
+  return {{"name", set.name}, {"outputs", set.outputs}};
+}
+
+void add_measures(Json& json, const Evaluation& evaluation, size_t module, const OutputSet& set) {
   Json original = Json::object();
   if (evaluation.task == Task::regression) {
-    add(json, evaluation.combined.errors.at(module));
-    add(original, evaluation.original.errors.at(module));
+    add(json, evaluation.module_errors.at(module));
+    add(original, evaluation.original_errors.at(module));
   } else {
     add_with_accuracy(json, evaluation.modules.at(module));
     add_with_accuracy(original, evaluation.originals.at(module));
+    if (set.size() > 1) {
+      json["classes"] = classes_json(evaluation.modules.at(module).classes, set.outputs);
+      original["classes"] = classes_json(evaluation.originals.at(module).classes, set.outputs);
+    }
   }
   json["original"] = std::move(original);
 }
@@ -123,12 +143,7 @@ Json evaluation_json(const Evaluation& evaluation, const std::vector<int64_t>& o
 }
 
 Json outputs_json(const ModelMeasures& measures, const std::vector<int64_t>& outputs) {
-  Json json = Json::array();
-  for (size_t i = 0; i < measures.classes.size(); ++i) {
-    Json entry = {{"output", outputs.at(i)}, {"samples", measures.classes[i].support}};
-    add(entry, measures.classes[i]);
-    json.push_back(std::move(entry));
-  }
+  Json json = classes_json(measures.classes, outputs);
   for (size_t i = 0; i < measures.errors.size(); ++i) {
     Json entry = {{"output", outputs.at(i)}};
     add(entry, measures.errors[i]);
@@ -140,7 +155,7 @@ Json outputs_json(const ModelMeasures& measures, const std::vector<int64_t>& out
 std::vector<int64_t> outputs_of(const Decomposition& decomposition) {
   std::vector<int64_t> outputs;
   for (const ModuleResult& module : decomposition.modules)
-    outputs.push_back(module.output);
+    outputs.insert(outputs.end(), module.set.outputs.begin(), module.set.outputs.end());
   return outputs;
 }
 
@@ -153,10 +168,13 @@ std::string to_json(const ModulesEvaluation& e) {
   json["modules"] = Json::array();
   for (size_t i = 0; i < d.modules.size(); ++i) {
     const ModuleResult& module = d.modules[i];
-    Json entry = {{"output", module.output},           {"file", module.file},
-                  {"parameters", module.parameters},   {"bytes", module.bytes},
-                  {"compression", module.compression}, {"multiply_adds", module.multiply_adds}};
-    add_measures(entry, e.evaluation, i);
+    Json entry = set_json(module.set);
+    entry["file"] = module.file;
+    entry["parameters"] = module.parameters;
+    entry["bytes"] = module.bytes;
+    entry["compression"] = module.compression;
+    entry["multiply_adds"] = module.multiply_adds;
+    add_measures(entry, e.evaluation, i, module.set);
     if (e.latency) entry["latency_ms"] = latency_json(e.latency->modules[i]);
     json["modules"].push_back(std::move(entry));
   }

@@ -53,6 +53,11 @@ std::string together_lines(const Evaluation& evaluation) {
                              human_percent(evaluation.original.ece), human_percent(evaluation.combined.ece));
 }
 
+/// Whether the file answers one question: a module for one class, or a composition of one.
+bool is_single(const ModelEvaluation& e) {
+  return e.is_module && e.labels.size() == 1;
+}
+
 /// Whether some samples are of classes that have no column.
 bool has_others(const ModelEvaluation& e) {
   return e.task == Task::classification && e.samples < e.all_samples;
@@ -68,7 +73,7 @@ std::string label_text(const ModelEvaluation& e, size_t i) {
 /// itself; else the largest output decides.
 std::string outputs_table(const ModelEvaluation& e) {
   const bool classes = e.task == Task::classification;
-  const bool alone = classes && (e.is_module || has_others(e));
+  const bool alone = classes && (is_single(e) || has_others(e));
   const std::vector<ClassMeasures>& measured = alone ? e.alone : e.measures.classes;
   Cells header = {classes ? "class" : "output"};
   append(header, classes ? Cells{"samples"} : Cells{});
@@ -103,14 +108,11 @@ std::string outputs_table(const ModelEvaluation& e) {
 }
 
 /// "class 3", "classes 3 and 7", "classes 0, 1 and 2"; only their number if there are many.
-std::string classes_text(const std::vector<int64_t>& labels) {
+std::string classes_text(std::vector<int64_t> labels) {
   constexpr size_t most = 10;
   if (labels.size() > most) return fmt::format("the {} classes that have a column", labels.size());
-  std::vector<int64_t> sorted = labels;
-  std::sort(sorted.begin(), sorted.end());
-  const std::vector<int64_t> front(sorted.begin(), sorted.end() - 1);
-  return front.empty() ? fmt::format("class {}", sorted.back())
-                       : fmt::format("classes {} and {}", fmt::join(front, ", "), sorted.back());
+  std::sort(labels.begin(), labels.end());
+  return human_list(labels, "class", "classes");
 }
 
 std::string model_line(const ModelEvaluation& e) {
@@ -118,7 +120,7 @@ std::string model_line(const ModelEvaluation& e) {
     return fmt::format("Mean absolute error on {} samples: {:.6f}\n", human_count(e.samples), e.measures.score);
   }
   std::string samples = human_count(e.samples) + " samples";
-  if (e.is_module) {
+  if (is_single(e)) {
     const int64_t own = e.alone[0].support;
     samples +=
         fmt::format(", {} of class {} and {} of others", human_count(own), e.labels[0], human_count(e.samples - own));
@@ -135,8 +137,12 @@ std::string title(const ModelEvaluation& e) {
   if (!e.is_module) {
     return fmt::format("{}: {}", e.model.file, human_outputs(e.outputs, e.kind, e.task, e.one_column));
   }
-  if (e.task == Task::regression) return fmt::format("{}: a module for output {}", e.model.file, e.labels[0]);
-  return fmt::format("{}: a module for class {} against all others ({})", e.model.file, e.labels[0], to_string(e.kind));
+  const bool classes = e.task == Task::classification;
+  const std::string what = human_list(e.labels, classes ? "class" : "output", classes ? "classes" : "outputs");
+  if (!classes) return fmt::format("{}: a module for {}", e.model.file, what);
+  const bool others = is_single(e) || e.outputs != static_cast<int64_t>(e.labels.size());
+  return fmt::format("{}: a module for {}{} ({})", e.model.file, what, others ? " against all others" : "",
+                     to_string(e.kind));
 }
 
 }  // namespace

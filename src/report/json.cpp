@@ -20,16 +20,15 @@ Json settings_json(const std::vector<Setting>& settings) {
 }
 
 Json module_json(const ModuleResult& module) {
-  return {
-      {"output", module.output},
-      {"file", module.file},
-      {"parameters", module.parameters},
-      {"bytes", module.bytes},
-      {"compression", module.compression},
-      {"slice_difference", module.slice_difference},
-      {"multiply_adds", module.multiply_adds},
-      {"calibration", {{"scale", module.calibration.scale}, {"offset", module.calibration.offset}}},
-  };
+  Json json = set_json(module.set);
+  json["file"] = module.file;
+  json["parameters"] = module.parameters;
+  json["bytes"] = module.bytes;
+  json["compression"] = module.compression;
+  json["slice_difference"] = module.slice_difference;
+  json["multiply_adds"] = module.multiply_adds;
+  json["calibration"] = {{"scale", module.calibration.scale}, {"offset", module.calibration.offset}};
+  return json;
 }
 
 Json layer_names(const UnitMap& map, const std::vector<int32_t>& layers) {
@@ -139,7 +138,7 @@ std::string to_json(const Decomposition& d) {
   json["modules"] = Json::array();
   for (size_t i = 0; i < d.modules.size(); ++i) {
     json["modules"].push_back(module_json(d.modules[i]));
-    add_measures(json["modules"].back(), d.evaluation, i);
+    add_measures(json["modules"].back(), d.evaluation, i, d.modules[i].set);
     json["modules"].back()["kept"] = d.modules[i].kept;
   }
   json["evaluation"] = evaluation_json(d.evaluation, outputs_of(d));

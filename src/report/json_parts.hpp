@@ -19,11 +19,14 @@ Json source(const SourceFile& file);
 Json versions();
 Json cost_json(const Cost& cost);
 
+/// What a module is for: {"output": 3}, or of a set {"name": "digits", "outputs": [0, 1]}.
+Json set_json(const OutputSet& set);
+
 /// "accuracy" or "mae".
 const char* score_name(Task task);
 
 /// Adds a module's measures to its entry.
-void add_measures(Json& json, const Evaluation& evaluation, size_t module);
+void add_measures(Json& json, const Evaluation& evaluation, size_t module, const OutputSet& set);
 /// Adds a matrix, row by row, unless it is undefined or larger than most_in_matrix.
 void add_matrix(Json& json, const std::string& name, const at::Tensor& matrix);
 
@@ -31,7 +34,7 @@ Json evaluation_json(const Evaluation& evaluation, const std::vector<int64_t>& o
 /// The measures of each class, or of each output of a regression: an entry for each of `outputs`, in their order.
 Json outputs_json(const ModelMeasures& measures, const std::vector<int64_t>& outputs);
 
-/// The outputs that a decomposition has modules for, in the modules' order.
+/// The outputs that a decomposition's modules are for, those of one module after another.
 std::vector<int64_t> outputs_of(const Decomposition& decomposition);
 
 }  // namespace incite

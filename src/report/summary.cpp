@@ -102,13 +102,13 @@ std::string comparison_table(const Evaluation& evaluation, const std::vector<Mod
   for (size_t i = 0; i < modules.size(); ++i)
     scores.push_back(evaluation.headline(i));
   const std::string note = add_rows(table, scores, ranking_of(evaluation.task), [&](size_t i) {
-    const std::string output = std::to_string(modules[i].output);
+    const std::string output = modules[i].set.label();
     if (classes) {
       add_class(output, "original", evaluation.originals[i]);
       add_class("", modules[i].file, evaluation.modules[i]);
     } else {
-      table.add(append({output, "original"}, error_cells(evaluation.original.errors[i])));
-      table.add(append({"", modules[i].file}, error_cells(evaluation.combined.errors[i])));
+      table.add(append({output, "original"}, error_cells(evaluation.original_errors[i])));
+      table.add(append({"", modules[i].file}, error_cells(evaluation.module_errors[i])));
     }
   });
   return table.text() + note;

@@ -33,12 +33,12 @@ std::vector<double> shares_of_groups(const UnitMap& map, const std::vector<Clust
   return shares;
 }
 
-/// Contributions to one output, [clusters] float64: what a cluster does for it, times that power of how much more it
-/// does for it than for all outputs on the mean. Outputs have units of their own: each is measured by all that is done
-/// for it.
-at::Tensor own_contributions(const at::Tensor& scores, int64_t output, double power) {
+/// Contributions to some outputs, [clusters] float64: what a cluster does for them on the mean, times that power of how
+/// much more it does for them than for all outputs. Outputs have units of their own: each is measured by all that is
+/// done for it.
+at::Tensor own_contributions(const at::Tensor& scores, const std::vector<int64_t>& outputs, double power) {
   const at::Tensor shares = scores / scores.sum(0, /*keepdim=*/true).clamp_min(1e-300);
-  const at::Tensor column = shares.select(1, output);
+  const at::Tensor column = shares.index_select(1, at::tensor(outputs, at::kLong)).mean(1);
   return (column * (column / shares.mean(1).clamp_min(1e-300)).pow(power)).contiguous();
 }
 
@@ -199,14 +199,14 @@ Selection compress_units(const ParameterCount& count, const UnitMap& map, const 
 
 /// The largest share of each group's clusters with which a module is small enough.
 Selection compress_uniformly(const ParameterCount& count, const UnitMap& map, const std::vector<Cluster>& clusters,
-                             const at::Tensor& scores, int64_t output, int64_t parameters) {
+                             const at::Tensor& scores, const std::vector<int64_t>& outputs, int64_t parameters) {
   // Between two shares k / clusters of the largest group nothing changes much.
   std::vector<int64_t> sizes(map.groups.size(), 0);
   for (const Cluster& cluster : clusters)
     ++sizes[at_index(cluster.group)];
   const int64_t steps = std::max<int64_t>(1, *std::max_element(sizes.begin(), sizes.end()));
   const auto at = [&](int64_t step) {
-    return select(map, clusters, scores, output, static_cast<double>(step) / static_cast<double>(steps));
+    return select(map, clusters, scores, outputs, static_cast<double>(step) / static_cast<double>(steps));
   };
   int64_t small = 1, large = steps + 1;  // the first is taken, if it must be; the second is too large
   while (large - small > 1) {
@@ -320,10 +320,10 @@ Selection smallest_selection(const UnitMap& map) {
 }
 
 Selection compress(const ParameterCount& count, const UnitMap& map, const std::vector<Cluster>& clusters,
-                   const at::Tensor& scores, int64_t output, const CompressParams& params) {
+                   const at::Tensor& scores, const std::vector<int64_t>& outputs, const CompressParams& params) {
   if (params.allocation == Allocation::uniform)
-    return compress_uniformly(count, map, clusters, scores, output, params.parameters);
-  const at::Tensor column = own_contributions(scores, output, params.own);
+    return compress_uniformly(count, map, clusters, scores, outputs, params.parameters);
+  const at::Tensor column = own_contributions(scores, outputs, params.own);
   Selection kept = Compressor(count, map, clusters, column.data_ptr<double>(), params).run();
   if (count(kept) <= params.parameters) return kept;
   return compress_units(count, map, clusters, column.data_ptr<double>(), params, kept);

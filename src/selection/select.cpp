@@ -42,22 +42,26 @@ at::Tensor best_clusters(const at::Tensor& scores, double keep) {
   return at::zeros_like(scores, scores.options().dtype(at::kBool)).scatter_(-2, ranked.narrow(-2, 0, count), true);
 }
 
-Selection select(const UnitMap& map, const std::vector<Cluster>& clusters, const at::Tensor& scores, int64_t output,
-                 double keep) {
+Selection select(const UnitMap& map, const std::vector<Cluster>& clusters, const at::Tensor& scores,
+                 const std::vector<int64_t>& outputs, double keep) {
   if (!(keep > 0 && keep <= 1)) fail(ExitCode::usage, "--keep {}: expected a share above 0 and up to 1", keep);
-  const at::Tensor column = scores.select(1, output).contiguous();
+  const at::Tensor own = scores.index_select(1, at::tensor(outputs, at::kLong));
+  // Outputs have units of their own: each is measured by all that is done for it, in those of the one for which most is
+  // done.
+  const at::Tensor totals = own.sum(0);
+  const at::Tensor column = (own * (totals.max() / totals.masked_fill(totals <= 0, INFINITY))).mean(1);
   const double* worth = column.data_ptr<double>();
   Selection kept(map.units.size(), true);
   for (size_t g = 0; g < map.groups.size(); ++g) {
-    std::vector<int64_t> own;
+    std::vector<int64_t> members;
     for (size_t c = 0; c < clusters.size(); ++c) {
-      if (clusters[c].group == static_cast<int32_t>(g)) own.push_back(static_cast<int64_t>(c));
+      if (clusters[c].group == static_cast<int32_t>(g)) members.push_back(static_cast<int64_t>(c));
     }
-    if (own.empty()) continue;
-    const at::Tensor best = best_clusters(column.index_select(0, at::tensor(own, at::kLong)).unsqueeze(1), keep);
-    for (size_t i = 0; i < own.size(); ++i) {
+    if (members.empty()) continue;
+    const at::Tensor best = best_clusters(column.index_select(0, at::tensor(members, at::kLong)).unsqueeze(1), keep);
+    for (size_t i = 0; i < members.size(); ++i) {
       if (best.data_ptr<bool>()[i]) continue;
-      for (const int32_t unit : clusters[static_cast<size_t>(own[i])].units)
+      for (const int32_t unit : clusters[static_cast<size_t>(members[i])].units)
         kept[at_index(unit)] = false;
     }
   }

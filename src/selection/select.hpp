@@ -15,11 +15,12 @@ namespace incite {
 /// [..., clusters, outputs] float64; the result is bool, of the same shape.
 at::Tensor best_clusters(const at::Tensor& scores, double keep);
 
-/// The paper's policy: of each group's clusters, the ceil(keep * clusters) that contribute most to `output` stay; equal
-/// ones in their order. Pinned units stay, and so does the best cluster of a layer that would be left empty. `scores`
-/// is [clusters, outputs] float64 (Contributions::scores). Throws Error (usage) unless 0 < keep <= 1.
-Selection select(const UnitMap& map, const std::vector<Cluster>& clusters, const at::Tensor& scores, int64_t output,
-                 double keep);
+/// The paper's policy: of each group's clusters, the ceil(keep * clusters) that contribute most to `outputs` stay;
+/// equal ones in their order. Pinned units stay, and so does the best cluster of a layer that would be left empty.
+/// `scores` is [clusters, outputs] float64 (Contributions::scores); of several outputs, each counts for as much. Throws
+/// Error (usage) unless 0 < keep <= 1.
+Selection select(const UnitMap& map, const std::vector<Cluster>& clusters, const at::Tensor& scores,
+                 const std::vector<int64_t>& outputs, double keep);
 
 /// Counts a slice's trained parameters without making it.
 class ParameterCount {
@@ -62,7 +63,7 @@ struct CompressParams {
   int64_t parameters = 0;  ///< most that a module may have
   Allocation allocation = Allocation::global;
   double even = 0.25;      ///< global: how much a cluster counts for itself, the rest is its contribution
-  double own = 1;          ///< global: exponent of a cluster's contribution to the output over its mean one to all
+  double own = 1;          ///< global: exponent of a cluster's contribution to the outputs over its mean one to all
   std::vector<bool> dead;  ///< by cluster: goes whatever the budget; empty: none
 };
 
@@ -75,6 +76,6 @@ struct CompressParams {
 /// layer that makes its units, of which a residual group has several. Pinned units stay, and one cluster of each layer;
 /// where the module is still too large then, that cluster's units compete too, and one of them stays.
 Selection compress(const ParameterCount& count, const UnitMap& map, const std::vector<Cluster>& clusters,
-                   const at::Tensor& scores, int64_t output, const CompressParams& params);
+                   const at::Tensor& scores, const std::vector<int64_t>& outputs, const CompressParams& params);
 
 }  // namespace incite

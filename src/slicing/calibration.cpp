@@ -12,41 +12,84 @@
 namespace incite {
 namespace {
 
-constexpr int64_t iterations = 50;
+constexpr int64_t joint_iterations = 50;
 constexpr double joint_penalties[] = {1e-3, 1e-4, 1e-5};  // each fit starts from the one before it
 
-/// What calibrate minimises, for samples whose modules are given.
+/// What calibrate minimises, for samples whose columns are given.
 class JointLoss {
  public:
-  JointLoss(const at::Tensor& modules, int64_t count) : modules_(modules), any_((modules >= 0).any().item<bool>()) {
-    const at::Tensor own = modules.unsqueeze(1) == at::arange(count, modules.options()).unsqueeze(0);
-    weights_ = balancing_weights(own) / static_cast<double>(count);
+  JointLoss(const at::Tensor& columns, const std::vector<OutputSet>& sets, const at::Tensor& teacher = {})
+      : columns_(columns), any_((columns >= 0).any().item<bool>()) {
+    const auto count = static_cast<double>(sets.size());
+    std::vector<int64_t> singles;
+    int64_t first = 0;
+    for (const OutputSet& set : sets) {
+      if (set.size() == 1 && set.others) {
+        singles.push_back(first);
+      } else if (sets.size() > 1 || set.others) {
+        add_set(first, set, 1 / count);
+      }
+      first += set.size();
+    }
+    // A module by itself has no other loss.
+    alone_weight_ = sets.size() > 1 || sets.front().size() == 1 ? own_share : 1;
+    if (teacher.defined() && sets.size() == 1 && !sets.front().others) whole_.emplace(columns, sets.front(), teacher);
+    if (singles.empty()) return;
+    if (static_cast<int64_t>(singles.size()) < first) singles_ = at::tensor(singles, columns.options());
+    const at::Tensor places = singles_.defined() ? singles_ : at::arange(first, columns.options());
+    const at::Tensor own = columns.unsqueeze(1) == places.unsqueeze(0);
+    weights_ = balancing_weights(own) / count;
     signs_ = signs(own);
   }
 
-  /// Of log-odds [samples, modules] float64.
+  /// Of log-odds [samples, columns] float64.
   at::Tensor operator()(const at::Tensor& odds) const {
-    at::Tensor alone = own_share * (weights_ * at::softplus(-odds * signs_)).sum();
+    at::Tensor alone = at::zeros({}, odds.options());
+    if (weights_.defined()) {
+      const at::Tensor single = singles_.defined() ? odds.index_select(1, singles_) : odds;
+      alone = (weights_ * at::softplus(-single * signs_)).sum();
+    }
+    for (const Set& set : sets_)
+      alone = alone + set.weight * set.loss(odds.narrow(1, set.first, set.size));
+    alone = alone_weight_ * alone;
     if (!any_) return alone;
-    return alone + at::cross_entropy_loss(odds, modules_, {}, at::Reduction::Mean, -1);
+    if (whole_) return (*whole_)(odds);
+    return alone + at::cross_entropy_loss(odds, columns_, {}, at::Reduction::Mean, -1);
   }
 
  private:
-  at::Tensor modules_;
-  bool any_;  // whether a sample has a module
+  struct Set {
+    int64_t first, size;
+    double weight;
+    SetLoss loss;
+  };
+
+  void add_set(int64_t first, const OutputSet& set, double weight) {
+    const at::Tensor within = columns_ - first;
+    const at::Tensor own = (within >= 0).logical_and(within < set.size());
+    INCITE_ASSERT(set.others);
+    sets_.push_back({first, set.size(), weight, SetLoss(at::where(own, within + 1, at::zeros_like(within)), set)});
+  }
+
+  at::Tensor columns_;
+  bool any_;            // whether a sample has a column
+  at::Tensor singles_;  // columns of modules for one class; undefined: all columns
   at::Tensor weights_, signs_;
+  std::vector<Set> sets_;
+  std::optional<SetLoss> whole_;  // of a set of all classes
+  double alone_weight_ = own_share;
 };
 
 /// Heads as rows of standardised features.
 struct Rows {
-  std::vector<at::Tensor> rows;  // by module
-  at::Tensor offsets;            // [modules]
+  std::vector<at::Tensor> rows;  // by module: [set, features]
+  at::Tensor offsets;            // [columns]
 
   at::Tensor odds(const std::vector<at::Tensor>& features) const {
     std::vector<at::Tensor> columns;
     for (size_t m = 0; m < rows.size(); ++m)
-      columns.push_back(at::mv(features[m], rows[m].to(features[m].dtype())).to(at::kDouble));
-    return at::stack(columns, 1) + offsets;
+      columns.push_back(products(features[m], rows[m].to(features[m].dtype())).to(at::kDouble));
+    return at::cat(columns, 1) + offsets;
   }
 };
 
@@ -58,17 +101,35 @@ Rows copy_of(const Rows& rows) {
   return copy;
 }
 
+/// The module of each column, int64; undefined if each module has one column.
+at::Tensor modules_of_columns(const std::vector<OutputSet>& sets, at::Device device) {
+  std::vector<int64_t> modules;
+  for (size_t m = 0; m < sets.size(); ++m)
+    modules.insert(modules.end(), sets[m].outputs.size(), static_cast<int64_t>(m));
+  if (modules.size() == sets.size()) return {};
+  return at::tensor(modules, at::TensorOptions(at::kLong).device(device));
+}
+
+at::Tensor of_columns(const at::Tensor& of_modules, const at::Tensor& modules) {
+  return modules.defined() ? of_modules.index_select(0, modules) : of_modules;
+}
+
 }  // namespace
 
-std::vector<Calibration> calibrate(const at::Tensor& odds, const at::Tensor& modules) {
-  const int64_t count = odds.size(1);
-  const at::Tensor samples = at::bincount(modules.masked_select(modules >= 0), {}, count);
-  if (samples.min().item<int64_t>() == 0) return std::vector<Calibration>(static_cast<size_t>(count));
-  const JointLoss loss(modules, count);
+std::vector<Calibration> calibrate(const at::Tensor& odds, const at::Tensor& columns,
+                                   const std::vector<OutputSet>& sets) {
+  const auto count = static_cast<int64_t>(sets.size());
+  const at::Tensor modules = modules_of_columns(sets, odds.device());
+  const at::Tensor known = columns.masked_select(columns >= 0);
+  const at::Tensor samples = at::bincount(known, {}, odds.size(1));
+  const at::Tensor of_modules =
+      modules.defined() ? at::zeros({count}, samples.options()).index_add(0, modules, samples) : samples;
+  if (of_modules.min().item<int64_t>() == 0) return std::vector<Calibration>(sets.size());
+  const JointLoss loss(columns, sets);
   const at::Tensor scales = variable(at::ones({count}, odds.options()));
   const at::Tensor offsets = variable(at::zeros({count}, odds.options()));
   minimise({scales, offsets}, 200, [&] {
-    return loss(odds * scales + offsets) +
+    return loss(odds * of_columns(scales, modules) + of_columns(offsets, modules)) +
            1e-4 * ((scales - 1).square().sum() + offsets.square().sum()) / static_cast<double>(count);
   });
   std::vector<Calibration> found;
@@ -80,19 +141,21 @@ std::vector<Calibration> calibrate(const at::Tensor& odds, const at::Tensor& mod
   return found;
 }
 
-at::Tensor calibrated(const at::Tensor& odds, const std::vector<Calibration>& calibrations) {
+at::Tensor calibrated(const at::Tensor& odds, const std::vector<Calibration>& calibrations,
+                      const std::vector<OutputSet>& sets) {
   std::vector<double> scales, offsets;
-  for (const Calibration& one : calibrations) {
-    scales.push_back(one.scale);
-    offsets.push_back(one.offset);
+  for (size_t m = 0; m < sets.size(); ++m) {
+    scales.insert(scales.end(), sets[m].outputs.size(), calibrations[m].scale);
+    offsets.insert(offsets.end(), sets[m].outputs.size(), calibrations[m].offset);
   }
   return odds * at::tensor(scales, odds.options()) + at::tensor(offsets, odds.options());
 }
 
-JointHeads fit_heads_together(const JointHeadData& data, const std::vector<Head>& apart, OutputKind kind) {
-  INCITE_ASSERT(!apart.empty() && data.features.size() == apart.size() && data.validating > 0);
-  const auto count = static_cast<int64_t>(apart.size());
-  const int64_t fitted = data.modules.size(0) - data.validating;
+JointHeads fit_heads_together(const JointHeadData& data, const std::vector<Head>& apart,
+                              const std::vector<OutputSet>& sets, OutputKind kind) {
+  INCITE_ASSERT(!apart.empty() && data.features.size() == apart.size() && sets.size() == apart.size());
+  INCITE_ASSERT(data.validating > 0);
+  const int64_t fitted = data.columns.size(0) - data.validating;
   const bool has_bias = apart.front().bias.defined();
   std::vector<Standardised> standards;
   std::vector<at::Tensor> features, validating;
@@ -103,25 +166,28 @@ JointHeads fit_heads_together(const JointHeadData& data, const std::vector<Head>
     features.push_back(s.turned.to(at::kFloat));  // all modules' at once: half the memory
     validating.push_back(s.apply(data.features[m].narrow(0, fitted, data.validating)).to(at::kFloat));
     s.turned = at::Tensor();
-    const Head head = log_odds_row(apart[m], kind);
-    rows.rows.push_back(s.turned_row(head.weight * s.deviation));
-    offsets.push_back((head.weight * s.mean).sum() + (has_bias ? head.bias : at::zeros({}, head.weight.options())));
+    const Head head = log_odds_rows(apart[m], sets[m], kind);
+    rows.rows.push_back(s.turned_rows(head.weight * s.deviation));
+    const at::Tensor shift = (head.weight * s.mean).sum(1);
+    offsets.push_back(shift + (has_bias ? head.bias : at::zeros_like(shift)));
     standards.push_back(std::move(s));
   }
-  rows.offsets = at::stack(offsets);
+  rows.offsets = at::cat(offsets);
 
-  const JointLoss loss(data.modules.narrow(0, 0, fitted), count);
-  const JointLoss validation_loss(data.modules.narrow(0, fitted, data.validating), count);
+  const JointLoss loss(data.columns.narrow(0, 0, fitted), sets, data.teacher);
+  const JointLoss validation_loss(data.columns.narrow(0, fitted, data.validating), sets);
   JointHeads found;
   {
     // Without a bias there is no place for an offset.
+    const bool calibrates = has_bias && sets.size() > 1;
     const std::vector<Calibration> calibrations =
-        has_bias ? calibrate(rows.odds(features), data.modules.narrow(0, 0, fitted))
-                 : std::vector<Calibration>(apart.size());
+        calibrates ? calibrate(rows.odds(features), data.columns.narrow(0, 0, fitted), sets)
+                   : std::vector<Calibration>(apart.size());
+    int64_t first = 0;
     for (size_t m = 0; m < apart.size(); ++m) {
-      const auto place = static_cast<int64_t>(m);
       rows.rows[m].mul_(calibrations[m].scale);
-      rows.offsets[place] = rows.offsets[place] * calibrations[m].scale + calibrations[m].offset;
+      rows.offsets.narrow(0, first, sets[m].size()).mul_(calibrations[m].scale).add_(calibrations[m].offset);
+      first += sets[m].size();
     }
     found.losses.push_back(validation_loss(rows.odds(validating)).item<double>());
   }
@@ -135,10 +201,10 @@ JointHeads fit_heads_together(const JointHeadData& data, const std::vector<Head>
   std::optional<Rows> best;
   double least = found.losses.front();
   for (const double penalty : joint_penalties) {
-    minimise(parameters, iterations, [&] {
+    minimise(parameters, joint_iterations, [&] {
       at::Tensor squares = at::zeros({}, at::kDouble);
       for (size_t m = 0; m < apart.size(); ++m)
-        squares = squares + standards[m].row(fit.rows[m]).square().sum();
+        squares = squares + standards[m].rows(fit.rows[m]).square().sum();
       return loss(fit.odds(features)) + penalty * squares;
     });
     const Rows now = copy_of(fit);
@@ -149,28 +215,36 @@ JointHeads fit_heads_together(const JointHeadData& data, const std::vector<Head>
   }
   if (!best) return found;
   found.losses.push_back(least);
+  int64_t first = 0;
   for (size_t m = 0; m < apart.size(); ++m) {
-    found.heads.push_back(
-        two_rows(unstandardise(best->rows[m], best->offsets[static_cast<int64_t>(m)], standards[m]), kind, has_bias));
+    const Head odds = unstandardise(best->rows[m], best->offsets.narrow(0, first, sets[m].size()), standards[m]);
+    found.heads.push_back(head_from_log_odds(odds, sets[m], kind, has_bias));
+    first += sets[m].size();
   }
   return found;
 }
 
-Head log_odds_row(const Head& rows, OutputKind kind) {
-  const auto difference = [&](const at::Tensor& two) {
-    const at::Tensor wide = two.to(at::kDouble);
-    return kind == OutputKind::sigmoid ? wide[1] : wide[1] - wide[0];
+Head log_odds_rows(const Head& head, const OutputSet& set, OutputKind kind) {
+  const auto rows = [&](const at::Tensor& of) {
+    const at::Tensor wide = of.to(at::kDouble);
+    return set.others ? (wide.narrow(0, 1, set.size()) - wide.narrow(0, 0, 1)) / row_distance(kind, set) : wide;
   };
-  return {difference(rows.weight.flatten(1)), rows.bias.defined() ? difference(rows.bias) : at::Tensor()};
+  return {rows(head.weight.flatten(1)), head.bias.defined() ? rows(head.bias) : at::Tensor()};
 }
 
-Head calibrated(const Head& head, const Calibration& calibration, OutputKind kind) {
-  INCITE_ASSERT(head.weight.size(0) == 2);
+Head calibrated(const Head& head, const Calibration& calibration, const OutputSet& set, OutputKind kind) {
+  INCITE_ASSERT(head.weight.size(0) == set.rows());
   Head result;
   result.weight = head.weight.to(at::kDouble) * calibration.scale;
   if (!head.bias.defined()) return result;
-  const double offset = (kind == OutputKind::sigmoid ? 1.0 : 0.5) * calibration.offset;
-  result.bias = head.bias.to(at::kDouble) * calibration.scale + at::tensor({-offset, offset}, result.weight.options());
+  std::vector<double> offsets(set.outputs.size(), calibration.offset);
+  if (set.others) {  // as head_from_log_odds
+    const double middle = calibration.offset * static_cast<double>(set.size()) / static_cast<double>(set.rows());
+    offsets.insert(offsets.begin(), 0);
+    for (double& offset : offsets)
+      offset = row_distance(kind, set) * (offset - middle);
+  }
+  result.bias = head.bias.to(at::kDouble) * calibration.scale + at::tensor(offsets, result.weight.options());
   return result;
 }
 

@@ -12,8 +12,13 @@ constexpr int64_t most_to_turn = 1024;  // features
 
 }  // namespace
 
-at::Tensor Standardised::turned_row(const at::Tensor& row) const {
-  return turn.defined() ? at::linalg_solve(turn, row) : row;
+at::Tensor Standardised::rows(const at::Tensor& turned_rows) const {
+  return turn.defined() ? products(turn, turned_rows).t() : turned_rows;
+}
+
+at::Tensor Standardised::turned_rows(const at::Tensor& rows) const {
+  if (!turn.defined()) return rows;
+  return rows.size(0) == 1 ? at::linalg_solve(turn, rows[0]).unsqueeze(0) : at::linalg_solve(turn, rows.t()).t();
 }
 
 at::Tensor Standardised::apply(const at::Tensor& features) const {
@@ -38,11 +43,15 @@ Standardised standardise(const at::Tensor& features, bool centre) {
   return s;
 }
 
-Head unstandardise(const at::Tensor& row, const at::Tensor& offset, const Standardised& s) {
+Head unstandardise(const at::Tensor& rows, const at::Tensor& offsets, const Standardised& s) {
   Head head;
-  head.weight = s.row(row) / s.deviation;
-  head.bias = offset - (head.weight * s.mean).sum();
+  head.weight = s.rows(rows) / s.deviation;
+  head.bias = offsets - (head.weight * s.mean).sum(1);
   return head;
+}
+
+at::Tensor products(const at::Tensor& features, const at::Tensor& rows) {
+  return rows.size(0) == 1 ? at::mv(features, rows[0]).unsqueeze(1) : features.matmul(rows.t());
 }
 
 void minimise(const std::vector<at::Tensor>& parameters, int64_t iterations, const std::function<at::Tensor()>& loss) {
@@ -77,12 +86,35 @@ at::Tensor balancing_weights(const at::Tensor& positive) {
   return at::where(positive, 0.5 / positives.clamp_min(1), 0.5 / negatives.clamp_min(1));
 }
 
-Head two_rows(const Head& head, OutputKind kind, bool has_bias) {
-  const double share = kind == OutputKind::sigmoid ? 1.0 : 0.5;
-  Head rows;
-  rows.weight = at::stack({-share * head.weight, share * head.weight}).to(at::kFloat);
-  if (has_bias) rows.bias = at::stack({-share * head.bias, share * head.bias}).to(at::kFloat);
-  return rows;
+SetLoss::SetLoss(const at::Tensor& rows, const OutputSet& set, const at::Tensor& teacher)
+    : rows_(rows), others_(set.others) {
+  if (others_) {
+    const at::Tensor counts = at::bincount(rows, {}, set.rows()).to(at::kDouble).clamp_min(1);
+    weights_ = (1.0 / static_cast<double>(set.rows()) / counts).index_select(0, rows);
+  } else {
+    weights_ = at::full({}, 1.0 / static_cast<double>(rows.size(0)), rows.options().dtype(at::kDouble));
+  }
+  if (others_ && set.size() == 1) signs_ = signs(rows == 1).unsqueeze(1);
+  if (!teacher.defined() || others_) return;
+  const at::Tensor labels = at::one_hot(rows, set.size()).to(at::kDouble);
+  targets_ = (1 - teacher_share) * labels + teacher_share * teacher.to(at::kDouble);
+}
+
+at::Tensor SetLoss::operator()(const at::Tensor& odds) const {
+  if (signs_.defined()) return (weights_ * at::softplus(-(odds * signs_)).squeeze(1)).sum();
+  const at::Tensor logits = others_ ? at::cat({at::zeros_like(odds.narrow(1, 0, 1)), odds}, 1) : odds;
+  if (targets_.defined()) return -(weights_ * (targets_ * logits.log_softmax(1)).sum(1)).sum();
+  return (weights_ * at::cross_entropy_loss(logits, rows_, {}, at::Reduction::None)).sum();
+}
+
+Head head_from_log_odds(const Head& odds, const OutputSet& set, OutputKind kind, bool has_bias) {
+  const auto rows = [&](const at::Tensor& of) {
+    if (!set.others) return of.to(at::kFloat);
+    const at::Tensor all = at::cat({at::zeros_like(of.narrow(0, 0, 1)), of});
+    const at::Tensor middle = of.sum(0) / static_cast<double>(set.rows());
+    return (row_distance(kind, set) * (all - middle)).to(at::kFloat);
+  };
+  return {rows(odds.weight), has_bias ? rows(odds.bias) : at::Tensor()};
 }
 
 }  // namespace incite

@@ -10,6 +10,9 @@
 
 namespace incite {
 
+/// Of the original's probabilities in the targets of a set of all classes; the rest is the labels'.
+inline constexpr double teacher_share = 0.8;
+
 /// Of the modules' own losses, beside the weight 1 of the loss that they have together.
 inline constexpr double own_share = 0.1;
 
@@ -22,9 +25,10 @@ struct Standardised {
   at::Tensor mean;       ///< [features]
   at::Tensor deviation;  ///< [features]; 1 where a feature is constant
 
-  at::Tensor row(const at::Tensor& turned_row) const { return turn.defined() ? turn.mv(turned_row) : turned_row; }
-  /// The row of turned features that stands for `row` of standardised ones.
-  at::Tensor turned_row(const at::Tensor& row) const;
+  /// The rows [rows, features] of standardised features that rows of turned ones stand for.
+  at::Tensor rows(const at::Tensor& turned_rows) const;
+  /// The other way round.
+  at::Tensor turned_rows(const at::Tensor& rows) const;
   /// Other features, turned in the same way.
   at::Tensor apply(const at::Tensor& features) const;
 };
@@ -32,8 +36,11 @@ struct Standardised {
 /// Without `centre`, means stay as they are.
 Standardised standardise(const at::Tensor& features, bool centre);
 
-/// A row fitted to turned features, and its offset, for the features as they are.
-Head unstandardise(const at::Tensor& row, const at::Tensor& offset, const Standardised& s);
+/// Rows [rows, features] fitted to turned features, and their offsets [rows], for the features as they are.
+Head unstandardise(const at::Tensor& rows, const at::Tensor& offsets, const Standardised& s);
+
+/// What rows [rows, features] say of features [samples, features]: [samples, rows].
+at::Tensor products(const at::Tensor& features, const at::Tensor& rows);
 
 /// Minimises `loss` over `parameters` in place, by L-BFGS with a strong Wolfe line search.
 void minimise(const std::vector<at::Tensor>& parameters, int64_t iterations, const std::function<at::Tensor()>& loss);
@@ -48,8 +55,27 @@ at::Tensor signs(const at::Tensor& positive);
 /// bool.
 at::Tensor balancing_weights(const at::Tensor& positive);
 
-/// Rows [others, class] whose difference is `head`: a softmax over them, and the two sigmoids, say what the log-odds
-/// say.
-Head two_rows(const Head& head, OutputKind kind, bool has_bias);
+/// The log loss of one module: of its log-odds against the classes that are not in its set, or of the logits of a set
+/// of all classes.
+class SetLoss {
+ public:
+  /// `rows` [samples] int64: see rows_of_head. Classes count alike if there are others; in a set of all classes,
+  /// samples do. `teacher` [samples, classes]: probabilities of the original, which share in the targets of a set of
+  /// all classes; undefined: labels alone.
+  SetLoss(const at::Tensor& rows, const OutputSet& set, const at::Tensor& teacher = {});
+
+  /// Of log-odds [samples, set] float64: a sum whose weights add up to 1.
+  at::Tensor operator()(const at::Tensor& odds) const;
+
+ private:
+  at::Tensor rows_, weights_;
+  at::Tensor signs_;    // a set of one: 1 where a sample is of the class, else -1
+  at::Tensor targets_;  // with a teacher: [samples, classes]
+  bool others_;
+};
+
+/// The rows [others, classes of the set] of a fitted head from log-odds [set, features]: their differences to the first
+/// row are the log-odds, times row_distance, and their sum is 0.
+Head head_from_log_odds(const Head& odds, const OutputSet& set, OutputKind kind, bool has_bias);
 
 }  // namespace incite

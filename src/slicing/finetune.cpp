@@ -24,7 +24,7 @@ constexpr int64_t validation_batch = 512;  // samples
 class Student {
  public:
   /// `tail`: what alone learns; null: all of the module.
-  Student(Program& module, const TailData* tail) : tail_(tail) {
+  Student(Program& module, const OutputSet& set, const TailData* tail) : set_(set), tail_(tail) {
     const std::vector<bool> trained = parameters_of(module, tail);
     for (size_t i = 0; i < module.values.size(); ++i) {
       Value& value = module.values[i];
@@ -39,22 +39,22 @@ class Student {
     optimiser_ = std::make_unique<torch::optim::Adam>(weights_);
   }
 
-  /// Its column for a batch: [samples] float64; with gradients or without, as the caller has it.
-  at::Tensor column(const Batch& batch, OutputKind kind, Task task) const {
-    return column_of((*executor_)(batch), kind, task);
+  /// Its columns for a batch: [samples, set] float64; with gradients or without, as the caller has it.
+  at::Tensor columns(const Batch& batch, OutputKind kind, Task task) const {
+    return columns_of((*executor_)(batch), kind, task);
   }
 
-  /// Its column for rows of what its tail reads.
-  at::Tensor column_of_tail(const at::Tensor& rows, OutputKind kind, Task task) const {
+  /// Its columns for rows of what its tail reads.
+  at::Tensor columns_of_tail(const at::Tensor& rows, OutputKind kind, Task task) const {
     const Program& module = executor_->program();
     const TailInputs inputs = select_rows(tail_->tail, tail_->inputs, rows.to(module.device));
-    return column_of(run_tail(*executor_, tail_->tail, inputs, module.output), kind, task);
+    return columns_of(run_tail(*executor_, tail_->tail, inputs, module.output), kind, task);
   }
 
-  /// A step against a gradient of its column.
-  void step(const at::Tensor& column, const at::Tensor& gradient, double learning_rate) {
+  /// A step against a gradient of its columns.
+  void step(const at::Tensor& columns, const at::Tensor& gradient, double learning_rate) {
     optimiser_->zero_grad();
-    column.backward(gradient);
+    columns.backward(gradient);
     for (auto& group : optimiser_->param_groups())
       static_cast<torch::optim::AdamOptions&>(group.options()).lr(learning_rate);
     optimiser_->step();
@@ -96,10 +96,11 @@ class Student {
     return read;
   }
 
-  static at::Tensor column_of(const at::Tensor& outputs, OutputKind kind, Task task) {
-    return task == Task::classification ? log_odds(outputs, kind, std::nullopt) : outputs.select(1, 0).to(at::kDouble);
+  at::Tensor columns_of(const at::Tensor& outputs, OutputKind kind, Task task) const {
+    return task == Task::classification ? log_odds(outputs, kind, set_, /*own_head=*/true) : outputs.to(at::kDouble);
   }
 
+  const OutputSet& set_;
   const TailData* tail_;
   std::vector<Value*> places_;
   std::vector<at::Tensor> weights_, best_;
@@ -109,9 +110,10 @@ class Student {
 
 class Finetuner {
  public:
-  Finetuner(std::vector<Program>& modules, const std::vector<int64_t>& outputs, OutputKind kind, Task task,
+  Finetuner(std::vector<Program>& modules, const std::vector<OutputSet>& sets, OutputKind kind, Task task,
             const FinetuneData& data, const FinetuneParams& params, const Progress& progress)
-      : outputs_(at::tensor(outputs, at::kLong)),
+      : sets_(sets),
+        outputs_(at::tensor(outputs_of(sets), at::kLong)),
         device_(modules.front().device),
         kind_(kind),
         task_(task),
@@ -120,13 +122,11 @@ class Finetuner {
         progress_(progress) {
     INCITE_ASSERT(data.tails.empty() || data.tails.size() == modules.size());
     for (size_t m = 0; m < modules.size(); ++m)
-      students_.push_back(std::make_unique<Student>(modules[m], data.tails.empty() ? nullptr : &data.tails[m]));
+      students_.push_back(
+          std::make_unique<Student>(modules[m], sets[m], data.tails.empty() ? nullptr : &data.tails[m]));
     if (task == Task::classification) {
-      modules_ = places_of(data.classes, outputs);
-      const at::Tensor counts = own(modules_.index_select(0, data.train)).sum(0).to(at::kDouble);
-      const auto all = static_cast<double>(data.train.size(0));
-      positive_weights_ = 0.5 * all / counts.clamp_min(1);
-      negative_weights_ = 0.5 * all / (all - counts).clamp_min(1);
+      places_ = places_of(data.classes, outputs_of(sets));
+      set_own_losses();
     } else {
       deviations_ = wanted_values(data.train).std(0).clamp_min(1e-12);
     }
@@ -158,6 +158,35 @@ class Finetuner {
 
  private:
   int64_t count() const { return static_cast<int64_t>(students_.size()); }
+  int64_t column_count() const { return outputs_.size(0); }
+
+  /// What each module's own loss weighs samples with, so that its classes count alike.
+  void set_own_losses() {
+    const at::Tensor train = places_.index_select(0, data_.train);
+    const auto all = static_cast<double>(train.size(0));
+    std::vector<int64_t> singles;
+    int64_t first = 0;
+    for (const OutputSet& set : sets_) {
+      if (set.size() == 1 && set.others) {
+        singles.push_back(first);
+      } else if (set.others) {
+        const at::Tensor rows = rows_within(train, first, set.size());
+        const at::Tensor counts = at::bincount(rows, {}, set.rows()).to(at::kDouble);
+        own_sets_.push_back({first, set.size(), all / static_cast<double>(set.rows()) / counts.clamp_min(1)});
+      }
+      first += set.size();
+    }
+    singles_ = at::tensor(singles, at::kLong);
+    const at::Tensor counts = own(train).sum(0).to(at::kDouble);
+    positive_weights_ = 0.5 * all / counts.clamp_min(1);
+    negative_weights_ = 0.5 * all / (all - counts).clamp_min(1);
+  }
+
+  /// The rows [others, classes of the set] of samples by their places.
+  static at::Tensor rows_within(const at::Tensor& places, int64_t first, int64_t size) {
+    const at::Tensor within = places - first;
+    return at::where((within >= 0).logical_and(within < size), within + 1, at::zeros_like(within));
+  }
 
   /// A high rate may do harm that is made good as it falls, and a loss that is low while it is high is mostly luck.
   int64_t first_that_counts() const { return params_.epochs / 2; }
@@ -179,10 +208,8 @@ class Finetuner {
       student->go_back();
   }
 
-  /// [samples, modules] bool: whether a sample is of a module's class. `modules`: of the samples' classes.
-  at::Tensor own(const at::Tensor& modules) const {
-    return modules.unsqueeze(1) == at::arange(count(), at::kLong).unsqueeze(0);
-  }
+  /// [samples, single modules] bool: whether a sample is of the module's class.
+  at::Tensor own(const at::Tensor& places) const { return places.unsqueeze(1) == singles_.unsqueeze(0); }
 
   at::Tensor wanted_values(const at::Tensor& samples) const {
     return data_.values.index_select(0, samples).index_select(1, outputs_).to(at::kDouble);
@@ -233,20 +260,25 @@ class Finetuner {
     std::vector<at::Tensor> columns(students_.size());
     run_on_workers(count(), params_.workers, [&](int64_t m) {
       const at::AutoGradMode gradients(true);
-      columns[static_cast<size_t>(m)] = column(m, batch, rows);
+      columns[static_cast<size_t>(m)] = columns_of(m, batch, rows);
     });
     std::vector<at::Tensor> values;
     values.reserve(columns.size());
     for (const at::Tensor& column : columns)
       values.push_back(column.detach().cpu());
-    const at::Tensor all = at::stack(values, 1).set_requires_grad(true);
+    const at::Tensor all = at::cat(values, 1).set_requires_grad(true);
     {
       const at::AutoGradMode gradients(true);
       loss(all, samples, rows).backward();
     }
     const at::Tensor gradient = all.grad().to(device_);
+    std::vector<int64_t> sizes;
+    for (const OutputSet& set : sets_)
+      sizes.push_back(set.size());
+    const std::vector<at::Tensor> gradients = gradient.split_with_sizes(sizes, 1);
     run_on_workers(count(), params_.workers, [&](int64_t m) {
-      students_[static_cast<size_t>(m)]->step(columns[static_cast<size_t>(m)], gradient.select(1, m), learning_rate);
+      const auto place = static_cast<size_t>(m);
+      students_[place]->step(columns[place], gradients[place], learning_rate);
     });
   }
 
@@ -255,37 +287,55 @@ class Finetuner {
     return data_.tails.empty() ? data_.data->batch(samples, device_) : Batch{};
   }
 
-  /// A module's column for a batch, or the same rows of what its tail reads.
-  at::Tensor column(int64_t module, const Batch& batch, const at::Tensor& rows) const {
+  /// A module's columns for a batch, or the same rows of what its tail reads.
+  at::Tensor columns_of(int64_t module, const Batch& batch, const at::Tensor& rows) const {
     const Student& student = *students_[static_cast<size_t>(module)];
-    return data_.tails.empty() ? student.column(batch, kind_, task_) : student.column_of_tail(rows, kind_, task_);
+    return data_.tails.empty() ? student.columns(batch, kind_, task_) : student.columns_of_tail(rows, kind_, task_);
   }
 
-  /// Of columns [samples, modules]. `rows`: of data_.original; undefined: against the labels alone.
+  /// The modules' own losses, at `places`: their mean over samples and modules.
+  at::Tensor own_losses(const at::Tensor& columns, const at::Tensor& places) const {
+    at::Tensor sum = at::zeros({}, at::kDouble);
+    if (singles_.size(0) > 0) {
+      const bool all = singles_.size(0) == column_count();
+      const at::Tensor single = all ? columns : columns.index_select(1, singles_);
+      const at::Tensor is_own = own(places);
+      const at::Tensor signs = at::where(is_own, at::full({}, 1.0, at::kDouble), at::full({}, -1.0, at::kDouble));
+      sum = (at::where(is_own, positive_weights_, negative_weights_) * at::softplus(-single * signs)).mean() *
+            (static_cast<double>(singles_.size(0)) / static_cast<double>(count()));
+    }
+    for (const OwnSet& set : own_sets_) {
+      const at::Tensor odds = columns.narrow(1, set.first, set.size);
+      const at::Tensor rows = rows_within(places, set.first, set.size);
+      const at::Tensor logits = at::cat({at::zeros_like(odds.narrow(1, 0, 1)), odds}, 1);
+      const at::Tensor losses = at::cross_entropy_loss(logits, rows, {}, at::Reduction::None);
+      sum = sum + (set.weights.index_select(0, rows) * losses).mean() / static_cast<double>(count());
+    }
+    return sum;
+  }
+
+  /// Of columns [samples, columns]. `rows`: of data_.original; undefined: against the labels alone.
   at::Tensor loss(const at::Tensor& columns, const at::Tensor& samples, const at::Tensor& rows) const {
     if (task_ == Task::regression) return ((columns - wanted_values(samples)) / deviations_).abs().mean();
-    const at::Tensor modules = modules_.index_select(0, samples);
-    const at::Tensor is_own = own(modules);
-    const at::Tensor signs = at::where(is_own, at::full({}, 1.0, at::kDouble), at::full({}, -1.0, at::kDouble));
-    at::Tensor alone =
-        (at::where(is_own, positive_weights_, negative_weights_) * at::softplus(-columns * signs)).mean();
-    if (count() == 1) return alone;
-    const at::Tensor known = modules >= 0;
+    const at::Tensor places = places_.index_select(0, samples);
+    at::Tensor alone = own_losses(columns, places);
+    if (column_count() == 1) return alone;
+    const at::Tensor known = places >= 0;
     const at::Tensor logs = columns.log_softmax(1);
     // The mean over the samples of which some module knows the class; 0 where there is none.
     const auto mean = [&](const at::Tensor& losses) {
       return losses.masked_fill(known.logical_not(), 0).sum() / known.sum().clamp_min(1);
     };
-    at::Tensor together = mean(-logs.gather(1, modules.clamp_min(0).unsqueeze(1)).squeeze(1));
+    at::Tensor together = mean(-logs.gather(1, places.clamp_min(0).unsqueeze(1)).squeeze(1));
     if (rows.defined() && data_.original.defined()) {
       const at::Tensor teacher = data_.original.index_select(0, rows).index_select(1, outputs_).to(at::kDouble);
       const at::Tensor shares = teacher / teacher.sum(1, true).clamp_min(1e-12);
       together = (1 - params_.teacher) * together - params_.teacher * mean((shares * logs).sum(1));
     }
-    return together + own_share * alone;
+    return together + (count() == 1 ? 1.0 : own_share) * alone;
   }
 
-  /// What the modules say of the validation samples: [samples, modules] float64.
+  /// What the modules say of the validation samples: [samples, columns] float64.
   at::Tensor columns() const {
     const at::NoGradGuard no_grad;
     std::vector<at::Tensor> said(students_.size());
@@ -295,22 +345,29 @@ class Finetuner {
       in_batches(data_.validation.size(0), validation_batch, [&](int64_t first, int64_t count) {
         const int64_t row = data_.train.size(0) + first;
         const at::Tensor rows = at::arange(row, row + count, at::kLong);
-        parts.push_back(column(m, batch_of(data_.validation.narrow(0, first, count)), rows).cpu());
+        parts.push_back(columns_of(m, batch_of(data_.validation.narrow(0, first, count)), rows).cpu());
       });
       said[static_cast<size_t>(m)] = at::cat(parts);
     });
-    return at::stack(said, 1);
+    return at::cat(said, 1);
   }
 
   double validation_loss(const at::Tensor& said) const {
     at::Tensor compared = said;
     if (params_.calibrated && count() > 1)
-      compared = calibrated(said, calibrate(said, modules_.index_select(0, data_.validation)));
+      compared = calibrated(said, calibrate(said, places_.index_select(0, data_.validation), sets_), sets_);
     const at::NoGradGuard no_grad;
     return loss(compared, data_.validation, {}).item<double>();
   }
 
-  const at::Tensor outputs_;
+  /// A module for several classes, whose own loss is a cross-entropy over them and the others.
+  struct OwnSet {
+    int64_t first, size;  // of its columns
+    at::Tensor weights;   // by row
+  };
+
+  const std::vector<OutputSet>& sets_;
+  const at::Tensor outputs_;  // by column
   const at::Device device_;
   const OutputKind kind_;
   const Task task_;
@@ -319,18 +376,20 @@ class Finetuner {
   const Progress& progress_;
   std::vector<std::unique_ptr<Student>> students_;
   double learning_rate_ = params_.learning_rate;    // at the start of the cosine
-  at::Tensor modules_;                              // of all samples' classes: places_of
-  at::Tensor positive_weights_, negative_weights_;  // [modules]
-  at::Tensor deviations_;                           // [modules]
-  at::Tensor best_columns_;                         // what the modules said that are kept
+  at::Tensor places_;                               // of all samples' classes: their columns
+  at::Tensor singles_;                              // columns of modules for one class
+  at::Tensor positive_weights_, negative_weights_;  // [singles]
+  std::vector<OwnSet> own_sets_;
+  at::Tensor deviations_;    // [columns]
+  at::Tensor best_columns_;  // what the modules said that are kept
 };
 
 }  // namespace
 
-FinetuneResult finetune(std::vector<Program>& modules, const std::vector<int64_t>& outputs, OutputKind kind, Task task,
+FinetuneResult finetune(std::vector<Program>& modules, const std::vector<OutputSet>& sets, OutputKind kind, Task task,
                         const FinetuneData& data, const FinetuneParams& params, const Progress& progress) {
-  INCITE_ASSERT(!modules.empty() && modules.size() == outputs.size());
-  return Finetuner(modules, outputs, kind, task, data, params, progress).run();
+  INCITE_ASSERT(!modules.empty() && modules.size() == sets.size());
+  return Finetuner(modules, sets, kind, task, data, params, progress).run();
 }
 
 }  // namespace incite

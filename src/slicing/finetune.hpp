@@ -45,7 +45,7 @@ struct FinetuneData {
 /// What fine-tuning did.
 struct FinetuneResult {
   std::vector<double> losses;  ///< on the validation samples: before the first epoch, and after each
-  /// What the modules then say of the validation samples: [samples, modules] float64, log-odds or values, on the CPU.
+  /// What the modules then say of the validation samples: [samples, columns] float64, log-odds or values, on the CPU.
   at::Tensor columns;
 };
 
@@ -53,11 +53,11 @@ struct FinetuneResult {
 /// mini-batches, in a seeded order, for all of them. Buffers (running statistics) stay as they are. The epoch of the
 /// second half with the least validation loss is kept, which may be none.
 ///
-/// Classification: the cross-entropy of the softmax over all modules' log-odds, against the labels and the original's
-/// probabilities (Hinton et al., 2015), on samples whose class has a module; and each module's own class-balanced
-/// cross-entropy on all. Each module gets the gradient of its own column, so that one after another is run. Regression:
-/// the absolute error over the values' deviation. `outputs` says which output each module is for.
-FinetuneResult finetune(std::vector<Program>& modules, const std::vector<int64_t>& outputs, OutputKind kind, Task task,
+/// Classification: the cross-entropy of the softmax over all columns, which are log-odds, against the labels and the
+/// original's probabilities (Hinton et al., 2015), on samples whose class has a column; and each module's own
+/// class-balanced cross-entropy on all. Each module gets the gradient of its own columns, so that one after another is
+/// run. Regression: the absolute error over the values' deviation. `sets` says which outputs each module is for.
+FinetuneResult finetune(std::vector<Program>& modules, const std::vector<OutputSet>& sets, OutputKind kind, Task task,
                         const FinetuneData& data, const FinetuneParams& params, const Progress& progress = {});
 
 }  // namespace incite

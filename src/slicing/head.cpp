@@ -1,6 +1,7 @@
 #include "slicing/head.hpp"
 
 #include <ATen/ATen.h>
+#include <fmt/ranges.h>
 #include <torch/nn/functional.h>
 #include <torch/optim/adam.h>
 
@@ -13,6 +14,7 @@
 #include "base/fail.hpp"
 #include "base/random.hpp"
 #include "base/rows.hpp"
+#include "data/dataset.hpp"
 #include "program/convolution.hpp"
 #include "slicing/convex.hpp"
 
@@ -43,34 +45,34 @@ std::vector<at::Tensor> best_penalty(const std::vector<at::Tensor>& parameters, 
   return best;
 }
 
-Head logistic_regression(const HeadData& data, const Head& /*original*/, int64_t /*output*/, const HeadParams& params) {
+/// Whether rows of a head have samples of two classes at least.
+bool has_two(const at::Tensor& rows) {
+  return rows.numel() > 0 && rows.min().item<int64_t>() < rows.max().item<int64_t>();
+}
+
+Head logistic_regression(const HeadData& data, const Head& /*original*/, const OutputSet& set,
+                         const HeadParams& params) {
   const int64_t fitted = data.features.size(0) - data.validating;
   const Standardised s = standardise(data.features.narrow(0, 0, fitted), data.has_bias);
-  const at::Tensor positive = data.positive.narrow(0, 0, fitted);
-  const at::Tensor weights = balancing_weights(positive);
-  const at::Tensor sign = signs(positive);
-  const at::Tensor row = variable(at::zeros({s.turned.size(1)}, s.turned.options()));
-  const at::Tensor offset = variable(at::zeros({}, s.turned.options()));
-  const std::vector<at::Tensor> parameters = data.has_bias ? std::vector{row, offset} : std::vector{row};
+  const SetLoss loss(data.rows.narrow(0, 0, fitted), set, data.teacher);
+  const at::Tensor rows = variable(at::zeros({set.size(), s.turned.size(1)}, s.turned.options()));
+  const at::Tensor offsets = variable(at::zeros({set.size()}, s.turned.options()));
+  const std::vector<at::Tensor> parameters = data.has_bias ? std::vector{rows, offsets} : std::vector{rows};
   const auto fit = [&](double l2) {
-    minimise(parameters, params.iterations, [&] {
-      const at::Tensor margin = (at::mv(s.turned, row) + offset) * sign;
-      return (weights * at::softplus(-margin)).sum() + l2 * s.row(row).square().sum();
-    });
+    minimise(parameters, params.iterations,
+             [&] { return loss(products(s.turned, rows) + offsets) + l2 * s.rows(rows).square().sum(); });
   };
   std::function<double()> validate;
-  const at::Tensor others = data.positive.narrow(0, fitted, data.validating);
-  const int64_t positives = others.sum().item<int64_t>();
-  if (positives > 0 && positives < data.validating) {
+  const at::Tensor others = data.rows.narrow(0, fitted, data.validating);
+  if (has_two(others)) {
     const at::Tensor features = s.apply(data.features.narrow(0, fitted, data.validating));
-    validate = [&row, &offset, features, others] {
-      const at::Tensor margin = (at::mv(features, row.detach()) + offset.detach()) * signs(others);
-      return (balancing_weights(others) * at::softplus(-margin)).sum().item<double>();
+    validate = [&rows, &offsets, features, on_others = SetLoss(others, set)] {
+      return on_others(products(features, rows.detach()) + offsets.detach()).item<double>();
     };
   }
   const std::vector<at::Tensor> best = best_penalty(parameters, params, fit, validate);
-  return two_rows(unstandardise(best[0].detach(), data.has_bias ? best[1].detach() : offset.detach(), s), data.kind,
-                  data.has_bias);
+  return head_from_log_odds(unstandardise(best[0].detach(), data.has_bias ? best[1].detach() : offsets.detach(), s),
+                            set, data.kind, data.has_bias);
 }
 
 /// A seeded order of `size` samples, int64 on the CPU.
@@ -119,28 +121,43 @@ Head adam(const at::Tensor& features, const at::Tensor& targets, const Head& sta
   return best;
 }
 
-void expect_both(const at::Tensor& positive, int64_t output) {
-  const int64_t positives = positive.sum().item<int64_t>();
-  if (positives > 0 && positives < positive.size(0)) return;
+/// Throws Error (data_mismatch) if there is no sample of a class of the set, or of the others.
+void expect_all(const at::Tensor& rows, const OutputSet& set) {
+  const at::Tensor counts = at::bincount(rows, {}, set.rows()).cpu();
+  const int64_t first = set.others ? 1 : 0;
+  for (int64_t row = first; row < set.rows(); ++row) {
+    if (counts[row].item<int64_t>() > 0) continue;
+    fail(ExitCode::data_mismatch,
+         "no sample is of class {}, so no head can be fitted for it; give samples of this class and of other classes",
+         set.outputs[static_cast<size_t>(row - first)]);
+  }
+  if (counts[0].item<int64_t>() > 0) return;
   fail(ExitCode::data_mismatch,
-       "{} sample is of class {}, so no head can be fitted for it; give samples of this class and of other classes",
-       positives == 0 ? "no" : "every", output);
+       "every sample is of class {}, so no head can be fitted for it; give samples of this class and of other classes",
+       fmt::join(set.outputs, " or "));
 }
 
-at::Tensor mean_others(const at::Tensor& rows, int64_t output) {
-  if (rows.size(0) == 1) return at::zeros_like(rows[0]);
-  return (rows.sum(0) - rows[output]) / static_cast<double>(rows.size(0) - 1);
+/// The mean of the rows of outputs that are not in the set.
+at::Tensor mean_others(const at::Tensor& rows, const OutputSet& set) {
+  const int64_t others = rows.size(0) - set.size();
+  if (others == 0) return at::zeros_like(rows.narrow(0, 0, 1));
+  const at::Tensor own =
+      rows.index_select(0, at::tensor(set.outputs, at::TensorOptions(at::kLong).device(rows.device())));
+  return ((rows.sum(0) - own.sum(0)) / static_cast<double>(others)).unsqueeze(0);
 }
 
-Head adam_classification(const HeadData& data, const Head& original, int64_t output, const HeadParams& params) {
-  Head start;
-  start.weight = at::stack({mean_others(original.weight, output), original.weight[output]});
-  if (data.has_bias) start.bias = at::stack({mean_others(original.bias, output), original.bias[output]});
+Head adam_classification(const HeadData& data, const Head& original, const OutputSet& set, const HeadParams& params) {
+  const auto start_of = [&](const at::Tensor& rows) {
+    const at::Tensor own =
+        rows.index_select(0, at::tensor(set.outputs, at::TensorOptions(at::kLong).device(rows.device())));
+    return set.others ? at::cat({mean_others(rows, set), own}) : own;
+  };
+  const Head start{start_of(original.weight), data.has_bias ? start_of(original.bias) : at::Tensor()};
   const bool sigmoid = data.kind == OutputKind::sigmoid;
-  return adam(data.features, data.positive.to(at::kLong), start, params,
-              [sigmoid](const at::Tensor& outputs, const at::Tensor& targets) {
+  return adam(data.features, data.rows, start, params,
+              [sigmoid, rows = set.rows()](const at::Tensor& outputs, const at::Tensor& targets) {
                 if (sigmoid)
-                  return at::binary_cross_entropy_with_logits(outputs, at::one_hot(targets, 2).to(outputs.dtype()));
+                  return at::binary_cross_entropy_with_logits(outputs, at::one_hot(targets, rows).to(outputs.dtype()));
                 return at::cross_entropy_loss(outputs, targets);
               });
 }
@@ -159,11 +176,10 @@ at::Tensor residuals(const HeadData& data, const at::Tensor& outputs, const at::
   return at::where(values > 0, outputs - values, outputs.clamp_min(0));
 }
 
-Head least_absolute_deviation(const HeadData& data, const Head& /*original*/, int64_t /*output*/,
-                              const HeadParams& params) {
-  const int64_t fitted = data.features.size(0) - data.validating;
-  const Standardised s = standardise(data.features.narrow(0, 0, fitted), data.has_bias);
-  const at::Tensor values = data.values.narrow(0, 0, fitted).to(at::kDouble);
+/// The row for one output, whose values are [samples].
+Head least_absolute_deviation_of(const HeadData& data, const Standardised& s, const at::Tensor& all_values,
+                                 const HeadParams& params) {
+  const at::Tensor values = all_values.narrow(0, 0, s.turned.size(0)).to(at::kDouble);
   const at::Tensor centre = data.has_bias ? values.mean() : at::zeros({}, values.options());
   const at::Tensor row = variable(least_squares(s.turned, values - centre));
   const at::Tensor offset = variable(centre);
@@ -178,18 +194,30 @@ Head least_absolute_deviation(const HeadData& data, const Head& /*original*/, in
       return ((residual / width).square() + 1.0).sqrt().mean() * sharpness;
     });
   }
-  const Head head = unstandardise(row.detach(), offset.detach(), s);
-  return {head.weight.unsqueeze(0).to(at::kFloat),
-          data.has_bias ? head.bias.unsqueeze(0).to(at::kFloat) : at::Tensor()};
+  const Head head = unstandardise(row.detach().unsqueeze(0), offset.detach().unsqueeze(0), s);
+  return {head.weight.to(at::kFloat), data.has_bias ? head.bias.to(at::kFloat) : at::Tensor()};
 }
 
-Head adam_regression(const HeadData& data, const Head& original, int64_t output, const HeadParams& params) {
-  const Head start{original.weight.narrow(0, output, 1).clone(),
-                   data.has_bias ? original.bias.narrow(0, output, 1).clone() : at::Tensor()};
-  return adam(data.features, data.values.unsqueeze(1), start, params,
-              [&data](const at::Tensor& outputs, const at::Tensor& targets) {
-                return residuals(data, outputs, targets).abs().mean();
-              });
+Head least_absolute_deviation(const HeadData& data, const Head& /*original*/, const OutputSet& set,
+                              const HeadParams& params) {
+  const int64_t fitted = data.features.size(0) - data.validating;
+  const Standardised s = standardise(data.features.narrow(0, 0, fitted), data.has_bias);
+  std::vector<at::Tensor> weights, biases;
+  for (int64_t column = 0; column < set.size(); ++column) {
+    const Head head = least_absolute_deviation_of(data, s, data.values.select(1, column).contiguous(), params);
+    weights.push_back(head.weight);
+    if (data.has_bias) biases.push_back(head.bias);
+  }
+  return {at::cat(weights), data.has_bias ? at::cat(biases) : at::Tensor()};
+}
+
+Head adam_regression(const HeadData& data, const Head& original, const OutputSet& set, const HeadParams& params) {
+  const at::Tensor own = at::tensor(set.outputs, at::TensorOptions(at::kLong).device(original.weight.device()));
+  const Head start{original.weight.index_select(0, own),
+                   data.has_bias ? original.bias.index_select(0, own) : at::Tensor()};
+  return adam(data.features, data.values, start, params, [&data](const at::Tensor& outputs, const at::Tensor& targets) {
+    return residuals(data, outputs, targets).abs().mean();
+  });
 }
 
 constexpr std::array<HeadRow, 3> methods = {{
@@ -243,9 +271,13 @@ const HeadRow& row_of(HeadMethod method) {
   return row_in(methods, &HeadRow::method, method);
 }
 
-int64_t head_rows(HeadMethod method, Task task) {
-  if (!row_of(method).own) return 0;
-  return task == Task::classification ? 2 : 1;
+int64_t head_rows(HeadMethod method, const OutputSet& set) {
+  return row_of(method).own ? set.rows() : 0;
+}
+
+at::Tensor rows_of_head(const at::Tensor& classes, const OutputSet& set) {
+  const at::Tensor places = places_of(classes, set.outputs);
+  return set.others ? places + 1 : places;
 }
 
 at::Tensor FittableHead::features(const at::Tensor& read) const {
@@ -286,24 +318,31 @@ FittableHead fittable_head(const Program& program, const UnitMap& map, Task task
   return {head, std::move(path.relus)};
 }
 
-at::Tensor balanced_rows(const at::Tensor& positive, int64_t output, uint64_t seed) {
-  expect_both(positive, output);
-  const at::Tensor own = positive.nonzero().flatten().cpu();
-  const at::Tensor others = positive.logical_not().nonzero().flatten().cpu();
-  const int64_t count = std::min(own.size(0), others.size(0));
-  const at::Tensor chosen =
-      at::cat({own.index_select(0, shuffled(own.size(0), derive_seed(seed, "own")).narrow(0, 0, count)),
-               others.index_select(0, shuffled(others.size(0), derive_seed(seed, "others")).narrow(0, 0, count))});
-  return chosen.index_select(0, shuffled(chosen.size(0), derive_seed(seed, "both")));
+at::Tensor balanced_rows(const at::Tensor& rows, const OutputSet& set, uint64_t seed) {
+  expect_all(rows, set);
+  if (!set.others) return shuffled(rows.size(0), derive_seed(seed, "both"));
+  const at::Tensor on_cpu = rows.cpu();
+  const int64_t count = at::bincount(on_cpu, {}, set.rows()).min().item<int64_t>();
+  std::vector<at::Tensor> chosen;
+  for (int64_t row = 1; row <= set.size(); ++row) {
+    const at::Tensor own = (on_cpu == row).nonzero().flatten();
+    const std::string name = set.size() == 1 ? "own" : fmt::format("own {}", set.outputs[static_cast<size_t>(row - 1)]);
+    chosen.push_back(own.index_select(0, shuffled(own.size(0), derive_seed(seed, name)).narrow(0, 0, count)));
+  }
+  const at::Tensor others = (on_cpu == 0).nonzero().flatten();
+  chosen.push_back(others.index_select(0, shuffled(others.size(0), derive_seed(seed, "others")).narrow(0, 0, count)));
+  const at::Tensor all = at::cat(chosen);
+  return all.index_select(0, shuffled(all.size(0), derive_seed(seed, "both")));
 }
 
-Head fit_classification_head(const HeadData& data, const Head& original, int64_t output, const HeadParams& params) {
-  expect_both(data.positive, output);
-  return row_of(params.method).classification(data, original, output, params);
+Head fit_classification_head(const HeadData& data, const Head& original, const OutputSet& set,
+                             const HeadParams& params) {
+  expect_all(data.rows, set);
+  return row_of(params.method).classification(data, original, set, params);
 }
 
-Head fit_regression_head(const HeadData& data, const Head& original, int64_t output, const HeadParams& params) {
-  return row_of(params.method).regression(data, original, output, params);
+Head fit_regression_head(const HeadData& data, const Head& original, const OutputSet& set, const HeadParams& params) {
+  return row_of(params.method).regression(data, original, set, params);
 }
 
 void put_head(const FittableHead& head, const Head& fitted, Task task, Program& module) {

@@ -13,8 +13,11 @@
 
 namespace incite {
 
-/// Rows of a module's head: two for a class, [others, the class], one for a value; 0: as many as the original's.
-int64_t head_rows(HeadMethod method, Task task);
+/// Rows of a module's head: [others, classes of the set], or the values; 0: as many as the original's.
+int64_t head_rows(HeadMethod method, const OutputSet& set);
+
+/// The row of a fitted head for each sample's class: [n] int64; 0 for others, if the set has them. `classes` [n] int64.
+at::Tensor rows_of_head(const at::Tensor& classes, const OutputSet& set);
 
 struct HeadData;
 struct Head;
@@ -25,10 +28,10 @@ struct HeadRow {
   HeadMethod method;
   bool own;               ///< the module gets a head of its own; else it keeps the original's
   bool needs_validation;  ///< its penalty is chosen by samples that it is not fitted to
-  bool balances;          ///< it is fitted to as many samples of the class as of others: balanced_rows
+  bool balances;          ///< it is fitted to as many samples of each class as of others: balanced_rows
   /// Null where there is no own head. See fit_classification_head and fit_regression_head.
-  Head (*classification)(const HeadData& data, const Head& original, int64_t output, const HeadParams& params);
-  Head (*regression)(const HeadData& data, const Head& original, int64_t output, const HeadParams& params);
+  Head (*classification)(const HeadData& data, const Head& original, const OutputSet& set, const HeadParams& params);
+  Head (*regression)(const HeadData& data, const Head& original, const OutputSet& set, const HeadParams& params);
 };
 const HeadRow& row_of(HeadMethod method);
 
@@ -45,7 +48,7 @@ struct HeadParams {
   uint64_t seed = 0;
 };
 
-/// An output layer for one module. Classification: two rows, [others, the module's class]; regression: one.
+/// An output layer for one module. Classification: [others, classes of the set]; regression: the values of the set.
 struct Head {
   at::Tensor weight;  ///< [rows, features] float32
   at::Tensor bias;    ///< [rows] float32; undefined if the original's layer has none
@@ -54,8 +57,9 @@ struct Head {
 /// What the head of a module is fitted to. All tensors are on one device.
 struct HeadData {
   at::Tensor features;     ///< [samples, features] float32: what the module's body gives
-  at::Tensor positive;     ///< classification: [samples] bool, whether a sample is of the module's class
-  at::Tensor values;       ///< regression: [samples] float32
+  at::Tensor rows;         ///< classification: [samples] int64: see rows_of_head
+  at::Tensor teacher;      ///< the original's probabilities for the samples to fit to: see SetLoss; may be undefined
+  at::Tensor values;       ///< regression: [samples, set] float32
   int64_t validating = 0;  ///< of the samples, the last ones, which lbfgs is not fitted to: they choose the penalty
   bool rectified = false;  ///< regression: the module ends in a relu (see put_head)
   bool has_bias = true;
@@ -77,20 +81,21 @@ struct FittableHead {
 /// only. Throws Error (unsupported) otherwise; the message says what stands in the way.
 FittableHead fittable_head(const Program& program, const UnitMap& map, Task task);
 
-/// The samples that adam fits a classification head to, by whether they are of the class: those of it and as many
-/// others, or the other way round, shuffled; [n] int64 on the CPU. Throws Error (data_mismatch) if there is no sample
-/// of one of the two.
-at::Tensor balanced_rows(const at::Tensor& positive, int64_t output, uint64_t seed);
+/// The samples that adam fits a classification head to, by the rows of their classes: as many of each as there are of
+/// the rarest, shuffled; of a set of all classes, all samples. [n] int64 on the CPU. Throws Error (data_mismatch) if
+/// there is no sample of one.
+at::Tensor balanced_rows(const at::Tensor& rows, const OutputSet& set, uint64_t seed);
 
-/// Fits a classification head: logistic regression; see HeadMethod. For adam the samples are those of balanced_rows,
-/// and `original` is the original's output layer with its inputs cut (all rows), where it starts. Throws Error
-/// (data_mismatch) if there is no sample of one of the two classes.
-Head fit_classification_head(const HeadData& data, const Head& original, int64_t output, const HeadParams& params);
+/// Fits a classification head: multinomial logistic regression; see HeadMethod. For adam the samples are those of
+/// balanced_rows, and `original` is the original's output layer with its inputs cut (all rows), where it starts. Throws
+/// Error (data_mismatch) if there is no sample of a class of the set, or of the others.
+Head fit_classification_head(const HeadData& data, const Head& original, const OutputSet& set,
+                             const HeadParams& params);
 
 /// Fits a regression head by least absolute deviation: with lbfgs from the least-squares solution, with a smoothed |r|
 /// that sharpens in stages. Where the module ends in a relu, an output below 0 is right for a value of 0: then the loss
-/// is convex still, and at least the rectified output's deviation.
-Head fit_regression_head(const HeadData& data, const Head& original, int64_t output, const HeadParams& params);
+/// is convex still, and at least the rectified output's deviation. Each output of the set by itself.
+Head fit_regression_head(const HeadData& data, const Head& original, const OutputSet& set, const HeadParams& params);
 
 /// Puts a fitted head in the place of the module's. Relus after it are taken out, since fitted logits may be negative;
 /// for regression one is put at the end instead, so that no value is negative where the original's can't be.

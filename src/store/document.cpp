@@ -33,7 +33,13 @@ Decomposition parse(const nlohmann::json& json) {
   decomposition.output = settings.value("output", "");  // documents older than the option lack it
   for (const auto& entry : json.at("modules")) {
     ModuleResult module;
-    module.output = get<int64_t>(entry, "output");
+    if (entry.contains("outputs")) {
+      module.set.outputs = get<std::vector<int64_t>>(entry, "outputs");
+      module.set.name = get<std::string>(entry, "name");
+    } else {
+      module.set.outputs = {get<int64_t>(entry, "output")};
+    }
+    module.set.others = has_others(module.set, decomposition.task == Task::classification, decomposition.outputs);
     module.file = get<std::string>(entry, "file");
     module.parameters = get<int64_t>(entry, "parameters");
     module.compression = get<double>(entry, "compression");
@@ -49,7 +55,7 @@ Decomposition parse(const nlohmann::json& json) {
 bool sound(const Decomposition& decomposition) {
   return !decomposition.modules.empty() &&
          std::all_of(decomposition.modules.begin(), decomposition.modules.end(), [&](const ModuleResult& module) {
-           return module.output >= 0 && module.output < decomposition.outputs && !module.file.empty() &&
+           return module.set.size() > 0 && is_sound(module.set, decomposition.outputs) && !module.file.empty() &&
                   std::filesystem::path(module.file).filename() == module.file;
          });
 }

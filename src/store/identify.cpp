@@ -33,7 +33,7 @@ std::shared_ptr<const ModuleFolder> Identifier::beside(const std::filesystem::pa
 }
 
 std::optional<KnownModule> Identifier::identify(const std::filesystem::path& file, const FileAttributes& attributes) {
-  if (const auto own = parse_identity(attributes.identity); own && own->output >= 0) {
+  if (const auto own = parse_identity(attributes.identity); own && own->is_module()) {
     KnownModule known{*own, false, {}};
     try {
       const auto folder = beside(file);

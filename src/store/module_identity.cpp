@@ -17,20 +17,21 @@ std::optional<double> number_at(const Json& json, const char* key) {
 }  // namespace
 
 std::string to_text(const ModuleIdentity& identity) {
-  const Json json = {{"schema", schema},
-                     {"output", identity.output < 0 ? Json(nullptr) : Json(identity.output)},
-                     {"model", identity.model},
-                     {"outputs", identity.outputs},
-                     {"task", to_string(identity.task)},
-                     {"output_kind", to_string(identity.kind)},
-                     {"own_head", identity.own_head},
-                     {"input_key", identity.input_key},
-                     {"target_key", identity.target_key},
-                     {"input_scale", optional_number(identity.input_scale)},
-                     {"scale", optional_number(identity.scale)},
-                     {"input_shape", identity.input_shape},
-                     {"input_layout", to_string(identity.input_layout)},
-                     {"shapes", identity.shapes}};
+  Json json = {{"schema", schema},
+               {"output", identity.set.size() == 1 ? Json(identity.set.outputs[0]) : Json(nullptr)},
+               {"model", identity.model},
+               {"outputs", identity.outputs},
+               {"task", to_string(identity.task)},
+               {"output_kind", to_string(identity.kind)},
+               {"own_head", identity.own_head},
+               {"input_key", identity.input_key},
+               {"target_key", identity.target_key},
+               {"input_scale", optional_number(identity.input_scale)},
+               {"scale", optional_number(identity.scale)},
+               {"input_shape", identity.input_shape},
+               {"input_layout", to_string(identity.input_layout)},
+               {"shapes", identity.shapes}};
+  if (!identity.set.name.empty()) json["set"] = {{"name", identity.set.name}, {"outputs", identity.set.outputs}};
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -39,7 +40,11 @@ std::optional<ModuleIdentity> parse_identity(const std::string& text) {
     const Json json = Json::parse(text);
     if (json.at("schema").get<int>() != schema) return std::nullopt;
     ModuleIdentity identity;
-    if (!json.at("output").is_null()) identity.output = json.at("output").get<int64_t>();
+    if (!json.at("output").is_null()) identity.set.outputs = {json.at("output").get<int64_t>()};
+    if (const auto set = json.find("set"); set != json.end()) {
+      identity.set.name = set->at("name").get<std::string>();
+      identity.set.outputs = set->at("outputs").get<std::vector<int64_t>>();
+    }
     identity.model = json.at("model").get<std::string>();
     identity.outputs = json.at("outputs").get<int64_t>();
     identity.task = named<Task>(json.at("task").get<std::string>()).value_or(Task::classification);
@@ -53,7 +58,8 @@ std::optional<ModuleIdentity> parse_identity(const std::string& text) {
     identity.input_layout =
         named<InputLayout>(json.at("input_layout").get<std::string>()).value_or(InputLayout::as_stored);
     identity.shapes = json.at("shapes").get<std::vector<std::vector<int64_t>>>();
-    if (identity.output >= 0 && identity.output >= identity.outputs) return std::nullopt;
+    identity.set.others = has_others(identity.set, identity.task == Task::classification, identity.outputs);
+    if (!is_sound(identity.set, identity.outputs)) return std::nullopt;
     return identity;
   } catch (const nlohmann::json::exception&) {
     return std::nullopt;
@@ -63,7 +69,7 @@ std::optional<ModuleIdentity> parse_identity(const std::string& text) {
 ModuleIdentity identity_of(const Decomposition& decomposition, const ModuleResult& module) {
   ModuleIdentity identity;
   identity.model = decomposition.model.sha256;
-  identity.output = module.output;
+  identity.set = module.set;
   identity.outputs = decomposition.outputs;
   identity.kind = decomposition.kind;
   identity.task = decomposition.task;

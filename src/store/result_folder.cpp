@@ -30,8 +30,8 @@ std::vector<std::string> earlier_files(const std::filesystem::path& folder) {
 
 }  // namespace
 
-std::string module_file(int64_t output) {
-  return fmt::format("module-{}.pt", output);
+std::string module_file(const OutputSet& set) {
+  return fmt::format("module-{}.pt", set.label());
 }
 
 ResultFolder::ResultFolder(std::filesystem::path folder, RunInputs inputs, std::vector<std::string> files)

@@ -9,8 +9,8 @@
 
 namespace incite {
 
-/// The file name of a module in a result folder: "module-3.pt".
-std::string module_file(int64_t output);
+/// The file name of a module in a result folder: "module-3.pt", or of a set, "module-digits.pt".
+std::string module_file(const OutputSet& set);
 
 /// Input files of a run. They may lie in its result folder.
 struct RunInputs {

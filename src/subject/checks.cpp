@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/fail.hpp"
+#include "base/human.hpp"
 #include "base/random.hpp"
 #include "program/executor.hpp"
 #include "subject/samples.hpp"
@@ -100,19 +101,25 @@ TestSet hold_out(TestSet& fit, double share, uint64_t seed) {
   return held_out;
 }
 
-void check_classes(const TestSet& fit, const std::vector<int64_t>& modules, int64_t outputs) {
+void check_classes(const TestSet& fit, const std::vector<OutputSet>& modules, int64_t outputs) {
   const at::Tensor counts = at::bincount(fit.classes.index_select(0, fit.samples), {}, outputs);
-  for (const int64_t output : modules) {
-    const auto own = counts[output].item<int64_t>();
-    if (own == 0) {
-      fail(ExitCode::data_mismatch,
-           "{}: no sample of class {}, so it can't get a module; add some, or leave it out of --outputs",
-           fit.data->file, output);
-    }
-    if (own == fit.samples.size(0)) {
-      fail(ExitCode::data_mismatch, "{}: all samples are of class {}; a module needs samples of other classes too",
-           fit.data->file, output);
-    }
+  std::vector<int64_t> missing;
+  for (const int64_t output : outputs_of(modules)) {
+    if (counts[output].item<int64_t>() == 0) missing.push_back(output);
+  }
+  if (!missing.empty()) {
+    fail(ExitCode::data_mismatch,
+         "{}: no sample of {}, so {} can't get {}; add some, or pass --outputs present to leave {} out", fit.data->file,
+         human_list(missing, "class", "classes"), missing.size() == 1 ? "it" : "they",
+         missing.size() == 1 ? "a module" : "modules", missing.size() == 1 ? "it" : "them");
+  }
+  for (const OutputSet& set : modules) {
+    int64_t own = 0;
+    for (const int64_t output : set.outputs)
+      own += counts[output].item<int64_t>();
+    if (!set.others || own < fit.samples.size(0)) continue;
+    fail(ExitCode::data_mismatch, "{}: all samples are of {}; a module needs samples of other classes too",
+         fit.data->file, human_list(set.outputs, "class", "classes"));
   }
 }
 

@@ -39,7 +39,7 @@ TestSet hold_out(TestSet& fit, double share, uint64_t seed);
 /// A seeded order of a data set's samples, stratified by class if there are classes: [n] int64.
 at::Tensor sample_order(const TestSet& set, uint64_t seed);
 
-/// Throws Error (data_mismatch) if a module lacks samples of its class, or of other classes.
-void check_classes(const TestSet& fit, const std::vector<int64_t>& modules, int64_t outputs);
+/// Throws Error (data_mismatch) if a module lacks samples of a class of its set, or of other classes.
+void check_classes(const TestSet& fit, const std::vector<OutputSet>& modules, int64_t outputs);
 
 }  // namespace incite

@@ -3,7 +3,9 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <map>
 #include <numeric>
+#include <set>
 
 #include "base/fail.hpp"
 #include "program/cost.hpp"
@@ -42,6 +44,41 @@ std::vector<int64_t> chosen_outputs(std::vector<int64_t> outputs, int64_t count)
   return outputs;
 }
 
+/// What each module is for: of the sets that the options name, the chosen outputs; without sets, each of them. Throws
+/// Error (usage) for outputs that do not exist, that are in two sets, or sets of which none is chosen.
+std::vector<OutputSet> chosen_sets(const DecomposeOptions& options, const std::vector<int64_t>& chosen, Task task,
+                                   int64_t count) {
+  std::vector<OutputSet> sets;
+  if (options.modules.empty()) {
+    for (const int64_t output : chosen)
+      sets.push_back({{output}, {}, true});
+  }
+  std::map<int64_t, std::string> names;
+  std::set<std::string> different;
+  for (OutputSet set : options.modules) {
+    if (!different.insert(set.name).second)
+      fail(ExitCode::usage, "--modules: two sets have the name {}; expected different names", set.name);
+    if (set.outputs.empty()) set.outputs = chosen;
+    std::sort(set.outputs.begin(), set.outputs.end());
+    for (const int64_t output : set.outputs) {
+      if (output < 0 || output >= count)
+        fail(ExitCode::usage, "--modules {}: the model has outputs 0 to {}; found {}", set.name, count - 1, output);
+      const auto [other, fresh] = names.emplace(output, set.name);
+      if (!fresh)
+        fail(ExitCode::usage, "--modules: output {} is in {} and in {}; expected each output in one set", output,
+             other->second, set.name);
+    }
+    std::erase_if(set.outputs,
+                  [&](int64_t output) { return !std::binary_search(chosen.begin(), chosen.end(), output); });
+    if (set.outputs.empty())
+      fail(ExitCode::usage, "--modules {}: --outputs names none of its outputs; leave the set out", set.name);
+    sets.push_back(std::move(set));
+  }
+  for (OutputSet& set : sets)
+    set.others = has_others(set, task == Task::classification, count);
+  return sets;
+}
+
 /// Splits `fit` into training and validation samples. The latter choose ridges, penalties, calibrations, epochs and
 /// sizes; the paper's options choose nothing, and need none.
 void set_validation_samples(const DecomposeOptions& options, Subject& subject) {
@@ -69,6 +106,27 @@ void set_validation_samples(const DecomposeOptions& options, Subject& subject) {
   subject.validation = all.narrow(0, samples - count, count);
 }
 
+/// Takes the outputs without samples to fit to out of `outputs` and returns them.
+std::vector<int64_t> take_absent(const Subject& subject, std::vector<int64_t>& outputs) {
+  const at::Tensor counts =
+      at::bincount(subject.fit.classes.index_select(0, subject.fit.samples), {}, subject.model.outputs);
+  const auto first_absent =
+      std::stable_partition(outputs.begin(), outputs.end(), [&](int64_t k) { return counts[k].item<int64_t>() > 0; });
+  std::vector<int64_t> absent(first_absent, outputs.end());
+  outputs.erase(first_absent, outputs.end());
+  return absent;
+}
+
+void choose_modules(const DecomposeOptions& options, Subject& subject) {
+  const int64_t count = subject.model.outputs;
+  std::vector<int64_t> chosen = chosen_outputs(options.outputs, count);
+  if (options.present && subject.task == Task::regression)
+    fail(ExitCode::usage, "--outputs present is for classification; pass numbers of outputs, or all");
+  if (options.present) subject.absent = take_absent(subject, chosen);
+  subject.modules = chosen_sets(options, chosen, subject.task, count);
+  subject.outputs = outputs_of(subject.modules);
+}
+
 /// Splits the samples into those for fitting and those for measuring.
 void split(const DecomposeOptions& options, Subject& subject) {
   const AnalysedModel& model = subject.model;
@@ -80,7 +138,6 @@ void split(const DecomposeOptions& options, Subject& subject) {
   } else {
     subject.held_out = hold_out(subject.fit, options.held_out, options.seed);
   }
-  set_validation_samples(options, subject);
 }
 
 }  // namespace
@@ -115,10 +172,12 @@ Subject prepare(LoadedModel loaded, const DecomposeOptions& options) {
   if (subject.one_column) subject.model = as_two_columns(options.model, subject.model.program, *subject.data);
   const AnalysedModel& model = subject.model;
   check_model(options.model, model.map);
-  subject.outputs = chosen_outputs(options.outputs, model.outputs);
+  chosen_outputs(options.outputs, model.outputs);  // a number that is none is told first
   if (row_of(options.head).own) fittable_head(model.program, model.map, subject.task);
   split(options, subject);
-  if (subject.task == Task::classification) check_classes(subject.fit, subject.outputs, model.outputs);
+  choose_modules(options, subject);
+  set_validation_samples(options, subject);
+  if (subject.task == Task::classification) check_classes(subject.fit, subject.modules, model.outputs);
   return subject;
 }
 

@@ -36,11 +36,13 @@ struct Subject {
   double multiply_adds = 0;
   std::shared_ptr<const Dataset> data, test;
   Task task = Task::classification;
-  std::vector<int64_t> outputs;  ///< those that get modules, ascending
-  TestSet fit;                   ///< samples for fitting, in a seeded order
-  TestSet held_out;              ///< samples for measuring, disjoint from those of `fit`
-  at::Tensor train;              ///< [n] int64: samples of `fit` that weights are fitted to
-  at::Tensor validation;         ///< [v] int64: the other samples of `fit`, for choices; may be empty
+  std::vector<OutputSet> modules;  ///< what each module is for
+  std::vector<int64_t> outputs;    ///< by column: those of one module after another
+  std::vector<int64_t> absent;     ///< outputs left out by --outputs present
+  TestSet fit;                     ///< samples for fitting, in a seeded order
+  TestSet held_out;                ///< samples for measuring, disjoint from those of `fit`
+  at::Tensor train;                ///< [n] int64: samples of `fit` that weights are fitted to
+  at::Tensor validation;           ///< [v] int64: the other samples of `fit`, for choices; may be empty
 };
 
 /// Settles task, outputs and samples. Throws Error for everything that decompose refuses about a model and its data:

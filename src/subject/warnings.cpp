@@ -115,8 +115,9 @@ std::optional<std::string> few_samples_warning(const TestSet& fit, const std::ve
                      few == 1 ? "its module" : "their modules");
 }
 
-std::vector<std::string> warnings_before_scoring(const Program& program, OutputKind kind, Task task, const TestSet& fit,
-                                                 const std::vector<int64_t>& modules) {
+std::vector<std::string> warnings_before_scoring(const Subject& subject) {
+  const Program& program = subject.model.program;
+  const TestSet& fit = subject.fit;
   std::vector<std::string> warnings;
   const auto add = [&](std::optional<std::string> warning) {
     if (warning) warnings.push_back(std::move(*warning));
@@ -124,9 +125,15 @@ std::vector<std::string> warnings_before_scoring(const Program& program, OutputK
   if (fit.data->target.defined()) {
     TestSet part = fit;
     part.samples = samples_to_run(program, fit);
-    add(guessing_warning(outputs_for(program, *fit.data, part.samples), kind, task, part));
+    const at::Tensor outputs = outputs_for(program, *fit.data, part.samples);
+    add(guessing_warning(outputs, subject.model.kind, subject.task, part));
   }
-  if (task == Task::classification) add(few_samples_warning(fit, modules));
+  if (subject.task == Task::classification) add(few_samples_warning(fit, subject.outputs));
+  if (!subject.absent.empty()) {
+    warnings.push_back(
+        fmt::format("no sample of {}: left out, {} of {} outputs", human_list(subject.absent, "class", "classes"),
+                    human_count(static_cast<int64_t>(subject.absent.size())), human_count(subject.model.outputs)));
+  }
   return warnings;
 }
 

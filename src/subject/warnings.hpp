@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "evaluation/evaluate.hpp"
+#include "subject/subject.hpp"
 
 namespace incite {
 
@@ -22,7 +23,6 @@ std::optional<std::string> guessing_warning(const at::Tensor& outputs, OutputKin
 std::optional<std::string> few_samples_warning(const TestSet& fit, const std::vector<int64_t>& modules);
 
 /// All warnings before scoring. Runs the model on at most 1,000 samples, unless its own outputs serve as targets.
-std::vector<std::string> warnings_before_scoring(const Program& program, OutputKind kind, Task task, const TestSet& fit,
-                                                 const std::vector<int64_t>& modules);
+std::vector<std::string> warnings_before_scoring(const Subject& subject);
 
 }  // namespace incite

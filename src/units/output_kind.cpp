@@ -117,17 +117,29 @@ at::Tensor log_odds_alone(const at::Tensor& logarithm) {
   return logarithm - (-logarithm.exp()).clamp_min(-1.0 + 1e-16).log1p();
 }
 
-at::Tensor log_odds(const at::Tensor& outputs, OutputKind kind, std::optional<int64_t> column) {
+double row_distance(OutputKind kind, const OutputSet& set) {
+  return kind == OutputKind::sigmoid && set.size() == 1 ? 2.0 : 1.0;
+}
+
+at::Tensor log_odds(const at::Tensor& outputs, OutputKind kind, const OutputSet& set, bool own_head) {
   const at::Tensor logs = logarithms(outputs, kind);
-  if (!column) return logs.select(1, 1) - logs.select(1, 0);
-  const at::Tensor own = logs.select(1, *column);
-  if (kind == OutputKind::sigmoid) return log_odds_alone(own);
+  const bool sigmoid = kind == OutputKind::sigmoid;
+  if (!set.others) return sigmoid ? log_odds_alone(logs) : logs;
+  if (own_head) {
+    // Of two sigmoids, the second is 1 less the first.
+    const at::Tensor rows = sigmoid && set.size() > 1 ? log_odds_alone(logs) : logs;
+    return rows.narrow(1, 1, set.size()) - rows.narrow(1, 0, 1);
+  }
+  const auto at_places = [&](const std::vector<int64_t>& places) {
+    return logs.index_select(1, at::tensor(places, at::TensorOptions().dtype(at::kLong).device(logs.device())));
+  };
+  const at::Tensor own = at_places(set.outputs);
+  if (sigmoid) return log_odds_alone(own);
   std::vector<int64_t> others;
   for (int64_t i = 0; i < logs.size(1); ++i) {
-    if (i != *column) others.push_back(i);
+    if (!std::binary_search(set.outputs.begin(), set.outputs.end(), i)) others.push_back(i);
   }
-  return own - logs.index_select(1, at::tensor(others, at::TensorOptions().dtype(at::kLong).device(logs.device())))
-                   .logsumexp(1);
+  return own - at_places(others).logsumexp(1, /*keepdim=*/true);
 }
 
 }  // namespace incite

@@ -2,10 +2,10 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <optional>
 #include <vector>
 
 #include "incite/options.hpp"
+#include "incite/output_set.hpp"
 #include "units/unit_map.hpp"
 
 namespace incite {
@@ -35,9 +35,13 @@ at::Tensor logarithms(const at::Tensor& outputs, OutputKind kind);
 /// The log-odds of a probability, by its logarithm, float64; at most 37.
 at::Tensor log_odds_alone(const at::Tensor& logarithm);
 
-/// The log-odds of one class against the others: [samples] float64. `outputs` is a module's: [samples, 2], that are
-/// [others, class], where it has a head of its own (no `column`); else [samples, classes], of which `column` is the
-/// class.
-at::Tensor log_odds(const at::Tensor& outputs, OutputKind kind, std::optional<int64_t> column);
+/// A factor: how far apart the rows of a fitted head for others and a class are for log-odds of 1. The two sigmoids of
+/// a set of one, p and 1 - p, are twice as far apart as the rows of a softmax.
+double row_distance(OutputKind kind, const OutputSet& set);
+
+/// The log-odds of each class of a set against the classes that are not in it: [samples, set] float64. `outputs` are a
+/// module's: of a fitted head, [others, classes of the set], else of all classes. A set of all classes has no others:
+/// its log-odds are logits, known but for a constant in each row.
+at::Tensor log_odds(const at::Tensor& outputs, OutputKind kind, const OutputSet& set, bool own_head);
 
 }  // namespace incite

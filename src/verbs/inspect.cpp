@@ -1,5 +1,8 @@
 #include "incite/inspect.hpp"
 
+#include <algorithm>
+#include <limits>
+
 #include "selection/select.hpp"
 #include "slicing/head.hpp"
 #include "slicing/slice.hpp"
@@ -19,11 +22,15 @@ std::optional<Task> task_of(const ModelOptions& options, const Dataset& data, co
 }
 
 /// Rows of a module's head by default; 0 if no head can be fitted, so that the model's own stays.
-int64_t rows_of_own_head(const AnalysedModel& model, std::optional<Task> task) {
+int64_t rows_of_own_head(const AnalysedModel& model, std::optional<Task> task, const Subject* subject) {
   if (!task) return 0;
   try {
     fittable_head(model.program, model.map, *task);
-    return head_rows(HeadMethod::lbfgs, *task);
+    if (subject == nullptr) return *task == Task::classification ? 2 : 1;
+    int64_t least = std::numeric_limits<int64_t>::max();
+    for (const OutputSet& set : subject->modules)
+      least = std::min(least, head_rows(HeadMethod::lbfgs, set));
+    return least;
   } catch (const Error&) {
     return 0;
   }
@@ -33,8 +40,7 @@ int64_t rows_of_own_head(const AnalysedModel& model, std::optional<Task> task) {
 std::optional<Subject> prepared(const LoadedModel& loaded, const DecomposeOptions& options, Inspection& inspection) {
   try {
     Subject subject = prepare(loaded, options);
-    inspection.warnings =
-        warnings_before_scoring(subject.model.program, subject.model.kind, subject.task, subject.fit, subject.outputs);
+    inspection.warnings = warnings_before_scoring(subject);
     return subject;
   } catch (const Error& error) {
     inspection.refusal = error;
@@ -61,7 +67,7 @@ Inspection inspect(const ModelOptions& options) {
   const std::optional<Subject> subject = prepared(loaded, defaults, inspection);
   inspection.one_column = subject && subject->one_column;
   const AnalysedModel& decomposed = subject ? subject->model : model;
-  const int64_t rows = rows_of_own_head(decomposed, inspection.task);
+  const int64_t rows = rows_of_own_head(decomposed, inspection.task, subject ? &*subject : nullptr);
   inspection.own_head = rows > 0;
   inspection.smallest_module =
       ParameterCount(decomposed.program, decomposed.map, rows)(smallest_selection(decomposed.map));

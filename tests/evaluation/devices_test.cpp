@@ -13,6 +13,7 @@
 #include "slicing/repair.hpp"
 #include "slicing/slice.hpp"
 #include "support/evaluate_programs.hpp"
+#include "support/output_sets.hpp"
 #include "support/script.hpp"
 #include "support/strict_device.hpp"
 
@@ -74,14 +75,14 @@ struct Pipeline {
     set.data = &data;
     set.samples = order;
     set.classes = outputs_for(program, data, order).argmax(1);
-    const Selection keep = select(map, clusters, scores, 1, 0.6);
+    const Selection keep = select(map, clusters, scores, {1}, 0.6);
     Program body = slice(program, map, keep);
     difference = slice_difference(program, map, keep, body, data.batch(0, 8, device));
     repair(program, map, keep, data, order, {}, body);
     const FittableHead place = fittable_head(program, map, Task::classification);
     HeadData fit;
     fit.features = features(body, place, data.batch(0, sample_count, device));
-    fit.positive = (set.classes == 1).to(device);
+    fit.rows = rows_of_head(set.classes, test::one(1)).to(device);
     Head original;
     original.weight = body.value(place.layer.weight).content.toTensor();
     original.bias = body.value(place.layer.bias).content.toTensor();
@@ -89,11 +90,13 @@ struct Pipeline {
       HeadParams how;
       how.method = method;
       how.epochs = 3;
-      weights.push_back(fit_classification_head(fit, original, 1, how).weight);
+      weights.push_back(fit_classification_head(fit, original, test::one(1), how).weight);
     }
     bytes = serialise(body);
-    evaluation = test::evaluate_programs(program, {{0, &body, false}, {1, &body, false}, {2, &body, false}}, kind,
-                                         Task::classification, set);
+    std::vector<test::TestedModule> modules;
+    for (const OutputSet& one : test::each({0, 1, 2}))
+      modules.push_back({one, &body, /*own_head=*/false});
+    evaluation = test::evaluate_programs(program, modules, kind, Task::classification, set);
   }
 
   /// As if the program had been loaded there: LibTorch's own loader moves parameters to its own devices only.

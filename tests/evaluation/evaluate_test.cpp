@@ -7,6 +7,7 @@
 
 #include "support/evaluate_programs.hpp"
 #include "support/expect_error.hpp"
+#include "support/output_sets.hpp"
 #include "support/script.hpp"
 
 namespace incite {
@@ -14,7 +15,9 @@ namespace {
 
 using test::evaluate_programs;
 using test::expect_error;
+using test::one_value;
 using test::program_from;
+using test::TestedModule;
 
 /// x W' + b as a program: `weight` row by row, for inputs of `features` values.
 Program linear(const std::vector<double>& weight, const std::vector<double>& bias, int64_t features) {
@@ -43,9 +46,9 @@ class EvaluateClasses : public testing::Test {
   }
 
   Evaluation run(const std::vector<int64_t>& outputs) const {
-    std::vector<ModuleToTest> modules;
+    std::vector<TestedModule> modules;
     for (const int64_t output : outputs)
-      modules.push_back({output, &modules_[static_cast<size_t>(output)]});
+      modules.push_back({test::one(output), &modules_[static_cast<size_t>(output)]});
     return evaluate_programs(original_, modules, OutputKind::logits, Task::classification, test_);
   }
 
@@ -144,9 +147,11 @@ TEST_F(EvaluateClasses, GoesBatchByBatchAndReportsProgress) {
     EXPECT_EQ(event.unit, "samples");
     done.push_back(event.done);
   };
-  const at::Tensor scores = module_scores({1, &modules_[1]}, OutputKind::logits, Task::classification, test_, progress);
+  const at::Tensor scores =
+      module_scores({test::one(1), &modules_[1]}, OutputKind::logits, Task::classification, test_, progress);
   EXPECT_EQ(done, (std::vector<int64_t>{512, 1024, 1100}));
-  EXPECT_TRUE(at::equal(scores, at::tensor({-0.25, 0.75, -0.25, 0.75, 1.75}, at::kDouble).repeat({220}))) << scores;
+  EXPECT_TRUE(at::equal(scores, at::tensor({-0.25, 0.75, -0.25, 0.75, 1.75}, at::kDouble).repeat({220}).unsqueeze(1)))
+      << scores;
   done.clear();
   outputs_for(original_, data_, test_.samples, progress);
   EXPECT_EQ(done, (std::vector<int64_t>{512, 1024, 1100}));
@@ -204,6 +209,75 @@ TEST_F(EvaluateClasses, MeasuresAModelByItself) {
   EXPECT_DOUBLE_EQ(found.classes[2].recall, 0.5);
 }
 
+/// A module for classes 0 and 1 with the log-odds of modules 0 and 1 of EvaluateClasses, and module 2.
+class EvaluateSets : public EvaluateClasses {
+ protected:
+  Evaluation run_sets() const {
+    return evaluate_programs(original_, {{test::some({0, 1}), &pair_}, {test::one(2), &modules_[2]}},
+                             OutputKind::logits, Task::classification, test_);
+  }
+
+  const Program pair_ = linear({0, 0, 0, 2, 0, 0, 0, 1, 0}, {0, -1.5, -1.25}, 3);
+};
+
+TEST_F(EvaluateSets, CombinesTheColumnsOfAllModules) {
+  const Evaluation found = run_sets(), expected = run({0, 1, 2});
+  EXPECT_EQ(found.samples, 5);
+  EXPECT_DOUBLE_EQ(found.original.score, 0.6);
+  EXPECT_DOUBLE_EQ(found.combined.score, 0.8);
+  EXPECT_DOUBLE_EQ(found.agreement, expected.agreement);
+  EXPECT_TRUE(at::equal(found.combined.confusion, expected.combined.confusion));
+  EXPECT_TRUE(at::equal(found.original.confusion, expected.original.confusion));
+}
+
+TEST_F(EvaluateSets, MeasuresTheModuleOfASetInTellingItsClassesAndOthers) {
+  // The set decides 0, 1, none, 1, 1, of which the fourth, of class 0, and the fifth, of class 2, are wrong.
+  const Evaluation found = run_sets();
+  ASSERT_EQ(found.modules.size(), 2U);
+  EXPECT_DOUBLE_EQ(found.score(0), 0.6);
+  EXPECT_DOUBLE_EQ(found.headline(0), (0.5 + 1 + 0.5) / 3);
+  ASSERT_EQ(found.modules[0].classes.size(), 2U);
+  EXPECT_DOUBLE_EQ(found.modules[0].classes[0].precision, 1);
+  EXPECT_DOUBLE_EQ(found.modules[0].classes[0].recall, 0.5);
+  EXPECT_DOUBLE_EQ(found.modules[0].classes[1].precision, 1.0 / 3);
+  EXPECT_DOUBLE_EQ(found.modules[0].classes[1].recall, 1);
+  EXPECT_DOUBLE_EQ(found.score(1), 1);
+  EXPECT_DOUBLE_EQ(found.headline(1), 1);
+}
+
+TEST_F(EvaluateSets, AskTheOriginalWhatTheyAskEachModule) {
+  // It says 0, 1, 2, 1, 1: as the set does but for the third, which is none of the set's either.
+  const Evaluation found = run_sets();
+  ASSERT_EQ(found.originals.size(), 2U);
+  EXPECT_DOUBLE_EQ(found.originals[0].accuracy, 0.6);
+  EXPECT_DOUBLE_EQ(found.original_headline(0), (0.5 + 1 + 0.5) / 3);
+  ASSERT_EQ(found.originals[0].classes.size(), 2U);
+  EXPECT_DOUBLE_EQ(found.originals[0].classes[0].recall, 0.5);
+  EXPECT_DOUBLE_EQ(found.originals[1].accuracy, 0.8);
+  EXPECT_DOUBLE_EQ(found.original_headline(1), 0.75);
+}
+
+TEST_F(EvaluateSets, TakeASetForAllThatItsModuleHas) {
+  // One module, of several columns: together they are a classifier of the samples of its classes, 0, 1 and 3.
+  const Evaluation found =
+      evaluate_programs(original_, {{test::some({0, 1}), &pair_}}, OutputKind::logits, Task::classification, test_);
+  EXPECT_EQ(found.samples, 3);
+  EXPECT_EQ(found.test_samples, 5);
+  EXPECT_DOUBLE_EQ(found.combined.score, 2.0 / 3);
+  EXPECT_DOUBLE_EQ(found.original.score, 2.0 / 3);
+  EXPECT_DOUBLE_EQ(found.score(0), 0.6);  // on all samples
+}
+
+TEST_F(EvaluateSets, TakeModulesThatKeptAllOutputs) {
+  // Log-odds against class 2 alone: 3, 1, -2, 1, -1 and 1, 2, -1, 2, 2. The set decides 0, 1, none, 1, 1.
+  const Evaluation found =
+      evaluate_programs(original_, {{test::some({0, 1}), &original_, /*own_head=*/false}, {test::one(2), &modules_[2]}},
+                        OutputKind::logits, Task::classification, test_);
+  EXPECT_DOUBLE_EQ(found.score(0), 0.6);
+  // Beside -0.125, -0.125, 3.875, -0.125 and 1.875: 0, 1, 2, 1, 1.
+  EXPECT_DOUBLE_EQ(found.combined.score, 0.6);
+}
+
 TEST_F(EvaluateClasses, ScalesTheInput) {
   data_.input = data_.input[0].mul(4).to(at::kByte);
   data_.input_scale = 0.25;
@@ -216,8 +290,9 @@ TEST_F(EvaluateClasses, TakesModulesThatKeptAllOutputs) {
   // With the original's own head a module has all columns: here each is the original itself, so together they are too.
   // Log-odds of a column against both others are positive where exp(own) > exp(a) + exp(b):
   //   (3, 1, 0): 20.1 > 3.7, class 0. (1, 2, 0): 7.4 > 3.7, class 1. (0, 1, 2): 7.4 > 3.7, class 2. (0, 3, 1): class 1.
-  const std::vector<ModuleToTest> modules = {
-      {0, &original_, /*own_head=*/false}, {1, &original_, false}, {2, &original_, false}};
+  std::vector<TestedModule> modules;
+  for (const OutputSet& one : test::each({0, 1, 2}))
+    modules.push_back({one, &original_, /*own_head=*/false});
   const Evaluation found = evaluate_programs(original_, modules, OutputKind::logits, Task::classification, test_);
   EXPECT_DOUBLE_EQ(found.original.score, 0.6);
   EXPECT_DOUBLE_EQ(found.combined.score, 0.6);
@@ -232,7 +307,8 @@ TEST(EvaluateTwoClasses, TakesModulesThatKeptAllOutputs) {
   Dataset data;
   data.input = at::tensor({2.0, 1.0, 1.0, 2.0, 0.0, 3.0}, at::kFloat).view({3, 2});
   const TestSet test{&data, at::arange(3, at::kLong), at::tensor({0, 1, 1}, at::kLong), {}};
-  const std::vector<ModuleToTest> modules = {{0, &original, /*own_head=*/false}, {1, &original, false}};
+  const std::vector<TestedModule> modules = {{test::one(0), &original, /*own_head=*/false},
+                                             {test::one(1), &original, false}};
   const Evaluation found = evaluate_programs(original, modules, OutputKind::logits, Task::classification, test);
   EXPECT_DOUBLE_EQ(found.original.score, 1);
   EXPECT_DOUBLE_EQ(found.combined.score, 1);
@@ -253,8 +329,8 @@ TEST(EvaluateProbabilities, CombinesModulesOfDifferentConfidenceByLogOdds) {
   Dataset data;
   data.input = at::zeros({4, 2});
   const TestSet test{&data, at::arange(4, at::kLong), at::tensor({1, 1, 1, 0}, at::kLong), {}};
-  const Evaluation found =
-      evaluate_programs(original, {{0, &zero}, {1, &one}}, OutputKind::probabilities, Task::classification, test);
+  const Evaluation found = evaluate_programs(original, {{test::one(0), &zero}, {test::one(1), &one}},
+                                             OutputKind::probabilities, Task::classification, test);
   EXPECT_DOUBLE_EQ(found.combined.score, 0.75);
   EXPECT_EQ(found.score(0), 0.75);
   EXPECT_EQ(found.score(1), 0.25);
@@ -270,7 +346,7 @@ class EvaluateValues : public testing::Test {
     test_.values = at::tensor({1.0, 1.0, 2.0, 1.0, 4.0, 9.0}, at::kFloat).view({3, 2});
   }
 
-  Evaluation run(const std::vector<ModuleToTest>& modules) const {
+  Evaluation run(const std::vector<TestedModule>& modules) const {
     return evaluate_programs(original_, modules, OutputKind::logits, Task::regression, test_);
   }
 
@@ -282,7 +358,7 @@ class EvaluateValues : public testing::Test {
 };
 
 TEST_F(EvaluateValues, MeasuresMeanAbsoluteErrorsColumnByColumn) {
-  const Evaluation found = run({{0, &all_columns_, /*own_head=*/false}, {1, &own_column_}});
+  const Evaluation found = run({{one_value(0), &all_columns_, /*own_head=*/false}, {one_value(1), &own_column_}});
   EXPECT_EQ(found.task, Task::regression);
   EXPECT_EQ(found.samples, 3);
   // Original, column 0: |0 - 1| + 0 + 0 = 1; column 1: 0 + |3 - 1| + |5 - 9| = 6. Over 6 values.
@@ -295,7 +371,7 @@ TEST_F(EvaluateValues, MeasuresMeanAbsoluteErrorsColumnByColumn) {
 }
 
 TEST_F(EvaluateValues, MeasuresSquaredErrorsToo) {
-  const Evaluation found = run({{1, &own_column_}});
+  const Evaluation found = run({{one_value(1), &own_column_}});
   // Errors of the module 0.5, 2.5, -3.5, their squares 18.75 together; of the original 0, 2, -4, squares 20. The truth,
   // 1, 1, 9, has a mean of 11/3 and squares about it of 384/9 together.
   EXPECT_DOUBLE_EQ(found.combined.errors[0].rmse, 2.5);
@@ -314,7 +390,7 @@ TEST_F(EvaluateValues, MeasuresAModelByItself) {
 }
 
 TEST_F(EvaluateValues, ComparesWithTheOriginalOnTheSameOutputs) {
-  const Evaluation found = run({{1, &own_column_}});
+  const Evaluation found = run({{one_value(1), &own_column_}});
   EXPECT_DOUBLE_EQ(found.original.score, 2);  // 6 / 3
   EXPECT_DOUBLE_EQ(found.combined.score, 6.5 / 3);
   EXPECT_DOUBLE_EQ(found.score(0), 6.5 / 3);
@@ -322,10 +398,26 @@ TEST_F(EvaluateValues, ComparesWithTheOriginalOnTheSameOutputs) {
 
 TEST_F(EvaluateValues, MeasuresOnTheSamplesOfTheTestSetOnly) {
   test_.samples = at::tensor({2}, at::kLong);
-  const Evaluation found = run({{1, &own_column_}});
+  const Evaluation found = run({{one_value(1), &own_column_}});
   EXPECT_EQ(found.samples, 1);
   EXPECT_DOUBLE_EQ(found.original.score, 4);
   EXPECT_DOUBLE_EQ(found.combined.score, 3.5);
+}
+
+TEST_F(EvaluateValues, GivesAModuleOfASetTheMeansOverItsOutputs) {
+  const Program both = linear({1, 0, 0, 1}, {2, 0.5}, 2);  // x₀ + 2 and x₁ + 0.5
+  for (const bool own_head : {true, false}) {
+    const Evaluation found = run({{test::whole({0, 1}), &both, own_head}});
+    ASSERT_EQ(found.module_errors.size(), 1U);
+    ASSERT_EQ(found.original_errors.size(), 1U);
+    ASSERT_EQ(found.combined.errors.size(), 2U);
+    EXPECT_DOUBLE_EQ(found.combined.errors[0].mae, 5.0 / 3);
+    EXPECT_DOUBLE_EQ(found.combined.errors[1].mae, 6.5 / 3);
+    EXPECT_DOUBLE_EQ(found.score(0), 11.5 / 6);
+    EXPECT_DOUBLE_EQ(found.module_errors[0].rmse, (std::sqrt(3.0) + 2.5) / 2);  // squares 1 + 4 + 4
+    EXPECT_DOUBLE_EQ(found.module_errors[0].r2, (found.combined.errors[0].r2 + found.combined.errors[1].r2) / 2);
+    EXPECT_DOUBLE_EQ(found.original_headline(0), 7.0 / 6);
+  }
 }
 
 TEST_F(EvaluateValues, GivesOutputsInTheOrderOfTheSamples) {

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "support/output_sets.hpp"
 #include "support/random_normal.hpp"
 
 namespace incite {
@@ -173,7 +174,9 @@ TEST(MeasureClassifier, RanksByTheLogOddsOfEachClass) {
       const ModelMeasures found = measure_classifier(random.outputs, kind, random.truth);
       for (int64_t k = 0; k < 4; ++k) {
         EXPECT_NEAR(found.classes[static_cast<size_t>(k)].auc,
-                    auc_by_pairs(log_odds(random.outputs, kind, k), random.truth == k), 1e-14)
+                    auc_by_pairs(log_odds(random.outputs, kind, test::one(k), /*own_head=*/false).select(1, 0),
+                                 random.truth == k),
+                    1e-14)
             << to_string(kind) << " " << k;
       }
     }
@@ -264,7 +267,7 @@ TEST(MeasureClasses, AreThoseOfAClassifierOfWhichSomeClassesAreAskedFor) {
   for (const OutputKind kind : {OutputKind::logits, OutputKind::sigmoid}) {
     const RandomClassifier random(kind, 4);
     const ModelMeasures whole = measure_classifier(random.outputs, kind, random.truth);
-    const std::vector<ClassMeasures> some = measure_classes(random.outputs, kind, random.truth, {2, 0});
+    const std::vector<SetMeasures> some = measure_classes(random.outputs, kind, random.truth, test::each({2, 0}));
     ASSERT_EQ(some.size(), 2U);
     for (const auto& [found, expected] : {std::pair(some[0], whole.classes[2]), {some[1], whole.classes[0]}}) {
       EXPECT_EQ(found.support, expected.support);
@@ -281,6 +284,128 @@ TEST(MeanConfidence, IsThatOfTheClassesDecidedFor) {
   const at::Tensor outputs = at::tensor({0.75, 0.25, 0.5, 0.5}, at::kFloat).view({2, 2});
   EXPECT_DOUBLE_EQ(mean_confidence(outputs, OutputKind::probabilities), 0.625);
   EXPECT_TRUE(std::isnan(mean_confidence(outputs, OutputKind::other)));
+}
+
+/// Eight samples of four classes, of which a module is for 1 and 3. In brackets what it decides, and - where it is
+/// wrong; class 0 and 2 are one to it.
+struct TwoOfFour {
+  const OutputSet set = test::some({1, 3});
+  const at::Tensor classes = at::tensor({1, 1, 3, 0, 2, 3, 0, 1}, at::kLong);
+  const at::Tensor odds = at::tensor({2.0, -1.0,    // [1]
+                                      -1.0, 3.0,    // [3] -
+                                      0.5, 1.0,     // [3]
+                                      -1.0, -2.0,   // [none]
+                                      1.0, -3.0,    // [1] -
+                                      -0.5, -0.25,  // [none] -
+                                      -3.0, -4.0,   // [none]
+                                      4.0, 2.0},    // [1]
+                                     at::kDouble)
+                              .view({8, 2});
+};
+
+/// All but the AUC: of those decisions.
+void expect_measures_of_two_of_four(const SetMeasures& found) {
+  EXPECT_DOUBLE_EQ(found.accuracy, 5.0 / 8);
+  // The mean recall of class 1, of class 3 and of the others.
+  EXPECT_DOUBLE_EQ(found.balanced_accuracy, (2.0 / 3 + 1.0 / 2 + 2.0 / 3) / 3);
+  EXPECT_EQ(found.samples, 8);
+  EXPECT_EQ(found.support, 0);
+  EXPECT_EQ(found.claims, 0);
+  ASSERT_EQ(found.classes.size(), 2U);
+  const ClassMeasures &one = found.classes[0], &three = found.classes[1];
+  EXPECT_EQ(one.support, 3);
+  EXPECT_EQ(one.claims, 3);
+  EXPECT_DOUBLE_EQ(one.accuracy, 6.0 / 8);
+  EXPECT_DOUBLE_EQ(one.balanced_accuracy, (2.0 / 3 + 4.0 / 5) / 2);
+  EXPECT_DOUBLE_EQ(one.precision, 2.0 / 3);
+  EXPECT_DOUBLE_EQ(one.recall, 2.0 / 3);
+  EXPECT_DOUBLE_EQ(one.f1, 2.0 / 3);
+  EXPECT_EQ(three.support, 2);
+  EXPECT_EQ(three.claims, 2);
+  EXPECT_DOUBLE_EQ(three.accuracy, 6.0 / 8);
+  EXPECT_DOUBLE_EQ(three.balanced_accuracy, (1.0 / 2 + 5.0 / 6) / 2);
+  EXPECT_DOUBLE_EQ(three.precision, 1.0 / 2);
+  EXPECT_DOUBLE_EQ(three.recall, 1.0 / 2);
+  EXPECT_DOUBLE_EQ(three.f1, 1.0 / 2);
+  EXPECT_DOUBLE_EQ(found.precision, 7.0 / 12);  // the means of both
+  EXPECT_DOUBLE_EQ(found.recall, 7.0 / 12);
+  EXPECT_DOUBLE_EQ(found.f1, 7.0 / 12);
+}
+
+TEST(MeasureSet, DecidesForTheLargestThatIsAboveZero) {
+  const TwoOfFour example;
+  const SetMeasures found = measure_set(example.odds, example.set, example.classes);
+  expect_measures_of_two_of_four(found);
+  // Class 1 has 2, -1 and 4; the others 0.5, -1, 1, -0.5 and -3: 5, 1.5 and 5 of 15 pairs are in order.
+  EXPECT_DOUBLE_EQ(found.classes[0].auc, 11.5 / 15);
+  // Class 3 has 1 and -0.25; the others -1, 3, -2, -3, -4 and 2: 4 and 4 of 12.
+  EXPECT_DOUBLE_EQ(found.classes[1].auc, 8.0 / 12);
+  EXPECT_DOUBLE_EQ(found.auc, (11.5 / 15 + 8.0 / 12) / 2);
+}
+
+TEST(MeasureSet, OfOneClassHasTheMeasuresOfItsYesAndNo) {
+  const TwoOfFour example;
+  const at::Tensor column = example.odds.select(1, 0);
+  const ClassMeasures expected = class_measures(column, example.classes == 1);
+  const SetMeasures found = measure_set(column.unsqueeze(1), test::one(1), example.classes);
+  ASSERT_EQ(found.classes.size(), 1U);
+  for (const ClassMeasures& measures : {static_cast<ClassMeasures>(found), found.classes[0]}) {
+    EXPECT_EQ(measures.support, expected.support);
+    EXPECT_EQ(measures.claims, expected.claims);
+    EXPECT_EQ(measures.samples, expected.samples);
+    EXPECT_EQ(measures.accuracy, expected.accuracy);
+    EXPECT_EQ(measures.balanced_accuracy, expected.balanced_accuracy);
+    EXPECT_EQ(measures.precision, expected.precision);
+    EXPECT_EQ(measures.recall, expected.recall);
+    EXPECT_EQ(measures.f1, expected.f1);
+    EXPECT_EQ(measures.auc, expected.auc);
+  }
+}
+
+TEST(MeasureSet, OfAllClassesDecidesForTheLargestThoughItIsBelowZero) {
+  const at::Tensor odds = at::tensor({-1.0, -2.0, -3.0, -1.0, -4.0, -2.0}, at::kDouble).view({3, 2});
+  const SetMeasures found = measure_set(odds, test::whole({0, 1}), at::tensor({0, 1, 0}, at::kLong));
+  EXPECT_DOUBLE_EQ(found.accuracy, 2.0 / 3);
+  EXPECT_DOUBLE_EQ(found.balanced_accuracy, 3.0 / 4);  // there are no others
+  EXPECT_DOUBLE_EQ(found.classes[0].recall, 1.0 / 2);
+  EXPECT_DOUBLE_EQ(found.classes[1].recall, 1);
+}
+
+TEST(MeasureSet, TakesTheMeanRecallOfClassesThatHaveSamples) {
+  // Class 1 is right on one of two, the others on both; of class 3 there is no sample.
+  const at::Tensor odds = at::tensor({1.0, -1.0, -1.0, -1.0, -1.0, -1.0, -1.0, -1.0}, at::kDouble).view({4, 2});
+  const SetMeasures found = measure_set(odds, test::some({1, 3}), at::tensor({1, 1, 0, 2}, at::kLong));
+  EXPECT_DOUBLE_EQ(found.balanced_accuracy, 3.0 / 4);
+  EXPECT_DOUBLE_EQ(found.accuracy, 3.0 / 4);
+  EXPECT_TRUE(std::isnan(found.classes[1].recall));
+  // Without others: of class 1 alone.
+  EXPECT_DOUBLE_EQ(
+      measure_set(odds.narrow(0, 0, 2), test::some({1, 3}), at::tensor({1, 1}, at::kLong)).balanced_accuracy, 1.0 / 2);
+}
+
+TEST(MeasureClasses, OfASetTakeTheClassesThatAreNotInItForOne) {
+  // The decisions of TwoOfFour, of a model of four outputs; where it says class 0 for class 2 and the other way round
+  // that is none of the set.
+  const TwoOfFour example;
+  const at::Tensor decided = at::tensor({1, 3, 3, 0, 1, 2, 2, 1}, at::kLong);
+  const at::Tensor outputs = at::one_hot(decided, 4).to(at::kFloat) * 5;
+  const std::vector<SetMeasures> found =
+      measure_classes(outputs, OutputKind::logits, example.classes, {test::one(2), example.set});
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_EQ(found[0].support, 1);
+  EXPECT_DOUBLE_EQ(found[0].recall, 0);
+  expect_measures_of_two_of_four(found[1]);
+}
+
+TEST(MeasureSet, RanksTheClassesOfASetOfAllByTheirLogOddsWhateverIsAddedToARow) {
+  const at::Tensor logits = test::random_normal({200, 4}, 1).to(at::kDouble);
+  const at::Tensor labels = at::arange(200, at::kLong).remainder(4);
+  const OutputSet all{{0, 1, 2, 3}, "all", false};
+  const SetMeasures original = measure_classes(logits, OutputKind::logits, labels, {all})[0];
+  const at::Tensor shifted = logits + 5 * test::random_normal({200, 1}, 2).to(at::kDouble);
+  const SetMeasures found = measure_set(shifted, all, labels);
+  EXPECT_NEAR(found.auc, original.auc, 1e-12);
+  EXPECT_EQ(found.accuracy, original.accuracy);
 }
 
 }  // namespace

@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "support/output_sets.hpp"
+
 namespace incite {
 namespace {
 
@@ -19,8 +21,8 @@ TEST(LossWarning, NamesWhatKeepsALossSmall) {
 
 TEST(LossWarning, OfOneModuleIsByBalancedAccuracy) {
   Evaluation e;
-  e.modules.resize(1);
-  e.originals.resize(1);
+  e.modules = {test::of_one({})};
+  e.originals = {test::of_one({})};
   e.originals[0].balanced_accuracy = 0.98;
   e.modules[0].balanced_accuracy = 0.9;
   EXPECT_EQ(loss_warning(e, "do better"), "the module loses 8.00 points of balanced accuracy; do better");
@@ -68,6 +70,34 @@ TEST(WarningsAfter, NameOnlyOptionsThatAreNotGivenYet) {
   EXPECT_EQ(found(), lost + "pass --max-loss or a larger --keep");
   options.size = MaxLoss{20};
   EXPECT_EQ(found(), lost + "pass a smaller --max-loss");
+}
+
+TEST(LossWarning, OfOneModuleForSeveralClassesIsByAccuracy) {
+  Evaluation e;
+  e.modules.resize(1);
+  e.modules[0].classes.resize(2);
+  e.originals = e.modules;
+  e.original.score = 0.98;
+  e.combined.score = 0.9;
+  const std::optional<std::string> found = loss_warning(e, "do better");
+  ASSERT_TRUE(found);
+  EXPECT_TRUE(found->ends_with(" 8.00 points of accuracy; do better")) << *found;
+}
+
+TEST(UnmeasuredWarning, NamesTheClassesOfSetsThatHaveNoSamples) {
+  Evaluation e;
+  e.modules.resize(2);
+  e.modules[0].classes.resize(3);
+  e.modules[0].classes[1].support = 5;
+  e.modules[1] = test::of_one({});
+  std::vector<ModuleResult> modules(2);
+  modules[0].set = test::some({2, 4, 6});
+  modules[1].set = test::one(3);
+  EXPECT_EQ(unmeasured_warning(e, modules),
+            "the samples to measure on hold none of classes 2, 6, 3, so measures that need them are missing; measure "
+            "with 'incite evaluate' on other data, or pass --test");
+  e.modules[0].classes[0].support = e.modules[0].classes[2].support = e.modules[1].classes[0].support = 1;
+  EXPECT_EQ(unmeasured_warning(e, modules), std::nullopt);
 }
 
 }  // namespace

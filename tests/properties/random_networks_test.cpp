@@ -19,10 +19,13 @@
 #include "program/save.hpp"
 #include "scoring/contributions.hpp"
 #include "selection/select.hpp"
+#include "slicing/head.hpp"
 #include "slicing/slice.hpp"
 #include "support/masking.hpp"
 #include "support/npz_forge.hpp"
 #include "support/random_network.hpp"
+#include "support/random_normal.hpp"
+#include "units/output_kind.hpp"
 
 namespace incite {
 namespace {
@@ -356,6 +359,90 @@ TEST(RandomNetworks, SlicesGiveTheSameFileEveryTimeAndReadBackAsThemselves) {
     const std::vector<char> pickled = torch::jit::pickle_save(c10::ivalue::Tuple::create({input, output}));
     write(folder / fmt::format("{}.io", seed), {pickled.begin(), pickled.end()});
   });
+}
+
+/// A random set of a model's outputs, as of a classifier.
+OutputSet random_set(int64_t outputs, uint64_t seed) {
+  Random random(seed);
+  OutputSet set;
+  for (int64_t k = 0; k < outputs; ++k) {
+    if (random.uniform() < 0.4) set.outputs.push_back(k);
+  }
+  if (set.outputs.empty()) set.outputs.push_back(static_cast<int64_t>(random.below(static_cast<uint64_t>(outputs))));
+  set.others = has_others(set, /*classification=*/true, outputs);
+  return set;
+}
+
+/// The slice with a head of the set's rows: what decompose makes of it before repair and fitting.
+Program with_head(const Loaded& loaded, const Selection& keep, const OutputSet& set, const FittableHead& place,
+                  const Head& head) {
+  Selection rows = keep;
+  for (const int32_t unit : place.layer.units)
+    rows[at_index(unit)] = false;
+  for (size_t row = 0; row < static_cast<size_t>(set.rows()); ++row)
+    rows[at_index(place.layer.units[row])] = true;
+  Program module = slice(loaded.program, loaded.map, rows);
+  put_head(place, head, Task::classification, module);
+  return module;
+}
+
+TEST(RandomNetworks, ModulesForRandomSetsAreAsSmallAsCountedAndHaveAColumnForEachOutput) {
+  int64_t with_heads = 0;
+  int64_t of_several = 0;
+  for_each_network([&](uint64_t seed, Loaded& loaded) {
+    const int64_t outputs = loaded.network.outputs;
+    if (outputs < 2) return;
+    const OutputSet set = random_set(outputs, seed);
+    ClusterParams cluster_params;
+    cluster_params.cluster_size = 2;
+    const std::vector<Cluster> clusters = cluster_units(loaded.program, loaded.map, cluster_params);
+    if (clusters.empty()) return;
+    const at::Tensor scores =
+        test::random_normal({static_cast<int64_t>(clusters.size()), outputs}, seed).abs().to(at::kDouble);
+    std::optional<FittableHead> place;
+    try {
+      place.emplace(fittable_head(loaded.program, loaded.map, Task::classification));
+    } catch (const Error&) {  // the model's own output layer stays
+    }
+    const ParameterCount count(loaded.program, loaded.map, place ? set.rows() : 0);
+    CompressParams params;
+    params.parameters = loaded.program.parameter_count() / 2;
+    const Selection keep = compress(count, loaded.map, clusters, scores, set.outputs, params);
+    const Program sliced = slice(loaded.program, loaded.map, keep);
+    const Batch input = loaded.network.input(6, seed + 7000);
+    EXPECT_LE(slice_difference(loaded.program, loaded.map, keep, sliced, input), slice_tolerance);
+    EXPECT_EQ(keep,
+              compress(count, loaded.map, clusters, scores * at::linspace(1, 900, outputs, at::kDouble), set.outputs,
+                       params));  // the outputs' units do not matter
+    of_several += set.size() > 1 ? 1 : 0;
+    if (!place) {
+      EXPECT_EQ(sliced.parameter_count(), count(keep));
+      return;
+    }
+    ++with_heads;
+    const at::Tensor old = sliced.value(place->layer.weight).content.toTensor();
+    Head head{test::random_normal({set.rows(), old.size(1)}, seed + 1), {}};
+    if (place->layer.bias >= 0) head.bias = test::random_normal({set.rows()}, seed + 2);
+    const Program module = with_head(loaded, keep, set, *place, head);
+    EXPECT_EQ(module.parameter_count(), count(keep));
+    const at::Tensor found = Executor(module)(input);
+    EXPECT_EQ(found.sizes(), at::IntArrayRef({6, set.rows()}));
+    const OutputKind kind = output_kind(loaded.program, loaded.map);
+    const at::Tensor odds = log_odds(found, kind, set, /*own_head=*/true);
+    EXPECT_EQ(odds.sizes(), at::IntArrayRef({6, set.size()}));
+    EXPECT_TRUE(odds.isfinite().all().item<bool>());
+    // A sample's largest log-odds are its largest output's, unless rounding decides.
+    if (kind == OutputKind::logits || kind == OutputKind::log_probabilities) {
+      const at::Tensor rows = set.others ? at::cat({at::zeros({6, 1}, at::kDouble), odds}, 1) : odds;
+      EXPECT_TRUE(rows.argmax(1).equal(found.to(at::kDouble).argmax(1)));
+    }
+    // The file gives the same again.
+    test::TempDir folder;
+    write(folder / "module.pt", serialise(module));
+    EXPECT_LE(relative_difference(Executor(load_program(folder / "module.pt", input))(input), found), 1e-6);
+  });
+  EXPECT_GE(with_heads, static_cast<int64_t>(seeds.count) / 3);
+  EXPECT_GE(of_several, static_cast<int64_t>(seeds.count) / 3);
 }
 
 }  // namespace

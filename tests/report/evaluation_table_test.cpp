@@ -6,8 +6,13 @@
 #include <cmath>
 #include <sstream>
 
+#include "support/output_sets.hpp"
+
 namespace incite {
 namespace {
+
+using test::of_one;
+using test::one;
 
 ModulesEvaluation small_evaluation() {
   ModulesEvaluation e;
@@ -15,8 +20,8 @@ ModulesEvaluation small_evaluation() {
   e.decomposition.bytes = 180224;
   e.decomposition.multiply_adds = 416520;
   e.decomposition.modules.resize(2);
-  e.decomposition.modules[0] = {0, "module-0.pt", 9000, 42291, 4.936, {}, 0, 100000, {}};
-  e.decomposition.modules[1] = {1, "module-1.pt", 22213, 1023, 2.0, {}, 0, 200000, {}};
+  e.decomposition.modules[0] = {one(0), "module-0.pt", 9000, 42291, 4.936, {}, 0, 100000, {}};
+  e.decomposition.modules[1] = {one(1), "module-1.pt", 22213, 1023, 2.0, {}, 0, 200000, {}};
   e.evaluation.samples = 500;
   e.evaluation.original.score = 0.5;
   e.evaluation.original.ece = 0.0125;
@@ -24,8 +29,10 @@ ModulesEvaluation small_evaluation() {
   e.evaluation.combined.ece = 0.1;
   e.evaluation.agreement = 0.75;
   e.evaluation.test_samples = 500;
-  e.evaluation.modules = {{200, 0.75, 0.5, 0.25, 0.3333, 0.98766, 0.625, 100, 500}, {0, 1, NAN, NAN, NAN, NAN}};
-  e.evaluation.originals = {{200, 0.875, 1, 0.5, 0.6667, 0.99, 0.75, 100, 500}, {0, 1, NAN, NAN, NAN, NAN}};
+  e.evaluation.modules = {of_one({200, 0.75, 0.5, 0.25, 0.3333, 0.98766, 0.625, 100, 500}),
+                          of_one({0, 1, NAN, NAN, NAN, NAN})};
+  e.evaluation.originals = {of_one({200, 0.875, 1, 0.5, 0.6667, 0.99, 0.75, 100, 500}),
+                            of_one({0, 1, NAN, NAN, NAN, NAN})};
   return e;
 }
 
@@ -47,6 +54,24 @@ TEST(ModulesTable, SaysHowGoodModulesAreOnTheOtherData) {
             "Accuracy on 500 samples: original 50.00 %, modules together 62.50 % (+12.50 points)\n"
             "Agreement with the original: 75.00 % of the samples\n"
             "Expected calibration error: original 1.25 %, modules together 10.00 %\n");
+}
+
+TEST(ModulesTable, HasALineForEachSet) {
+  ModulesEvaluation e = small_evaluation();
+  e.decomposition.modules[0].set = test::some({0, 2});
+  e.decomposition.modules[0].file = "module-some.pt";
+  for (std::vector<SetMeasures>* measures : {&e.evaluation.modules, &e.evaluation.originals}) {
+    (*measures)[0].support = (*measures)[0].claims = 0;
+    (*measures)[0].classes.resize(2);
+  }
+  const std::string text = to_table(e);
+  EXPECT_NE(text.find("class  model           accuracy  balanced  precision   recall       F1     AUC\n"
+                      "-----  --------------  --------  --------  ---------  -------  -------  ------\n"
+                      " some  original         87.50 %   75.00 %   100.00 %  50.00 %  66.67 %  0.9900\n"
+                      "       module-some.pt   75.00 %   62.50 %    50.00 %  25.00 %  33.33 %  0.9877\n"
+                      "    1  original        100.00 %         -          -        -        -       -\n"),
+            std::string::npos)
+      << text;
 }
 
 TEST(ModulesTable, HasTheLatencyThatWasMeasured) {
@@ -72,6 +97,8 @@ TEST(ModulesTable, HasTheErrorsOfARegression) {
   e.evaluation.task = Task::regression;
   e.evaluation.original.errors = {{0.01, 0.02, 0.9999}, {0.01, 0.02, NAN}};
   e.evaluation.combined.errors = {{0.0125, 0.025, -0.5}, {0.0125, 0.025, NAN}};
+  e.evaluation.original_errors = e.evaluation.original.errors;
+  e.evaluation.module_errors = e.evaluation.combined.errors;
   e.evaluation.original.score = 0.01;
   e.evaluation.combined.score = 0.0125;
   const std::string text = to_table(e);
@@ -93,7 +120,7 @@ TEST(ModulesTable, FitsEightyColumnsAndAScreenForAThousandModules) {
   ModulesEvaluation e = small_evaluation();
   e.decomposition.modules.assign(1000, e.decomposition.modules[0]);
   for (size_t i = 0; i < 1000; ++i) {
-    e.decomposition.modules[i].output = static_cast<int64_t>(i);
+    e.decomposition.modules[i].set = one(static_cast<int64_t>(i));
     e.decomposition.modules[i].file = fmt::format("module-{}.pt", i);
   }
   e.decomposition.parameters = 138357544;  // VGG-16
@@ -104,8 +131,8 @@ TEST(ModulesTable, FitsEightyColumnsAndAScreenForAThousandModules) {
     module.multiply_adds = 6000000000;
   }
   // Half of the classes have 20 samples.
-  e.evaluation.modules.assign(1000, {20, 1, 1, 1, 1, 1, 1, 20, 5000});
-  e.evaluation.originals.assign(1000, {50, 1, 1, 1, 1, 1, 1, 50, 5000});
+  e.evaluation.modules.assign(1000, of_one({20, 1, 1, 1, 1, 1, 1, 20, 5000}));
+  e.evaluation.originals.assign(1000, of_one({50, 1, 1, 1, 1, 1, 1, 50, 5000}));
   e.latency = LatencyResult{{500, 80000}, {}, {123456.789, 12345678.9}};
   e.evaluation.combined = ModelMeasures();  // sentences are wrapped where they are shown
   std::istringstream lines(to_table(e));

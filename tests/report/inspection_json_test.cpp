@@ -14,12 +14,12 @@ namespace {
 
 using nlohmann::json;
 
-json versions() {
+json versions_entry() {
   return {{"incite", version}, {"torch", TORCH_VERSION}};
 }
 
 /// Two layers, the second one the head, and a pin of each kind.
-Inspection small_inspection() {
+Inspection documented_inspection() {
   test::UnitMapBuilder builder(2);
   builder.add(0, {{0, 0}});
   builder.add(0, {{0, 1}}, /*pinned=*/true);
@@ -92,20 +92,20 @@ TEST(InspectionDocument, HasEveryFieldThatIsDocumented) {
          {"reason", "reduced"},
          {"places", 1},
          {"parameters", 120}}}},
-      {"versions", versions()},
+      {"versions", versions_entry()},
   };
-  const json found = json::parse(to_json(small_inspection()));
+  const json found = json::parse(to_json(documented_inspection()));
   EXPECT_EQ(found, expected) << found.dump(2);
 }
 
 TEST(InspectionDocument, HasNullWhereThereIsNoHead) {
-  Inspection inspection = small_inspection();
+  Inspection inspection = documented_inspection();
   inspection.model->map.head = -1;
   EXPECT_TRUE(json::parse(to_json(inspection)).at("outputs").at("head").is_null());
 }
 
 TEST(InspectionDocument, SaysWithWhatDecomposeWillRefuse) {
-  Inspection inspection = small_inspection();
+  Inspection inspection = documented_inspection();
   inspection.refusal.emplace(ExitCode::unsupported, "no unit can be removed");
   const json expected = {{"exit_code", 6}, {"message", "no unit can be removed"}};
   EXPECT_EQ(json::parse(to_json(inspection)).at("refusal"), expected);

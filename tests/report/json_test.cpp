@@ -456,5 +456,54 @@ TEST(ModelEvaluationDocument, HasTheErrorsOfARegression) {
   EXPECT_EQ(json::parse(to_json(e)).at("evaluation"), expected);
 }
 
+TEST(DecompositionDocument, HasTheClassesOfASet) {
+  Decomposition d = full_decomposition();
+  d.modules.resize(1);
+  d.modules[0].set = test::some({0, 2});
+  SetMeasures& measures = d.evaluation.modules[0];
+  measures.classes = {{50, 0.5, 0.25, 0.75, 0.125, 0.625, 0.875, 50, 90}, {30, 0.75, NAN, 0, 0, NAN, 0.5, 0, 90}};
+  measures.support = measures.claims = 0;
+  d.evaluation.originals[0].classes = d.evaluation.combined.classes;
+  const json found = document_of(d)["modules"];
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0]["name"], "some");
+  EXPECT_EQ(found[0]["outputs"], (json{0, 2}));
+  EXPECT_FALSE(found[0].contains("output"));
+  EXPECT_EQ(found[0]["accuracy"], 0.75);
+  EXPECT_EQ(found[0]["balanced_accuracy"], 0.625);
+  const json expected = {{{"output", 0},
+                          {"samples", 50},
+                          {"balanced_accuracy", 0.875},
+                          {"precision", 0.25},
+                          {"recall", 0.75},
+                          {"f1", 0.125},
+                          {"auc", 0.625}},
+                         {{"output", 2},
+                          {"samples", 30},
+                          {"balanced_accuracy", 0.5},
+                          {"precision", nullptr},
+                          {"recall", 0.0},
+                          {"f1", 0.0},
+                          {"auc", nullptr}}};
+  EXPECT_EQ(found[0]["classes"], expected) << found[0]["classes"].dump(2);
+  EXPECT_EQ(found[0]["original"]["classes"], document_of(d)["evaluation"]["combined_classes"]);
+}
+
+TEST(DecompositionDocument, GivesTheErrorsOfASetOfValuesAsMeans) {
+  Decomposition d = full_decomposition();
+  d.task = Task::regression;
+  d.evaluation = full_regression();
+  d.modules.resize(1);
+  d.modules[0].set = test::whole({0, 2});
+  d.evaluation.module_errors = {{0.625, 1.625, -0.5}};
+  d.evaluation.original_errors = {{0.5, 0.75, NAN}};
+  const json module = document_of(d)["modules"][0];
+  EXPECT_EQ(module["mae"], 0.625);
+  EXPECT_EQ(module["rmse"], 1.625);
+  EXPECT_EQ(module["r2"], -0.5);
+  EXPECT_EQ(module["original"], (json{{"mae", 0.5}, {"rmse", 0.75}, {"r2", nullptr}}));
+  EXPECT_FALSE(module.contains("classes"));
+}
+
 }  // namespace
 }  // namespace incite

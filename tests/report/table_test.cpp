@@ -5,6 +5,8 @@
 
 #include <cmath>
 
+#include "support/output_sets.hpp"
+
 namespace incite {
 namespace {
 
@@ -117,8 +119,8 @@ Decomposition small_decomposition() {
   d.kind = OutputKind::logits;
   d.scored_samples = 10000;
   d.modules.resize(2);
-  d.modules[0] = {0, "module-0.pt", 9000, 42291, 4.936, {}, 0, 0, {}};
-  d.modules[1] = {1, "module-1.pt", 22213, 1023, 2.0, {}, 0, 0, {}};
+  d.modules[0] = {test::one(0), "module-0.pt", 9000, 42291, 4.936, {}, 0, 0, {}};
+  d.modules[1] = {test::one(1), "module-1.pt", 22213, 1023, 2.0, {}, 0, 0, {}};
   d.evaluation.samples = 2000;
   d.evaluation.original.score = 0.99;
   d.evaluation.combined.score = 0.9875;
@@ -151,7 +153,7 @@ TEST(DecompositionTable, SaysWhatWasMadeAndHowGoodItIs) {
 
 TEST(DecompositionTable, GivesTheIntervalOfAClassWithFewSamples) {
   Decomposition d = small_decomposition();
-  d.evaluation.modules[0] = {2, 1, 1, 1, 1, 1, 1, 2, 450};  // 1 - 0.658 / 2
+  d.evaluation.modules[0] = test::of_one({2, 1, 1, 1, 1, 1, 1, 2, 450});  // 1 - 0.658 / 2
   d.evaluation.originals[0] = d.evaluation.modules[0];
   EXPECT_NE(to_table(d).find("module-0.pt       9,000  41.3 KiB        4.94x           100.00 %  100.00 %\n"
                              "                                                         (67-100)  (67-100)\n"
@@ -170,6 +172,8 @@ TEST(DecompositionTable, GivesErrorsForRegressionAndSaysWhoseTruthItIs) {
   d.outputs = 1;
   d.evaluation.combined.errors = {{0.0125, 0.02, 0.9}};
   d.evaluation.original.errors = {{0.01, 0.02, 0.9}};
+  d.evaluation.module_errors = d.evaluation.combined.errors;
+  d.evaluation.original_errors = d.evaluation.original.errors;
   EXPECT_EQ(to_table(d),
             "net.pt: 44,426 parameters, 1 output (values), scored on 10,000 samples\n"
             "\n"
@@ -194,6 +198,8 @@ TEST(DecompositionTable, SaysWhatASearchHasFound) {
   d.task = d.evaluation.task = Task::regression;
   d.evaluation.combined.errors.resize(2);
   d.evaluation.original.errors.resize(2);
+  d.evaluation.module_errors.resize(2);
+  d.evaluation.original_errors.resize(2);
   EXPECT_NE(to_table(d).find("Search: none of 3 sizes keeps to 0.125, so modules are as large as possible; at 2.00x "
                              "modules lose at most 0.26 % on validation samples, with 95 % confidence\n"),
             std::string::npos);
@@ -202,14 +208,14 @@ TEST(DecompositionTable, SaysWhatASearchHasFound) {
 TEST(DecompositionTable, ShowsAllMeasuresOfOneClassifierUnderTheOriginals) {
   Decomposition d = small_decomposition();
   d.modules.resize(1);
-  d.modules[0].output = 3;
+  d.modules[0].set = test::one(3);
   d.modules[0].file = "module-3.pt";
   d.evaluation.combined.score = NAN;
   d.evaluation.test_samples = 450;
-  d.evaluation.originals = {{40, 0.98, 0.975, 0.85, 0.9, 0.99, 0.95, 40, 450}};
+  d.evaluation.originals = {test::of_one({40, 0.98, 0.975, 0.85, 0.9, 0.99, 0.95, 40, 450})};
   // Precision is over 26 samples: 26 + 3.84 = 29.84, (24 + 1.92) / 29.84 = 0.8686, 1.96 / 29.84 * sqrt(24 / 13 + 0.96)
   // = 0.1100.
-  d.evaluation.modules = {{40, 0.97, 24.0 / 26, 0.625, 0.75, 0.98, 0.85, 26, 450}};
+  d.evaluation.modules = {test::of_one({40, 0.97, 24.0 / 26, 0.625, 0.75, 0.98, 0.85, 26, 450})};
   EXPECT_EQ(to_table(d),
             "net.pt: 44,426 parameters, 2 outputs (logits), scored on 10,000 samples\n"
             "\n"
@@ -255,7 +261,7 @@ TEST(DecompositionTable, GivesTheIntervalOfAnAccuracyOverFewSamples) {
 Decomposition large_decomposition(int64_t modules) {
   Decomposition d = small_decomposition();
   d.modules.assign(static_cast<size_t>(modules), d.modules[0]);
-  d.evaluation.modules.assign(static_cast<size_t>(modules), ClassMeasures());
+  d.evaluation.modules.assign(static_cast<size_t>(modules), SetMeasures());
   d.evaluation.originals.assign(static_cast<size_t>(modules), d.evaluation.originals[0]);
   for (size_t i = 0; i < d.modules.size(); ++i) {
     d.modules[i].file = fmt::format("module-{}.pt", i);

@@ -16,8 +16,8 @@ def forward(self, x):
     return torch.linear(torch.relu(torch.linear(x, self.fc1.weight, self.fc1.bias)), self.fc2.weight, None)
 )";
 
-struct Mlp {
-  Mlp(const at::Tensor& weight, const at::Tensor& bias)
+struct TwoLayers {
+  TwoLayers(const at::Tensor& weight, const at::Tensor& bias)
       : program(test::program_from(
             mlp_without_last_bias,
             {{"fc1.weight", weight}, {"fc1.bias", bias}, {"fc2.weight", test::normal({2, weight.size(0)}, 1)}},
@@ -30,7 +30,7 @@ struct Mlp {
 TEST(Clusters, PutUnitsWithLikeWeightsAndBiasesTogether) {
   // Units 0 and 2 are alike but for their scale of 1 %, so are 1 and 3; the bias alone tells 0 from 1.
   const at::Tensor weight = at::tensor({1.0F, 0.0F, 1.0F, 0.0F, 1.01F, 0.0F, 1.01F, 0.0F}).view({4, 2});
-  const Mlp mlp(weight, at::tensor({0.0F, 5.0F, 0.01F, 5.02F}));
+  const TwoLayers mlp(weight, at::tensor({0.0F, 5.0F, 0.01F, 5.02F}));
   for (const ClusteringMethod method : {ClusteringMethod::kmeans, ClusteringMethod::agglomerative}) {
     const std::vector<Cluster> clusters = cluster_units(mlp.program, mlp.map, {.method = method, .cluster_size = 2});
     ASSERT_EQ(clusters.size(), 2U) << to_string(method);
@@ -43,23 +43,23 @@ TEST(Clusters, PutUnitsWithLikeWeightsAndBiasesTogether) {
 }
 
 TEST(Clusters, AreAsManyAsTheSizeSays) {
-  const Mlp mlp(test::normal({13, 4}, 2), test::normal({13}, 3));
+  const TwoLayers mlp(test::normal({13, 4}, 2), test::normal({13}, 3));
   for (const auto& [size, expected] : {std::pair<int64_t, size_t>{1, 13}, {2, 7}, {5, 3}, {13, 1}, {100, 1}}) {
     EXPECT_EQ(cluster_units(mlp.program, mlp.map, {.cluster_size = size}).size(), expected) << size;
   }
 }
 
 TEST(Clusters, AutoTakesSingleUnitsInSmallGroupsAndTensInLargeOnes) {
-  EXPECT_EQ(cluster_units(Mlp(test::normal({100, 3}, 4), test::normal({100}, 5)).program,
-                          Mlp(test::normal({100, 3}, 4), test::normal({100}, 5)).map, {})
+  EXPECT_EQ(cluster_units(TwoLayers(test::normal({100, 3}, 4), test::normal({100}, 5)).program,
+                          TwoLayers(test::normal({100, 3}, 4), test::normal({100}, 5)).map, {})
                 .size(),
             100U);
-  const Mlp wide(test::normal({700, 3}, 4), test::normal({700}, 5));
+  const TwoLayers wide(test::normal({700, 3}, 4), test::normal({700}, 5));
   EXPECT_EQ(cluster_units(wide.program, wide.map, {}).size(), 70U);
 }
 
 TEST(Clusters, HoldEveryRemovableUnitOnceAndNoPinnedOne) {
-  const Mlp mlp(test::normal({30, 4}, 6), test::normal({30}, 7));
+  const TwoLayers mlp(test::normal({30, 4}, 6), test::normal({30}, 7));
   std::vector<int> seen(mlp.map.units.size(), 0);
   for (const Cluster& cluster : cluster_units(mlp.program, mlp.map, {.cluster_size = 4})) {
     EXPECT_TRUE(std::is_sorted(cluster.units.begin(), cluster.units.end()));
@@ -71,7 +71,7 @@ TEST(Clusters, HoldEveryRemovableUnitOnceAndNoPinnedOne) {
 }
 
 TEST(Clusters, RefuseANegativeSize) {
-  const Mlp mlp(test::normal({4, 2}, 8), test::normal({4}, 9));
+  const TwoLayers mlp(test::normal({4, 2}, 8), test::normal({4}, 9));
   test::expect_error([&] { cluster_units(mlp.program, mlp.map, {.cluster_size = -1}); }, ExitCode::usage,
                      "cluster size -1: expected 1 or more");
 }

@@ -40,7 +40,7 @@ struct Mlp {
 
   Selection compressed(const std::vector<double>& values, int64_t parameters, CompressParams params = {}) const {
     params.parameters = parameters;
-    return compress(ParameterCount(program, map, 0), map, clusters, scores(values), 0, params);
+    return compress(ParameterCount(program, map, 0), map, clusters, scores(values), {0}, params);
   }
 
   /// How many units of layers a and b stay.
@@ -174,7 +174,7 @@ TEST(Compress, CountsAGroupsLossInEachLayerThatMakesIt) {
   CompressParams params;
   params.parameters = 183;  // of 184: one unit has to go
   const Selection keep =
-      compress(ParameterCount(program, map, 0), map, clusters, at::ones({16, 1}, at::kDouble), 0, params);
+      compress(ParameterCount(program, map, 0), map, clusters, at::ones({16, 1}, at::kDouble), {0}, params);
   const auto gone = std::find(keep.begin(), keep.end(), false) - keep.begin();
   ASSERT_EQ(std::count(keep.begin(), keep.end(), false), 1);
   EXPECT_EQ(map.units[static_cast<size_t>(gone)].members.size(), 1u);  // a hidden one
@@ -230,7 +230,7 @@ TEST(Compress, PrefersWhatIsAnOutputsOwn) {
   CompressParams params;
   params.parameters = mlp.program.parameter_count() * 3 / 4;
   const auto compressed = [&](const at::Tensor& by_output) {
-    return compress(ParameterCount(mlp.program, mlp.map, 0), mlp.map, mlp.clusters, by_output, 0, params);
+    return compress(ParameterCount(mlp.program, mlp.map, 0), mlp.map, mlp.clusters, by_output, {0}, params);
   };
   const auto kept_of = [&](const Selection& keep, bool others) {
     int64_t count = 0;
@@ -274,6 +274,26 @@ TEST(Compress, LeavesClustersWholeWhereThatIsSmallEnough) {
   for (const Cluster& cluster : mlp.clusters) {
     for (const int32_t unit : cluster.units)
       EXPECT_EQ(kept[static_cast<size_t>(unit)], kept[static_cast<size_t>(cluster.units[0])]);
+  }
+}
+
+TEST(Compress, CountsEachOfSeveralOutputsForAsMuchWhateverItsUnits) {
+  const Mlp mlp;
+  const at::Tensor scores = random_normal({14, 3}, 9).abs().to(at::kDouble);
+  for (const Allocation allocation : {Allocation::global, Allocation::uniform}) {
+    CompressParams params;
+    params.allocation = allocation;
+    params.parameters = 60;
+    const auto compressed = [&](const at::Tensor& by_output, const std::vector<int64_t>& outputs) {
+      return compress(ParameterCount(mlp.program, mlp.map, 0), mlp.map, mlp.clusters, by_output, outputs, params);
+    };
+    const Selection keep = compressed(scores, {0, 2});
+    for (const std::vector<double>& units : {std::vector<double>{1000, 1, 1}, {1, 1, 1000}, {1, 1000, 1}}) {
+      EXPECT_EQ(compressed(scores * at::tensor(units, at::kDouble), {0, 2}), keep) << to_string(allocation);
+    }
+    EXPECT_EQ(compressed(scores, {2, 0}), keep) << to_string(allocation);
+    EXPECT_NE(compressed(scores, {0}), keep) << to_string(allocation);
+    EXPECT_NE(compressed(scores, {2}), keep) << to_string(allocation);
   }
 }
 

@@ -31,7 +31,7 @@ struct OneLayer {
   }
 
   Selection keep(const std::vector<double>& values, double share) const {
-    return select(map, clusters, worth(values), 0, share);
+    return select(map, clusters, worth(values), {0}, share);
   }
 
   UnitMap map;
@@ -89,8 +89,8 @@ TEST(Select, KeepsTheFirstOfEqualClusters) {
 TEST(Select, TakesTheColumnOfTheOutput) {
   const OneLayer layer(2);
   const at::Tensor scores = at::tensor({1.0, 2.0, 2.0, 1.0}, at::kDouble).view({2, 2});
-  EXPECT_EQ(select(layer.map, layer.clusters, scores, 0, 0.5), (Selection{false, true}));
-  EXPECT_EQ(select(layer.map, layer.clusters, scores, 1, 0.5), (Selection{true, false}));
+  EXPECT_EQ(select(layer.map, layer.clusters, scores, {0}, 0.5), (Selection{false, true}));
+  EXPECT_EQ(select(layer.map, layer.clusters, scores, {1}, 0.5), (Selection{true, false}));
 }
 
 TEST(Select, KeepsOrRemovesAClusterWhole) {
@@ -98,7 +98,7 @@ TEST(Select, KeepsOrRemovesAClusterWhole) {
   builder.add_layer(0, 0, 6);
   const std::vector<Cluster> clusters = {{0, {0, 3, 5}}, {0, {1}}, {0, {2, 4}}};
   // ceil(0.6 * 3) = 2 clusters, not 0.6 * 6 units.
-  EXPECT_EQ(select(builder.build(), clusters, worth({3, 1, 2}), 0, 0.6),
+  EXPECT_EQ(select(builder.build(), clusters, worth({3, 1, 2}), {0}, 0.6),
             (Selection{true, false, true, true, true, true}));
 }
 
@@ -109,7 +109,7 @@ TEST(Select, RanksEachGroupByItself) {
   // Clusters of the two groups stand mixed; each of group 1's is worth more than any of group 0's.
   const std::vector<Cluster> clusters = {{1, {2}}, {0, {0}}, {1, {3}}, {1, {4}}, {0, {1}}, {1, {5}}};
   // Group 0 keeps 1 of 2: unit 1 (2 > 1). Group 1 keeps 2 of 4: units 3 and 5.
-  EXPECT_EQ(select(builder.build(), clusters, worth({10, 1, 40, 20, 2, 30}), 0, 0.5),
+  EXPECT_EQ(select(builder.build(), clusters, worth({10, 1, 40, 20, 2, 30}), {0}, 0.5),
             (Selection{false, true, false, true, false, true}));
 }
 
@@ -121,7 +121,7 @@ TEST(Select, KeepsPinnedUnits) {
   builder.add_layer(1, 1, 2, /*pinned=*/true);
   const std::vector<Cluster> clusters = {{0, {1}}, {0, {2}}};
   // Pinned units are in no cluster and do not count: ceil(0.5 * 2) = 1.
-  EXPECT_EQ(select(builder.build(), clusters, worth({1, 2}), 0, 0.5), (Selection{true, false, true, true, true}));
+  EXPECT_EQ(select(builder.build(), clusters, worth({1, 2}), {0}, 0.5), (Selection{true, false, true, true, true}));
 }
 
 /// Layer 0 has all of the group's units; layer 1 (as in a sum with a narrower path) only the last two, layer 2 the
@@ -139,23 +139,23 @@ UnitMap layers_that_share_some_units() {
 TEST(Select, KeepsTheBestClusterOfALayerThatWouldBeLeftEmpty) {
   const std::vector<Cluster> clusters = {{0, {0}}, {0, {1}}, {0, {2}}, {0, {3}}, {0, {4}}};
   // ceil(0.4 * 5) = 2: units 0 and 1. Layer 1 is left with nothing, so it keeps unit 4, the better of its two.
-  EXPECT_EQ(select(layers_that_share_some_units(), clusters, worth({9, 8, 7, 1, 2}), 0, 0.4),
+  EXPECT_EQ(select(layers_that_share_some_units(), clusters, worth({9, 8, 7, 1, 2}), {0}, 0.4),
             (Selection{true, true, false, false, true}));
   // The first of equal ones.
-  EXPECT_EQ(select(layers_that_share_some_units(), clusters, worth({9, 8, 7, 1, 1}), 0, 0.4),
+  EXPECT_EQ(select(layers_that_share_some_units(), clusters, worth({9, 8, 7, 1, 1}), {0}, 0.4),
             (Selection{true, true, false, true, false}));
 }
 
 TEST(Select, FillsEveryLayerThatWouldBeLeftEmpty) {
   const std::vector<Cluster> clusters = {{0, {0}}, {0, {1}}, {0, {2}}, {0, {3}}, {0, {4}}};
   // ceil(0.2 * 5) = 1: unit 2, of neither layer 1 nor layer 2.
-  EXPECT_EQ(select(layers_that_share_some_units(), clusters, worth({0, 1, 9, 0, 0}), 0, 0.2),
+  EXPECT_EQ(select(layers_that_share_some_units(), clusters, worth({0, 1, 9, 0, 0}), {0}, 0.2),
             (Selection{false, true, true, true, false}));
 }
 
 TEST(Select, KeepsAClusterWholeThatFillsAnEmptyLayer) {
   const std::vector<Cluster> clusters = {{0, {0}}, {0, {1, 2}}, {0, {3, 4}}};
-  EXPECT_EQ(select(layers_that_share_some_units(), clusters, worth({9, 2, 1}), 0, 0.3),
+  EXPECT_EQ(select(layers_that_share_some_units(), clusters, worth({9, 2, 1}), {0}, 0.3),
             (Selection{true, false, false, true, true}));
 }
 
@@ -172,6 +172,32 @@ TEST(Select, RefusesAShareThatIsNotAboveZeroAndUpToOne) {
   refuses(1.5, "1.5");
   refuses(-0.1, "-0.1");
   refuses(NAN, "nan");
+}
+
+TEST(Select, CountsEachOfSeveralOutputsForAsMuchWhateverItsUnits) {
+  // Shares of output 0: 9, 5, 1 and 1 of 16; of output 1: 1, 1, 1 and 5 of 8. Output 2 does not count.
+  const OneLayer layer(4);
+  const at::Tensor scores =
+      at::tensor({9.0, 1.0, 0.0, 5.0, 1.0, 0.0, 1.0, 1.0, 99.0, 1.0, 5.0, 0.0}, at::kDouble).view({4, 3});
+  const Selection expected = {true, false, false, true};
+  for (const std::vector<double>& units : {std::vector<double>{1, 1, 1}, {1000, 1, 1}, {1, 1000, 1}, {1e-3, 1, 1000}})
+    EXPECT_EQ(select(layer.map, layer.clusters, scores * at::tensor(units, at::kDouble), {0, 1}, 0.5), expected);
+  EXPECT_EQ(select(layer.map, layer.clusters, scores, {1, 0}, 0.5), expected);
+  EXPECT_EQ(select(layer.map, layer.clusters, scores, {0}, 0.5), (Selection{true, true, false, false}));
+}
+
+TEST(Select, TakesAnOutputThatNothingContributesTo) {
+  const OneLayer layer(3);
+  const at::Tensor scores = at::tensor({0.0, 1.0, 0.0, 3.0, 0.0, 2.0}, at::kDouble).view({3, 2});
+  for (const std::vector<int64_t>& outputs : {std::vector<int64_t>{0, 1}, {1, 0}})
+    EXPECT_EQ(select(layer.map, layer.clusters, scores, outputs, 0.6), (Selection{false, true, true}));
+}
+
+TEST(Select, TakesHugeTotalsBesideAnOutputThatNothingContributesTo) {
+  const OneLayer layer(3);
+  const at::Tensor scores = at::tensor({1e9, 0.0, 3e9, 0.0, 2e9, 0.0}, at::kDouble).view({3, 2});
+  for (const std::vector<int64_t>& outputs : {std::vector<int64_t>{0, 1}, {1, 0}})
+    EXPECT_EQ(select(layer.map, layer.clusters, scores, outputs, 0.6), (Selection{false, true, true}));
 }
 
 }  // namespace

@@ -55,11 +55,42 @@ TEST_F(ReadDecomposition, GivesBackWhatEvaluatingNeeds) {
   EXPECT_EQ(found.input_shape, (std::vector<int64_t>{1, 28, 28}));
   ASSERT_EQ(found.modules.size(), 2U);
   for (size_t i = 0; i < 2; ++i) {
-    EXPECT_EQ(found.modules[i].output, expected.modules[i].output);
+    EXPECT_EQ(found.modules[i].set.outputs, expected.modules[i].set.outputs);
+    EXPECT_EQ(found.modules[i].set.name, "");
+    EXPECT_TRUE(found.modules[i].set.others);
     EXPECT_EQ(found.modules[i].file, expected.modules[i].file);
     EXPECT_EQ(found.modules[i].parameters, expected.modules[i].parameters);
     EXPECT_EQ(found.modules[i].compression, expected.modules[i].compression);
   }
+}
+
+TEST_F(ReadDecomposition, GivesBackSets) {
+  Decomposition d = full_decomposition();
+  d.outputs = 4;
+  d.modules[0].set = test::some({0, 3});
+  d.modules[1].set = test::one(2);
+  Decomposition found = read(to_json(d));
+  ASSERT_EQ(found.modules.size(), 2U);
+  EXPECT_EQ(found.modules[0].set.outputs, (std::vector<int64_t>{0, 3}));
+  EXPECT_EQ(found.modules[0].set.name, "some");
+  EXPECT_TRUE(found.modules[0].set.others);
+  EXPECT_EQ(found.modules[1].set.outputs, (std::vector<int64_t>{2}));
+  EXPECT_EQ(found.modules[1].set.name, "");
+  EXPECT_TRUE(found.modules[1].set.others);
+
+  d.modules.resize(1);
+  d.modules[0].set = test::whole({0, 1, 2, 3});
+  found = read(to_json(d));
+  EXPECT_EQ(found.modules[0].set.outputs, (std::vector<int64_t>{0, 1, 2, 3}));
+  EXPECT_EQ(found.modules[0].set.name, "whole");
+  EXPECT_FALSE(found.modules[0].set.others);
+
+  d.task = Task::regression;
+  d.evaluation = full_regression();
+  d.modules[0].set = test::whole({0, 1});
+  found = read(to_json(d));
+  EXPECT_EQ(found.modules[0].set.outputs, (std::vector<int64_t>{0, 1}));
+  EXPECT_FALSE(found.modules[0].set.others);
 }
 
 TEST_F(ReadDecomposition, GivesBackEveryTaskAndKind) {
@@ -161,6 +192,16 @@ TEST_F(ReadDecomposition, RefusesModulesThatAreNotOfTheModelOrNotBesideTheDocume
   };
   expect_refused(with("output", 3), rest);
   expect_refused(with("output", -1), rest);
+  const auto of_set = [](const json& outputs) {
+    json document = document_of(full_decomposition());
+    document["modules"][1].erase("output");
+    document["modules"][1]["name"] = "some";
+    document["modules"][1]["outputs"] = outputs;
+    return document.dump();
+  };
+  for (const json& outputs : {json::array(), json{0, 3}, json{-1, 0}, json{2, 1}, json{1, 1}})
+    expect_refused(of_set(outputs), rest);
+  EXPECT_EQ(read(of_set({0, 2})).modules[1].set.name, "some");
   expect_refused(with("file", ""), rest);
   expect_refused(with("file", "../module-2.pt"), rest);
   expect_refused(with("file", "/module-2.pt"), rest);

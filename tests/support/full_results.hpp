@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "incite/decomposition.hpp"
+#include "support/output_sets.hpp"
 
 namespace incite::test {
 
@@ -25,8 +26,10 @@ inline Evaluation full_evaluation() {
   e.combined.classes = {{50, 0.625, 0.125, 0.25, 0.375, 0.5, 0.75}, {30, 0.625, 1, 0.5, 0.25, 0.75, 0.125}};
   e.combined.confusion = square({3, 2, 1, 2});
   e.combined.ece = 0.25;
-  e.modules = {{50, 0.75, 0.5, 0.25, 0.125, 0.875, 0.625, 50, 90}, {30, 0.5, NAN, 0, 0, NAN, 0.5, 0, 90}};
-  e.originals = {{50, 0.25, 1, 0.5, 0.75, 0.5, 0.375, 50, 90}, {30, 0.75, 0.25, 1, 0.5, NAN, 0.875, 50, 90}};
+  e.modules = {of_one({50, 0.75, 0.5, 0.25, 0.125, 0.875, 0.625, 50, 90}),
+               of_one({30, 0.5, NAN, 0, 0, NAN, 0.5, 0, 90})};
+  e.originals = {of_one({50, 0.25, 1, 0.5, 0.75, 0.5, 0.375, 50, 90}),
+                 of_one({30, 0.75, 0.25, 1, 0.5, NAN, 0.875, 50, 90})};
   e.agreement = 0.375;
   return e;
 }
@@ -39,6 +42,8 @@ inline Evaluation full_regression() {
   e.original.errors = {{0.25, 0.375, 0.75}, {0.75, 1.5, NAN}};
   e.combined.score = 0.625;
   e.combined.errors = {{0.5, 0.75, 0.875}, {0.75, 2.5, -1}};
+  e.original_errors = e.original.errors;
+  e.module_errors = e.combined.errors;
   return e;
 }
 
@@ -77,8 +82,8 @@ inline Decomposition full_decomposition() {
                 {"force", true}};
   d.groups = {{{"conv1", "conv2"}, 16, 4, 2, 40, 0.75}};
   d.scoring = {12, 3e9, 64, 6};
-  d.modules = {{0, "module-0.pt", 400, 2000, 2.5, {{"conv1", {0, 3}}, {"fc", {0}}}, 1e-7, 3e5, {}},
-               {2, "module-2.pt", 500, 2500, 2.0, {{"conv1", {}}}, 2e-7, 4e5, {}}};
+  d.modules = {{one(0), "module-0.pt", 400, 2000, 2.5, {{"conv1", {0, 3}}, {"fc", {0}}}, 1e-7, 3e5, {}},
+               {one(2), "module-2.pt", 500, 2500, 2.0, {{"conv1", {}}}, 2e-7, 4e5, {}}};
   d.evaluation = full_evaluation();
   d.overlap = at::tensor({1.0, 0.25, 0.25, 1.0}, at::kDouble).view({2, 2});
   d.mean_overlap = 0.25;

@@ -35,7 +35,7 @@ void residual_features(B& b) {
   b.line(fmt::format("x + {}", linear(b, y, inner, b.features())));
 }
 
-void weight_norm(B& b) {
+void linear_weight_norm(B& b) {
   const std::string name = b.fresh("fc");
   const int64_t out = b.between(4, 12);
   const std::string direction = b.parameter(name + ".direction", b.draw({out, b.features()}, 1));
@@ -65,7 +65,7 @@ const Parts& dense_parts() {
        }},
       {"matrix product", matrix_product},
       {"residual features", residual_features, [](const B& b) { return b.features() <= 40; }},
-      {"weight norm of a linear layer", weight_norm},
+      {"weight norm of a linear layer", linear_weight_norm},
   };
   return parts;
 }

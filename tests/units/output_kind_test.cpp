@@ -2,16 +2,19 @@
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 
+#include "support/output_sets.hpp"
 #include "support/random_normal.hpp"
 #include "support/script.hpp"
 
 namespace incite {
 namespace {
 
+using test::one;
 using test::Parameters;
 using test::program_from;
 
@@ -19,10 +22,15 @@ at::Tensor row(const std::vector<double>& values) {
   return at::tensor(values, at::kDouble).unsqueeze(0);
 }
 
-/// The log-odds of one sample.
+/// The log-odds of one class: of a column of the original's, or of a fitted head; [samples, 1].
+at::Tensor odds_of_one(const at::Tensor& outputs, OutputKind kind, std::optional<int64_t> column) {
+  return log_odds(outputs, kind, one(column.value_or(0)), /*own_head=*/!column);
+}
+
+/// Of one sample.
 double odds(const std::vector<double>& outputs, OutputKind kind, std::optional<int64_t> column) {
-  const at::Tensor found = log_odds(row(outputs), kind, column);
-  EXPECT_EQ(found.sizes(), at::IntArrayRef({1}));
+  const at::Tensor found = odds_of_one(row(outputs), kind, column);
+  EXPECT_EQ(found.sizes(), at::IntArrayRef({1, 1}));
   EXPECT_EQ(found.scalar_type(), at::kDouble);
   return found.item<double>();
 }
@@ -94,13 +102,61 @@ TEST(LogOdds, OfSigmoidsAreThoseOfTheOwnColumnAlone) {
 
 TEST(LogOdds, AreOneForEachSample) {
   const at::Tensor outputs = at::tensor({1.0, 2.0, 3.0, 3.0, 2.0, 1.0}, at::kDouble).view({2, 3});
-  const at::Tensor found = log_odds(outputs, OutputKind::logits, 2);
-  EXPECT_TRUE(at::allclose(found, at::tensor({0.68673831248177708, -2.31326168751822292}, at::kDouble))) << found;
+  const at::Tensor found = odds_of_one(outputs, OutputKind::logits, 2);
+  const at::Tensor expected = at::tensor({0.68673831248177708, -2.31326168751822292}, at::kDouble).unsqueeze(1);
+  EXPECT_EQ(found.sizes(), expected.sizes());
+  EXPECT_TRUE(at::allclose(found, expected)) << found;
+}
+
+/// The log-odds of one sample for the classes of a set.
+std::vector<double> odds_of_set(const std::vector<double>& outputs, OutputKind kind, const OutputSet& set,
+                                bool own_head) {
+  const at::Tensor found = log_odds(row(outputs), kind, set, own_head);
+  EXPECT_EQ(found.sizes(), at::IntArrayRef({1, set.size()}));
+  EXPECT_EQ(found.scalar_type(), at::kDouble);
+  return {found.data_ptr<double>(), found.data_ptr<double>() + found.numel()};
+}
+
+TEST(LogOdds, OfAHeadForASetAreItsRowsAgainstTheFirst) {
+  const OutputSet set = test::some({1, 3});
+  EXPECT_THAT(odds_of_set({1, 3, -2}, OutputKind::logits, set, true), testing::ElementsAre(2, -3));
+  EXPECT_THAT(odds_of_set({-1, -3, -2}, OutputKind::log_probabilities, set, true), testing::ElementsAre(-2, -1));
+  EXPECT_THAT(
+      odds_of_set({0.2, 0.6, 0.2}, OutputKind::probabilities, set, true),
+      testing::ElementsAre(testing::DoubleNear(std::log(3.0), 1e-14), testing::DoubleNear(std::log(1.0), 1e-14)));
+  // The differences of the log-odds of 0.2, 0.8 and 0.5: -log 4, log 4 and 0.
+  EXPECT_THAT(
+      odds_of_set({0.2, 0.8, 0.5}, OutputKind::sigmoid, set, true),
+      testing::ElementsAre(testing::DoubleNear(std::log(16.0), 1e-14), testing::DoubleNear(std::log(4.0), 1e-14)));
+}
+
+TEST(LogOdds, OfASetOfColumnsAreThoseAgainstAllThatAreNotInIt) {
+  const OutputSet set = test::some({1, 3});
+  // Against log(e¹ + e³) = 3.126928011...
+  const auto near = [](double value) { return testing::DoubleNear(value, 1e-12); };
+  EXPECT_THAT(odds_of_set({1, 2, 3, 4}, OutputKind::logits, set, false),
+              testing::ElementsAre(near(2 - 3.12692801104297250), near(4 - 3.12692801104297250)));
+  EXPECT_THAT(odds_of_set({0.1, 0.2, 0.3, 0.4}, OutputKind::probabilities, set, false),
+              testing::ElementsAre(near(std::log(0.5)), near(0)));
+  EXPECT_THAT(odds_of_set({0.9, 0.2, 0.9, 0.6}, OutputKind::sigmoid, set, false),
+              testing::ElementsAre(near(-std::log(4.0)), near(std::log(1.5))));
+}
+
+TEST(LogOdds, OfAllClassesAreTheirLogarithms) {
+  const OutputSet all = test::whole({0, 1, 2});
+  for (const bool own_head : {true, false}) {
+    EXPECT_THAT(odds_of_set({1, 2, -3}, OutputKind::logits, all, own_head), testing::ElementsAre(1, 2, -3));
+    EXPECT_THAT(odds_of_set({0.5, 0.25, 0.25}, OutputKind::probabilities, all, own_head),
+                testing::ElementsAre(std::log(0.5), std::log(0.25), std::log(0.25)));
+    EXPECT_THAT(odds_of_set({0.5, 0.2, 0.6}, OutputKind::sigmoid, all, own_head),
+                testing::ElementsAre(testing::DoubleNear(0, 1e-14), testing::DoubleNear(-std::log(4.0), 1e-14),
+                                     testing::DoubleNear(std::log(1.5), 1e-14)));
+  }
 }
 
 /// Expects log-odds that are finite and rise from sample to sample.
 void expect_rising(const at::Tensor& outputs, OutputKind kind, std::optional<int64_t> column) {
-  const at::Tensor found = log_odds(outputs, kind, column);
+  const at::Tensor found = odds_of_one(outputs, kind, column).select(1, 0);
   EXPECT_TRUE(at::isfinite(found).all().item<bool>()) << found;
   EXPECT_TRUE((found.diff() > 0).all().item<bool>()) << found;
 }
@@ -120,7 +176,7 @@ TEST(LogOdds, KeepTheOrderOfExtremeProbabilities) {
 TEST(LogOdds, OfASigmoidNextToOneAreExact) {
   // p = 1 - 2^-24, the float32 before 1: log(p / 2^-24) = log(2^24 - 1) = 16.635532
   const at::Tensor outputs = at::tensor({0.5, 0.5, 1 - 0x1p-24}, at::kFloat).unsqueeze(0);
-  EXPECT_NEAR(log_odds(outputs, OutputKind::sigmoid, 2).item<double>(), 16.635532, 1e-6);
+  EXPECT_NEAR(odds_of_one(outputs, OutputKind::sigmoid, 2).item<double>(), 16.635532, 1e-6);
 }
 
 TEST(LogOdds, KeepTheOrderOfExtremeLogits) {

@@ -89,5 +89,60 @@ TEST_F(Inspect, RefusesAsDecomposeDoesOutputsThatNoHeadCanGive) {
   expect_the_same_refusal(ExitCode::unsupported);
 }
 
+TEST_F(Inspect, PromisesWhatDecomposeThenDoesForSets) {
+  options_.modules = {{{2, 0}, "even", true}, {{1}, "odd", true}};
+  const Inspection inspection = inspect(options_);
+  EXPECT_FALSE(inspection.refusal.has_value());
+  const Decomposition found = decompose(options_);
+  ASSERT_EQ(found.modules.size(), 2U);
+  EXPECT_EQ(found.modules[0].file, "module-even.pt");
+  EXPECT_EQ(found.modules[0].set.outputs, (std::vector<int64_t>{0, 2}));
+  EXPECT_EQ(found.modules[1].file, "module-odd.pt");
+  EXPECT_EQ(found.modules[1].set.outputs, (std::vector<int64_t>{1}));
+}
+
+TEST_F(Inspect, PromisesAModuleForAllOutputs) {
+  options_.modules = {{{}, "all", true}};
+  EXPECT_FALSE(inspect(options_).refusal.has_value());
+  const Decomposition found = decompose(options_);
+  ASSERT_EQ(found.modules.size(), 1U);
+  EXPECT_EQ(found.modules[0].set.outputs, (std::vector<int64_t>{0, 1, 2}));
+  EXPECT_FALSE(found.modules[0].set.others);
+}
+
+TEST_F(Inspect, TakesOfSetsTheOutputsThatAreChosen) {
+  options_.outputs = {0, 1};
+  options_.modules = {{{0, 2}, "even", true}, {{1}, "odd", true}};
+  EXPECT_FALSE(inspect(options_).refusal.has_value());
+  const Decomposition found = decompose(options_);
+  ASSERT_EQ(found.modules.size(), 2U);
+  EXPECT_EQ(found.modules[0].set.outputs, (std::vector<int64_t>{0}));
+  EXPECT_EQ(found.modules[0].set.name, "even");
+}
+
+TEST_F(Inspect, WarnsOfOutputsThatPresentLeavesOut) {
+  write_data(at::arange(60, at::kLong).remainder(2));
+  options_.present = true;
+  const Inspection inspection = inspect(options_);
+  EXPECT_FALSE(inspection.refusal.has_value());
+  EXPECT_EQ(inspection.warnings.back(), "no sample of class 2: left out, 1 of 3 outputs");
+  const Decomposition found = decompose(options_);
+  ASSERT_EQ(found.modules.size(), 2U);
+  EXPECT_EQ(found.modules[1].set.outputs, (std::vector<int64_t>{1}));
+}
+
+TEST_F(Inspect, RefusesAsDecomposeDoesSetsThatDoNotFitTheModel) {
+  const auto refused = [&](const std::vector<OutputSet>& sets, const std::string& message) {
+    options_.modules = sets;
+    expect_the_same_refusal(ExitCode::usage);
+    EXPECT_STREQ(inspect(options_).refusal->what(), message.c_str());
+  };
+  refused({{{0, 3}, "a", true}}, "--modules a: the model has outputs 0 to 2; found 3");
+  refused({{{0, 1}, "a", true}, {{1, 2}, "b", true}},
+          "--modules: output 1 is in a and in b; expected each output in one set");
+  options_.outputs = {0, 1};
+  refused({{{0}, "a", true}, {{2}, "b", true}}, "--modules b: --outputs names none of its outputs; leave the set out");
+}
+
 }  // namespace
 }  // namespace incite

@@ -4,8 +4,10 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <cfloat>
 
 #include "base/fail.hpp"
+#include "evaluation/evaluate.hpp"
 #include "program/executor.hpp"
 #include "program/load.hpp"
 #include "store/files.hpp"
@@ -33,16 +35,13 @@ Column column_of(const ModuleIdentity& identity) {
   }
 }
 
-/// The output of a module that its column is made from; nullopt if it has its own head.
-std::optional<int64_t> output_of(const Part& part) {
-  if (part.identity().own_head) return std::nullopt;
-  return part.identity().output;
-}
-
 std::vector<JoinedModule> to_join(const std::vector<Part>& parts) {
   std::vector<JoinedModule> modules;
-  for (const Part& part : parts)
-    modules.push_back({part.file, part.key, part.name, column_of(part.identity()), output_of(part), part.label});
+  for (const Part& part : parts) {
+    const ModuleIdentity& identity = part.identity();
+    modules.push_back(
+        {part.file, part.key, column_of(identity), identity.set, identity.own_head, identity.outputs, part.columns});
+  }
   return modules;
 }
 
@@ -56,7 +55,7 @@ std::string identity_of_all(const std::vector<Part>& parts) {
     whole.model.clear();
     whole.outputs = 0;
   }
-  whole.output = -1;
+  whole.set = {};
   whole.kind = whole.task == Task::classification ? OutputKind::logits : whole.kind;
   whole.own_head = true;
   return to_text(whole);
@@ -87,18 +86,22 @@ void check_not_read(const std::filesystem::path& out, const std::vector<Part>& p
   }
 }
 
-/// The column of a module, computed by the module itself: [samples] float64.
-at::Tensor column_by(const Part& part, const Batch& batch) {
+/// The columns of a module, computed by the module itself: [samples, columns] float64.
+at::Tensor columns_by(const Part& part, const Batch& batch) {
   const ModuleIdentity& identity = part.identity();
   const Program program = load_program(part.file, batch);
-  const at::Tensor outputs = Executor(program)(batch);
-  const int64_t expected = !identity.own_head ? identity.outputs : identity.task == Task::classification ? 2 : 1;
-  if (outputs.size(1) != expected) {
+  at::Tensor outputs = Executor(program)(batch);
+  if (outputs.size(1) != identity.rows()) {
     fail(ExitCode::model_file, "{}: has {} outputs; expected {}, as stated by {}. Decompose again", part.file.string(),
-         outputs.size(1), expected, part.known.by_document ? "the decomposition.json beside it" : "the file itself");
+         outputs.size(1), identity.rows(),
+         part.known.by_document ? "the decomposition.json beside it" : "the file itself");
   }
-  if (identity.task == Task::regression) return outputs.select(1, output_of(part).value_or(0)).to(at::kDouble);
-  return log_odds(outputs, identity.kind, output_of(part));
+  if (column_of(identity) == Column::of_probabilities) outputs = outputs.clamp_min(FLT_MIN);  // as join does
+  std::vector<int64_t> places;
+  for (const JoinedColumn& column : part.columns)
+    places.push_back(column.place);
+  return columns_of(outputs, {identity.set, &program, identity.own_head}, identity.kind, identity.task)
+      .index_select(1, at::tensor(places, at::kLong));
 }
 
 /// Compares the columns of the file with those of the modules. Throws std::logic_error if they differ.
@@ -107,7 +110,7 @@ void check(const std::filesystem::path& file, const std::vector<Part>& parts, co
   const at::NoGradGuard no_grad;
   std::vector<at::Tensor> expected;
   for (const Part& part : parts) {
-    expected.push_back(column_by(part, batch));
+    expected.push_back(columns_by(part, batch));
     if (progress) {
       progress({"checking", static_cast<int64_t>(expected.size()), static_cast<int64_t>(parts.size()), "modules"});
     }
@@ -119,13 +122,15 @@ void check(const std::filesystem::path& file, const std::vector<Part>& parts, co
   } catch (const Error& error) {
     throw std::logic_error(fmt::format("the joined file does not load: {}", error.what()));
   }
-  INCITE_ASSERT(found.size(1) == static_cast<int64_t>(parts.size()));
-  for (size_t i = 0; i < parts.size(); ++i) {
-    const at::Tensor size = expected[i].abs();
-    const at::Tensor difference = (found.select(1, static_cast<int64_t>(i)) - expected[i]).abs();
-    const at::Tensor wrong = (difference > tolerance * size.clamp_min(1)).logical_and(size < largest_log_odds);
-    if (wrong.any().item<bool>()) {
-      throw std::logic_error(fmt::format("column {} differs from the output of {}", i, parts[i].file.string()));
+  const at::Tensor size = at::cat(expected, 1).abs();
+  INCITE_ASSERT(found.sizes() == size.sizes());
+  const at::Tensor difference = (found - at::cat(expected, 1)).abs();
+  const at::Tensor wrong = (difference > tolerance * size.clamp_min(1)).logical_and(size < largest_log_odds).any(0);
+  int64_t column = 0;
+  for (const Part& part : parts) {
+    for (size_t i = 0; i < part.columns.size(); ++i, ++column) {
+      if (wrong[column].item<bool>())
+        throw std::logic_error(fmt::format("column {} differs from the output of {}", column, part.file.string()));
     }
   }
 }
@@ -149,7 +154,10 @@ Composition compose(const ComposeOptions& options, const Progress& progress) {
   result.task = parts[0].identity().task;
   result.bytes = static_cast<int64_t>(bytes.size());
   for (const Part& part : parts) {
-    result.modules.push_back({part.name, part.key, part.file.string(), part.identity().output, part.parameters});
+    ComposedModule module{part.name, part.key, part.file.string(), part.identity().set, {}, part.parameters};
+    for (const JoinedColumn& column : part.columns)
+      module.columns.push_back(column.name);
+    result.modules.push_back(std::move(module));
     result.parameters += part.parameters;
   }
   if (samples) result.checked_on = samples->file;

@@ -5,7 +5,9 @@
 #include <torch/csrc/jit/api/compilation_unit.h>
 #include <torch/csrc/jit/api/module.h>
 
+#include <algorithm>
 #include <memory>
+#include <optional>
 #include <set>
 #include <sstream>
 
@@ -23,7 +25,7 @@ constexpr const char* outputs_attribute = "outputs";
 
 /// A TorchScript method that computes columns; the joined module gets only those that it needs. Probabilities are
 /// clamped to the smallest normal float32, so that log-odds are finite, at most 87 in size. For a sigmoid, log-odds use
-/// 1 - p, which is exact near 1, and are at most 37.
+/// 1 - p, which is exact near 1, and are at most 37, as log_odds_alone of units/output_kind.hpp.
 struct Method {
   const char* name;
   const char* source;
@@ -37,6 +39,19 @@ def log_odds_of(self, logs: Tensor, output: int) -> Tensor:
   others = torch.cat([logs[:, :output], logs[:, output + 1:]], 1)
   return logs.select(1, output) - torch.logsumexp(others, [1])
 )"};
+constexpr Method log_odds_of_row = {"log_odds_of_row", R"(
+def log_odds_of_row(self, logs: Tensor, row: int) -> Tensor:
+  return logs.select(1, row) - logs.select(1, 0)
+)"};
+constexpr Method log_odds_of_sigmoid = {"log_odds_of_sigmoid", R"(
+def log_odds_of_sigmoid(self, probabilities: Tensor, row: int) -> Tensor:
+  return self.log_odds_alone(probabilities, row) - self.log_odds_alone(probabilities, 0)
+)"};
+constexpr Method log_odds_in_set = {"log_odds_in_set", R"(
+def log_odds_in_set(self, logs: Tensor, output: int, others: List[int]) -> Tensor:
+  places = torch.tensor(others, device=logs.device)
+  return logs.select(1, output) - torch.logsumexp(logs.index_select(1, places), [1])
+)"};
 constexpr Method logs_of = {"logs_of", R"(
 def logs_of(self, probabilities: Tensor) -> Tensor:
   return torch.log(torch.clamp_min(probabilities, 1.1754943508222875e-38))
@@ -44,7 +59,7 @@ def logs_of(self, probabilities: Tensor) -> Tensor:
 constexpr Method log_odds_alone = {"log_odds_alone", R"(
 def log_odds_alone(self, probabilities: Tensor, output: int) -> Tensor:
   own = probabilities.select(1, output)
-  return torch.log(torch.clamp_min(own, 1.1754943508222875e-38)) - torch.log(torch.clamp_min(1 - own, 1e-16))
+  return torch.log(torch.clamp_min(own, 1.1754943508222875e-38)) - torch.log(torch.clamp_min(1 - own, 1.1102230246251565e-16))
 )"};
 
 /// The names of forward's arguments, without `self`.
@@ -71,25 +86,49 @@ class Code {
   }
 
   void add(const JoinedModule& module) {
-    const std::string outputs = fmt::format("self.{}.forward({})", module.key, arguments_);
-    columns_.push_back(column(module, outputs));
+    std::string outputs = fmt::format("self.{}.forward({})", module.key, arguments_);
+    if (module.columns.size() > 1) {  // it runs once
+      const std::string variable = fmt::format("outputs_{}", lines_.size());
+      lines_.push_back(fmt::format("  {} = {}\n", variable, outputs));
+      outputs = variable;
+    }
+    for (const JoinedColumn& one : module.columns)
+      columns_.push_back(column(module, one.place, outputs));
   }
 
   std::string text() const {
-    std::string text = fmt::format("def forward({}) -> Tensor:\n  return torch.stack([{}], 1).float()\n", parameters_,
-                                   fmt::join(columns_, ", "));
-    for (const Method& method : {log_odds, log_odds_of, logs_of, log_odds_alone}) {
+    std::string text = fmt::format("def forward({}) -> Tensor:\n{}  return torch.stack([{}], 1).float()\n", parameters_,
+                                   fmt::join(lines_, ""), fmt::join(columns_, ", "));
+    for (const Method& method :
+         {log_odds, log_odds_of, log_odds_of_row, log_odds_of_sigmoid, log_odds_in_set, logs_of, log_odds_alone}) {
       if (used_.contains(method.name)) text += method.source;
     }
     return text;
   }
 
  private:
-  std::string column(const JoinedModule& module, std::string outputs) {
-    if (module.column == Column::value) return fmt::format("{}.select(1, {})", outputs, module.output.value_or(0));
-    if (module.column == Column::of_sigmoid && module.output) return call(log_odds_alone, outputs, *module.output);
+  /// The column at a place of the module's set.
+  std::string column(const JoinedModule& module, int64_t place, std::string outputs) {
+    const OutputSet& set = module.set;
+    const bool sigmoid = module.column == Column::of_sigmoid;
+    const int64_t output = set.outputs[static_cast<size_t>(place)];
+    const int64_t own = module.own_head ? place : output;  // without a row for others
+    if (module.column == Column::value) return fmt::format("{}.select(1, {})", outputs, own);
+    if (sigmoid && (!module.own_head || !set.others)) return call(log_odds_alone, outputs, own);
+    if (sigmoid && set.size() > 1) {
+      used_.insert(log_odds_alone.name);
+      return call(log_odds_of_sigmoid, outputs, place + 1);
+    }
     if (module.column != Column::of_logits) outputs = call(logs_of, outputs);
-    return module.output ? call(log_odds_of, outputs, *module.output) : call(log_odds, outputs);
+    if (!set.others) return fmt::format("{}.select(1, {})", outputs, own);
+    if (module.own_head) return set.size() == 1 ? call(log_odds, outputs) : call(log_odds_of_row, outputs, place + 1);
+    if (set.size() == 1) return call(log_odds_of, outputs, output);
+    std::vector<int64_t> others;
+    for (int64_t i = 0; i < module.outputs; ++i) {
+      if (!std::binary_search(set.outputs.begin(), set.outputs.end(), i)) others.push_back(i);
+    }
+    used_.insert(log_odds_in_set.name);
+    return fmt::format("self.{}({}, {}, [{}])", log_odds_in_set.name, outputs, output, fmt::join(others, ", "));
   }
 
   std::string call(const Method& method, const std::string& outputs, std::optional<int64_t> output = {}) {
@@ -98,8 +137,9 @@ class Code {
                   : fmt::format("self.{}({})", method.name, outputs);
   }
 
-  std::string arguments_;   // "image, mask"
-  std::string parameters_;  // "self, image: Tensor, mask: Tensor"
+  std::string arguments_;           // "image, mask"
+  std::string parameters_;          // "self, image: Tensor, mask: Tensor"
+  std::vector<std::string> lines_;  // that run modules of several columns
   std::vector<std::string> columns_;
   std::set<std::string> used_;
 };
@@ -130,8 +170,10 @@ std::string join(const std::vector<JoinedModule>& modules, const std::string& id
     INCITE_ASSERT(!whole.hasattr(module.key));
     whole.register_module(module.key, part);
     code->add(module);
-    names.push_back(module.name);
-    outputs.push_back(module.label);
+    for (const JoinedColumn& column : module.columns) {
+      names.push_back(column.name);
+      outputs.push_back(column.label);
+    }
   }
   whole.register_attribute(names_attribute, c10::ListType::ofStrings(), names);
   whole.register_attribute("training", c10::BoolType::get(), false);  // module.train() in Python sets it

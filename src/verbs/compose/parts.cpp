@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/fail.hpp"
+#include "base/human.hpp"
 #include "store/result_folder.hpp"
 
 namespace incite {
@@ -39,7 +40,10 @@ class Collector {
     const FileAttributes attributes = read_attributes(file);
     const auto known = identifier_.identify(file, attributes);
     if (!known) refuse(file);
-    return {file, *known, attributes.parameters, known->identity.output, {}, {}};
+    Part part{file, *known, attributes.parameters, {}, {}, {}};
+    for (const int64_t output : known->identity.set.outputs)
+      part.columns.push_back({{}, output, static_cast<int64_t>(part.columns.size())});
+    return part;
   }
 
   [[noreturn]] void refuse(const std::filesystem::path& file) {
@@ -89,19 +93,30 @@ std::map<std::filesystem::path, std::string> folder_names(const std::vector<Part
 
 /// Sets the default names and keys of the columns.
 void name_columns(std::vector<Part>& parts) {
-  std::set<int64_t> numbers;
-  for (const Part& part : parts)
-    numbers.insert(part.identity().output);
-  const bool by_number = numbers.size() == parts.size();
+  std::set<std::string> labels;
+  size_t count = 0;
+  for (const Part& part : parts) {
+    labels.insert(part.identity().set.label());
+    count += part.columns.size() + 1;
+    for (const JoinedColumn& column : part.columns)
+      labels.insert(std::to_string(column.label));
+    if (part.identity().set.name.empty()) --count;  // it is its only column's name
+  }
+  const bool by_label = labels.size() == count;
   const auto folders = folder_names(parts);
   std::set<std::string> taken, keys;
   for (Part& part : parts) {
-    part.name = std::to_string(part.identity().output);
-    if (!by_number) part.name = folders.at(unique_path(folder_of(part.file))) + "-" + part.name;
-    if (!taken.insert(part.name).second) {  // two files of one folder: a module, and the same trained further
-      part.name += "-" + part.file.stem().string();
-      taken.insert(part.name);
-    }
+    const auto name = [&](const std::string& label) {
+      std::string full = by_label ? label : folders.at(unique_path(folder_of(part.file))) + "-" + label;
+      // Two files of one folder: a module, and the same trained further.
+      return taken.contains(full) ? full + "-" + part.file.stem().string() : full;
+    };
+    part.name = name(part.identity().set.label());
+    for (JoinedColumn& column : part.columns)
+      column.name = name(std::to_string(column.label));
+    taken.insert(part.name);
+    for (const JoinedColumn& column : part.columns)
+      taken.insert(column.name);
     std::string key = "module_" + part.name;
     std::replace_if(
         key.begin(), key.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; }, '_');
@@ -111,45 +126,65 @@ void name_columns(std::vector<Part>& parts) {
   }
 }
 
-std::vector<std::string> names_of(const std::vector<Part>& parts) {
+/// Throws Error (usage) for a name that is no column's and no set's.
+[[noreturn]] void refuse_name(const std::vector<Part>& parts, const char* option, const std::string& name) {
   std::vector<std::string> names;
-  names.reserve(parts.size());
-  for (const Part& part : parts)
-    names.push_back(part.name);
-  return names;
+  for (const Part& part : parts) {
+    if (!part.identity().set.name.empty()) names.push_back(part.name);
+    for (const JoinedColumn& column : part.columns)
+      names.push_back(column.name);
+  }
+  fail(ExitCode::usage, "{} {}: no such column; expected one of {}", option, name, fmt::join(names, ", "));
 }
 
-std::vector<Part>::iterator find_column(std::vector<Part>& parts, const char* option, const std::string& name) {
-  const auto found = std::find_if(parts.begin(), parts.end(), [&](const Part& part) { return part.name == name; });
-  if (found == parts.end()) {
-    fail(ExitCode::usage, "{} {}: no such column; expected one of {}", option, name, fmt::join(names_of(parts), ", "));
+/// The module of a name: its own, or that of its only column.
+Part& find_module(std::vector<Part>& parts, const char* option, const std::string& name) {
+  for (Part& part : parts) {
+    if (part.name == name || (part.columns.size() == 1 && part.columns[0].name == name)) return part;
+    const bool has = std::any_of(part.columns.begin(), part.columns.end(),
+                                 [&](const JoinedColumn& column) { return column.name == name; });
+    if (has) fail(ExitCode::usage, "{} {}: a column of {}; name the whole module", option, name, part.name);
   }
-  return found;
+  refuse_name(parts, option, name);
+}
+
+/// Removes a column, or all columns of a set. Throws Error (usage) if there is none of that name.
+void remove_columns(std::vector<Part>& parts, const std::string& name) {
+  size_t removed = 0;
+  for (Part& part : parts) {
+    removed += std::erase_if(
+        part.columns, [&, all = part.name == name](const JoinedColumn& column) { return all || column.name == name; });
+  }
+  if (removed == 0) refuse_name(parts, "--remove", name);
 }
 
 /// Applies --replace and --remove.
 void change(std::vector<Part>& parts, const ComposeOptions& options, Collector& collector) {
   std::set<std::string> replaced;
   for (const auto& [name, file] : options.replace) {
-    const auto place = find_column(parts, "--replace", name);
+    Part& place = find_module(parts, "--replace", name);
     if (!replaced.insert(name).second) {
       fail(ExitCode::usage, "--replace {}: given twice; expected one module per column", name);
     }
     Part part = collector.part(file);
-    part.name = place->name;
-    part.key = place->key;
-    part.label = place->label;
-    *place = std::move(part);
+    if (part.columns.size() != place.columns.size()) {
+      fail(ExitCode::usage, "--replace {}={}: a module for {}; expected one for {} output{}", name, file.string(),
+           human_list(part.identity().set.outputs, "output", "outputs"), place.columns.size(),
+           place.columns.size() == 1 ? "" : "s");
+    }
+    part.name = place.name;
+    part.key = place.key;
+    part.columns = place.columns;
+    place = std::move(part);
   }
-  std::set<std::string> removed;
-  for (const std::string& name : options.remove) {
-    find_column(parts, "--remove", name);
+  const std::set<std::string> removed(options.remove.begin(), options.remove.end());
+  for (const std::string& name : removed) {
     if (replaced.contains(name)) {
       fail(ExitCode::usage, "--remove {}: --replace names this column too; expected one of the two", name);
     }
-    removed.insert(name);
+    remove_columns(parts, name);
   }
-  std::erase_if(parts, [&](const Part& part) { return removed.contains(part.name); });
+  std::erase_if(parts, [](const Part& part) { return part.columns.empty(); });
   if (parts.empty()) fail(ExitCode::usage, "--remove: no column would be left; expected at least one to stay");
 }
 
@@ -163,17 +198,25 @@ void check_files_differ(const std::vector<Part>& parts) {
 
 void rename(std::vector<Part>& parts, const std::vector<std::string>& names) {
   if (names.empty()) return;
-  if (names.size() != parts.size()) {
-    fail(ExitCode::usage, "--names: {} name{}; expected {}, one for each module", names.size(),
-         names.size() == 1 ? "" : "s", parts.size());
+  std::vector<JoinedColumn*> columns;
+  for (Part& part : parts) {
+    for (JoinedColumn& column : part.columns)
+      columns.push_back(&column);
+  }
+  if (names.size() != columns.size()) {
+    fail(ExitCode::usage, "--names: {} name{}; expected {}, one for each {}", names.size(),
+         names.size() == 1 ? "" : "s", columns.size(), columns.size() == parts.size() ? "module" : "column");
   }
   std::set<std::string> different;
-  for (size_t i = 0; i < parts.size(); ++i) {
+  for (size_t i = 0; i < columns.size(); ++i) {
     if (names[i].empty()) fail(ExitCode::usage, "--names: name {} is empty; expected some text", i + 1);
     if (!different.insert(names[i]).second) {
       fail(ExitCode::usage, "--names: '{}' is given twice; expected different names", names[i]);
     }
-    parts[i].name = names[i];
+    columns[i]->name = names[i];
+  }
+  for (Part& part : parts) {
+    if (part.identity().set.name.empty()) part.name = part.columns[0].name;
   }
 }
 

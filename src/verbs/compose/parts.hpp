@@ -6,23 +6,24 @@
 
 #include "incite/compose.hpp"
 #include "store/identify.hpp"
+#include "verbs/compose/join.hpp"
 
 namespace incite {
 
-/// A module that becomes a column.
+/// A module that becomes one column, or a module for a set that becomes several.
 struct Part {
   std::filesystem::path file;
   KnownModule known;
   int64_t parameters = 0;
-  int64_t label = 0;  ///< the output of its model that the column is for; a replacement inherits it
-  std::string name;   ///< name of the column
-  std::string key;    ///< name of its submodule
+  std::string name;                   ///< of its column, or of its set
+  std::string key;                    ///< name of its submodule
+  std::vector<JoinedColumn> columns;  ///< a replacement inherits their names and labels
 
   const ModuleIdentity& identity() const { return known.identity; }
 };
 
-/// The columns of a composition, in order. Throws the errors of `compose` about names, columns, decompositions and
-/// modules of different tasks.
+/// The modules of a composition, in the order of their columns. Throws the errors of `compose` about names, columns,
+/// decompositions and modules of different tasks.
 std::vector<Part> parts_of(const ComposeOptions& options);
 
 }  // namespace incite

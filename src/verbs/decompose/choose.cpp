@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "base/workers.hpp"
 #include "scoring/metrics.hpp"
@@ -16,46 +17,52 @@ namespace {
 
 /// By cluster: whether its removal changes nothing, so that it goes at any size. A score of 0 shows that only for some
 /// metrics and factors.
-std::vector<bool> dead_clusters(const Plan& plan, const Scores& scores, int64_t output) {
+std::vector<bool> dead_clusters(const Plan& plan, const Scores& scores, const OutputSet& set) {
   const std::vector<double>& factors = plan.options.factors;
   const bool removes = std::find(factors.begin(), factors.end(), 0.0) != factors.end();
   std::vector<bool> dead(scores.clusters.size(), false);
   if (!row_of(plan.metric).exact || !removes) return dead;
-  const at::Tensor column = scores.contributions.scores.select(1, output).contiguous();
+  const at::Tensor none =
+      (scores.contributions.scores.index_select(1, at::tensor(set.outputs, at::kLong)) == 0).all(1).contiguous();
   for (size_t c = 0; c < dead.size(); ++c)
-    dead[c] = column.const_data_ptr<double>()[c] == 0;
+    dead[c] = none.const_data_ptr<bool>()[c];
   return dead;
 }
 
 /// Selects for all modules in parallel.
 template <typename Select>
-std::vector<Selection> for_each_output(const Workshop& w, const Select& select_for) {
-  const std::vector<int64_t>& outputs = w.subject.outputs;
-  std::vector<Selection> selections(outputs.size());
-  run_on_workers(static_cast<int64_t>(outputs.size()), w.workers,
-                 [&](int64_t m) { selections[static_cast<size_t>(m)] = select_for(outputs[static_cast<size_t>(m)]); });
+std::vector<Selection> for_each_module(const Workshop& w, const Select& select_for) {
+  const std::vector<OutputSet>& modules = w.subject.modules;
+  std::vector<Selection> selections(modules.size());
+  run_on_workers(static_cast<int64_t>(modules.size()), w.workers,
+                 [&](int64_t m) { selections[static_cast<size_t>(m)] = select_for(modules[static_cast<size_t>(m)]); });
   return selections;
 }
 
 std::vector<Selection> kept_shares(const Workshop& w, const Scores& scores, double share) {
   const UnitMap& map = w.subject.model.map;
-  return for_each_output(w, [&](int64_t output) {
-    Selection keep = select(map, scores.clusters, scores.contributions.scores, output, share);
-    remove_dead(map, scores.clusters, dead_clusters(w.plan, scores, output), keep);
+  return for_each_module(w, [&](const OutputSet& set) {
+    Selection keep = select(map, scores.clusters, scores.contributions.scores, set.outputs, share);
+    remove_dead(map, scores.clusters, dead_clusters(w.plan, scores, set), keep);
     return keep;
   });
 }
 
 std::vector<Selection> compressed(const Workshop& w, const Scores& scores, double times) {
   const AnalysedModel& model = w.subject.model;
-  const ParameterCount count(model.program, model.map, head_rows(w.plan.options.head, w.subject.task));
   CompressParams params;
   params.allocation = w.plan.options.allocation;
   params.parameters = static_cast<int64_t>(static_cast<double>(w.subject.parameters) / times);
-  return for_each_output(w, [&](int64_t output) {
+  std::map<int64_t, ParameterCount> counts;  // by rows of the head
+  for (const OutputSet& set : w.subject.modules) {
+    const int64_t rows = head_rows(w.plan.options.head, set);
+    counts.try_emplace(rows, model.program, model.map, rows);
+  }
+  return for_each_module(w, [&](const OutputSet& set) {
     CompressParams own = params;
-    own.dead = dead_clusters(w.plan, scores, output);
-    return compress(count, model.map, scores.clusters, scores.contributions.scores, output, own);
+    own.dead = dead_clusters(w.plan, scores, set);
+    const ParameterCount& count = counts.at(head_rows(w.plan.options.head, set));
+    return compress(count, model.map, scores.clusters, scores.contributions.scores, set.outputs, own);
   });
 }
 

@@ -35,20 +35,18 @@ void check_folder(const DecomposeOptions& options) {
 }
 
 /// The files of the result, except the document.
-std::vector<std::string> result_files(const DecomposeOptions& options, const std::vector<int64_t>& outputs) {
+std::vector<std::string> result_files(const DecomposeOptions& options, const std::vector<OutputSet>& modules) {
   std::vector<std::string> files;
-  files.reserve(outputs.size() + 1);
-  for (const int64_t output : outputs)
-    files.push_back(module_file(output));
+  files.reserve(modules.size() + 1);
+  for (const OutputSet& set : modules)
+    files.push_back(module_file(set));
   if (options.keep_scores) files.emplace_back(scores_name);
   return files;
 }
 
 /// Shows these warnings at once, so that the user can stop the run early.
 std::vector<std::string> warn_before_scoring(const Subject& subject, const Progress& progress) {
-  const AnalysedModel& model = subject.model;
-  std::vector<std::string> warnings =
-      warnings_before_scoring(model.program, model.kind, subject.task, subject.fit, subject.outputs);
+  std::vector<std::string> warnings = warnings_before_scoring(subject);
   for (const std::string& warning : warnings) {
     ProgressEvent event;
     event.warning = warning;
@@ -146,7 +144,7 @@ Decomposition decompose(const DecomposeOptions& options, const Progress& progres
   StagedFiles files(options.out);
   const std::optional<SavedScores> saved = scores_to_resume(options);
   const Subject subject = prepare(load(options, watch), options);
-  const ResultFolder folder(options.out, {options.model, options.scores}, result_files(options, subject.outputs));
+  const ResultFolder folder(options.out, {options.model, options.scores}, result_files(options, subject.modules));
   folder.check_targets(options.force);
   if (!options.resume) remove_checkpoints(options.out);  // with --force they are those of an abandoned run
   const Plan plan = settle(options, subject, saved ? saved->memory : 0);

@@ -7,6 +7,7 @@
 #include "base/random.hpp"
 #include "base/workers.hpp"
 #include "slicing/calibration.hpp"
+#include "slicing/convex.hpp"
 #include "slicing/finetune.hpp"
 
 namespace incite {
@@ -42,11 +43,17 @@ at::Tensor as_many_as_fit(const Subject& subject, double bytes_a_sample, int64_t
   return subject.train.narrow(0, 0, samples);
 }
 
+/// Whether classes compete for samples: the modules' columns can then be fitted together.
+bool competes(const Workshop& w) {
+  return w.subject.task == Task::classification && row_of(w.plan.options.head).own && w.subject.outputs.size() > 1 &&
+         w.subject.validation.size(0) > 0;
+}
+
 /// The samples for fitting heads together. Undefined if heads stay as they were fitted alone.
 at::Tensor joint_samples(const Workshop& w, const std::vector<Selection>& selections) {
   const CalibrationMethod calibration = w.plan.options.calibration;
   const bool together = calibration == CalibrationMethod::heads || calibration == CalibrationMethod::layers;
-  if (!calibrates(w) || !together || w.plan.options.head != HeadMethod::lbfgs) return {};
+  if (!competes(w) || !together || w.plan.options.head != HeadMethod::lbfgs) return {};
   const AnalysedModel& model = w.subject.model;
   const Layer& head = head_layer(w.subject);
   const ValueId read = model.program.node(head.node).inputs[0];
@@ -80,19 +87,23 @@ void join_heads(const Workshop& w, const std::vector<at::Tensor>& features, std:
   const OutputKind kind = w.subject.model.kind;
   JointHeadData data;
   data.features = features;
-  data.modules =
+  data.columns =
       places_of(w.subject.fit.classes.index_select(0, samples), w.subject.outputs).to(w.subject.model.program.device);
   data.validating = w.subject.validation.size(0);
-  JointHeads joint = fit_heads_together(data, apart, kind);
+  const std::vector<OutputSet>& sets = w.subject.modules;
+  if (!sets.front().others)
+    data.teacher = original_probabilities(w, samples.size(0) - data.validating).to(w.subject.model.program.device);
+  JointHeads joint = fit_heads_together(data, apart, sets, kind);
   fitted.head_losses = joint.losses;
   fitted.heads = joint.heads.empty() ? std::move(apart) : std::move(joint.heads);
   std::vector<at::Tensor> columns;
   for (size_t m = 0; m < fitted.heads.size(); ++m) {
-    const Head row = log_odds_row(fitted.heads[m], kind);
+    const Head rows = log_odds_rows(fitted.heads[m], sets[m], kind);
     const at::Tensor read = features[m].narrow(0, samples.size(0) - data.validating, data.validating).to(at::kDouble);
-    columns.push_back(row.bias.defined() ? at::mv(read, row.weight) + row.bias : at::mv(read, row.weight));
+    const at::Tensor odds = products(read, rows.weight);
+    columns.push_back(rows.bias.defined() ? odds + rows.bias : odds);
   }
-  fitted.validation_columns = at::stack(columns, 1).cpu();
+  fitted.validation_columns = at::cat(columns, 1).cpu();
 }
 
 /// The targets of training on the first `count` training samples.
@@ -105,9 +116,7 @@ FinetuneData finetune_data(const Workshop& w, int64_t count) {
   data.classes = subject.fit.classes;
   data.values = subject.fit.values;
   if (subject.task != Task::classification) return data;
-  const bool known = w.original.defined() && w.original.size(0) >= count;
-  data.original = known ? w.original.narrow(0, 0, count)
-                        : probabilities(outputs_for(subject.model.program, *data.data, data.train), subject.model.kind);
+  data.original = original_probabilities(w, count);
   return data;
 }
 
@@ -115,7 +124,7 @@ std::vector<double> train(const Workshop& w, const FinetuneData& data, FinetuneP
   params.calibrated = calibrates(w);
   params.workers = w.workers;
   const FinetuneResult result =
-      finetune(fitted.programs, w.subject.outputs, w.subject.model.kind, w.subject.task, data, params, w.progress);
+      finetune(fitted.programs, w.subject.modules, w.subject.model.kind, w.subject.task, data, params, w.progress);
   fitted.validation_columns = result.columns;
   return result.losses;
 }
@@ -144,23 +153,23 @@ void finetune_all(const Workshop& w, FittedModules& fitted) {
 }  // namespace
 
 FittedModules fit_together(const Workshop& w, const std::vector<Selection>& selections) {
-  const std::vector<int64_t>& outputs = w.subject.outputs;
+  const std::vector<OutputSet>& sets = w.subject.modules;
   const int64_t validating = w.subject.validation.size(0);
   const at::Tensor joint = with_validation(w.subject, joint_samples(w, selections));
   const at::Tensor last = with_validation(w.subject, last_samples(w, selections, joint));
   const bool keeps_programs = w.plan.options.finetune > 0 || last.defined();
   FittedModules fitted;
-  fitted.slice_differences.resize(outputs.size());
-  fitted.programs.resize(keeps_programs ? outputs.size() : 0);
-  std::vector<at::Tensor> columns(outputs.size()), features(outputs.size());
-  std::vector<Head> heads(outputs.size());
-  std::vector<std::optional<TailData>> tails(outputs.size());
-  const auto count = static_cast<int64_t>(outputs.size());
+  fitted.slice_differences.resize(sets.size());
+  fitted.programs.resize(keeps_programs ? sets.size() : 0);
+  std::vector<at::Tensor> columns(sets.size()), features(sets.size());
+  std::vector<Head> heads(sets.size());
+  std::vector<std::optional<TailData>> tails(sets.size());
+  const auto count = static_cast<int64_t>(sets.size());
   run_on_workers(
       count, w.workers,
       [&](int64_t number) {
         const auto m = static_cast<size_t>(number);
-        MadeModule own = make_module(w, outputs[m], selections[m], joint.defined());
+        MadeModule own = make_module(w, sets[m], selections[m], joint.defined());
         const Program& module = own.program;
         fitted.slice_differences[m] = own.slice_difference;
         if (joint.defined()) {
@@ -170,9 +179,9 @@ FittedModules fit_together(const Workshop& w, const std::vector<Selection>& sele
           }
           const bool same = tails[m] && last.size(0) == joint.size(0);
           features[m] = same ? head_features(w, module, *tails[m]) : head_features(w, module, joint);
-          heads[m] = first_head(w, outputs[m], features[m], joint, validating);
+          heads[m] = first_head(w, sets[m], features[m], joint, validating);
         } else if (validating > 0) {
-          columns[m] = validation_scores(w, outputs[m], module);
+          columns[m] = validation_scores(w, sets[m], module);
         }
         if (keeps_programs) fitted.programs[m] = std::move(own.program);
       },
@@ -182,7 +191,7 @@ FittedModules fit_together(const Workshop& w, const std::vector<Selection>& sele
   if (joint.defined()) {
     join_heads(w, features, std::move(heads), joint, fitted);
   } else if (validating > 0) {
-    fitted.validation_columns = at::stack(columns, 1);
+    fitted.validation_columns = at::cat(columns, 1);
   }
   if (!keeps_programs) return fitted;
   for (size_t m = 0; m < fitted.heads.size(); ++m)
@@ -198,15 +207,14 @@ FittedModules fit_together(const Workshop& w, const std::vector<Selection>& sele
 Program take_module(const Workshop& w, const std::vector<Selection>& selections, FittedModules& fitted, size_t module) {
   if (!fitted.programs.empty()) return std::move(fitted.programs[module]);
   const bool joins = !fitted.heads.empty();
-  Program program = make_module(w, w.subject.outputs[module], selections[module], joins).program;
+  Program program = make_module(w, w.subject.modules[module], selections[module], joins).program;
   if (joins) replace_head(head_layer(w.subject), fitted.heads[module], program);
   return program;
 }
 
 bool calibrates(const Workshop& w) {
   const DecomposeOptions& options = w.plan.options;
-  return options.calibration != CalibrationMethod::none && w.subject.task == Task::classification &&
-         row_of(options.head).own && w.subject.outputs.size() > 1 && w.subject.validation.size(0) > 0;
+  return options.calibration != CalibrationMethod::none && competes(w) && w.subject.modules.size() > 1;
 }
 
 }  // namespace incite

@@ -14,7 +14,7 @@ struct FittedModules {
   std::vector<double> slice_differences;  ///< by module
   std::vector<Head> heads;                ///< fitted together, not yet in the modules; empty: each module has its own
   std::vector<Program> programs;          ///< with fine-tuning or last layers fitted together
-  /// The modules' columns for the validation samples, [samples, modules] float64; undefined if there are no samples.
+  /// The modules' columns for the validation samples, [samples, columns] float64; undefined if there are no samples.
   at::Tensor validation_columns;
   std::vector<double> head_losses;        ///< see JointHeads::losses; empty if heads were not fitted together
   std::vector<double> last_layer_losses;  ///< see FinetuneResult::losses; empty if last layers were not fitted
@@ -30,7 +30,7 @@ FittedModules fit_together(const Workshop& workshop, const std::vector<Selection
 Program take_module(const Workshop& workshop, const std::vector<Selection>& selections, FittedModules& fitted,
                     size_t module);
 
-/// Whether the options and samples call for calibration.
+/// Whether the options and samples call for calibration: a scale and an offset for each of several modules.
 bool calibrates(const Workshop& workshop);
 
 }  // namespace incite

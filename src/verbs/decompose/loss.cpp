@@ -43,7 +43,9 @@ at::Tensor ModuleLoss::classes_lost(const at::Tensor& columns) const {
     at::Tensor scores = columns.index_select(0, measured);
     if (calibrates_) {
       const at::Tensor others = (part != fold).nonzero().flatten();
-      scores = calibrated(scores, calibrate(columns.index_select(0, others), modules.index_select(0, others)));
+      const std::vector<Calibration> calibrations =
+          calibrate(columns.index_select(0, others), modules.index_select(0, others), subject_.modules);
+      scores = calibrated(scores, calibrations, subject_.modules);
     }
     decided.index_copy_(0, measured, scores.argmax(1));
   }

@@ -13,7 +13,7 @@ class ModuleLoss {
   /// Runs the original on the validation samples.
   explicit ModuleLoss(const Workshop& workshop);
 
-  /// The loss of columns [samples, modules], with its standard error: points of combined accuracy (for a single module,
+  /// The loss of columns [samples, columns], with its standard error: points of combined accuracy (for a single module,
   /// of balanced accuracy), or per cent of mean absolute error gained. If modules are calibrated, which uses the
   /// same samples, each tenth is measured with a calibration from the other nine.
   SearchStep operator()(const at::Tensor& columns, double compression) const;
@@ -24,7 +24,7 @@ class ModuleLoss {
 
   const Subject& subject_;
   const bool calibrates_;
-  at::Tensor original_;      // [samples, modules] float64: the original's outputs
+  at::Tensor original_;      // [samples, columns] float64: the original's outputs
   at::Tensor original_yes_;  // one module of a classifier: [samples] bool, whether the original chooses its class
 };
 

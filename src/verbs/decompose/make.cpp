@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "base/workers.hpp"
 #include "program/cost.hpp"
 #include "program/save.hpp"
@@ -15,7 +17,8 @@ namespace incite {
 namespace {
 
 /// By layer, the channels that a module keeps.
-std::map<std::string, std::vector<int64_t>> kept_channels(const Workshop& w, const Selection& keep, int64_t output) {
+std::map<std::string, std::vector<int64_t>> kept_channels(const Workshop& w, const Selection& keep,
+                                                          const OutputSet& set) {
   const UnitMap& map = w.subject.model.map;
   const bool own_head = row_of(w.plan.options.head).own;
   std::map<std::string, std::vector<int64_t>> kept;
@@ -25,8 +28,9 @@ std::map<std::string, std::vector<int64_t>> kept_channels(const Workshop& w, con
     channels.clear();
     const bool new_head = static_cast<int32_t>(l) == map.head && own_head;
     for (size_t channel = 0; channel < layer.units.size(); ++channel) {
-      const bool stays =
-          new_head ? static_cast<int64_t>(channel) == output : keep[static_cast<size_t>(layer.units[channel])];
+      const bool stays = new_head
+                             ? std::binary_search(set.outputs.begin(), set.outputs.end(), static_cast<int64_t>(channel))
+                             : keep[static_cast<size_t>(layer.units[channel])];
       if (stays) channels.push_back(static_cast<int64_t>(channel));
     }
   }
@@ -34,12 +38,12 @@ std::map<std::string, std::vector<int64_t>> kept_channels(const Workshop& w, con
 }
 
 /// The identity to write into a module's file.
-ModuleIdentity identity_of(const Workshop& w, int64_t output) {
+ModuleIdentity identity_of(const Workshop& w, const OutputSet& set) {
   const Subject& subject = w.subject;
   const DatasetOptions& data = w.plan.options.data;
   ModuleIdentity identity;
   identity.model = w.plan.model.sha256;
-  identity.output = output;
+  identity.set = set;
   identity.outputs = subject.model.outputs;
   identity.kind = subject.model.kind;
   identity.task = subject.task;
@@ -55,18 +59,18 @@ ModuleIdentity identity_of(const Workshop& w, int64_t output) {
   return identity;
 }
 
-ModuleResult write(const Workshop& w, int64_t output, const Selection& keep, const Program& module) {
+ModuleResult write(const Workshop& w, const OutputSet& set, const Selection& keep, const Program& module) {
   ModuleResult result;
-  result.output = output;
-  result.file = module_file(output);
-  const std::string bytes = serialise(module, to_text(identity_of(w, output)));
+  result.set = set;
+  result.file = module_file(set);
+  const std::string bytes = serialise(module, to_text(identity_of(w, set)));
   w.files.write(result.file, bytes);
   check_file(w.subject, w.files.path(result.file), module);
   result.bytes = static_cast<int64_t>(bytes.size());
   result.parameters = module.parameter_count();
   result.compression = static_cast<double>(w.subject.parameters) / static_cast<double>(result.parameters);
   result.multiply_adds = multiply_adds(module, two_samples(*w.subject.data, module.device));
-  result.kept = kept_channels(w, keep, output);
+  result.kept = kept_channels(w, keep, set);
   return result;
 }
 
@@ -74,20 +78,20 @@ ModuleResult write(const Workshop& w, int64_t output, const Selection& keep, con
 
 Modules make(const Workshop& w, const Choice& choice) {
   const Subject& subject = w.subject;
-  const std::vector<int64_t>& outputs = subject.outputs;
+  const std::vector<OutputSet>& sets = subject.modules;
   FittedModules fitted = fit_together(w, choice.selections);
-  std::vector<Calibration> calibrations(outputs.size());
+  std::vector<Calibration> calibrations(sets.size());
   if (calibrates(w)) {
     const at::Tensor classes = subject.fit.classes.index_select(0, subject.validation);
-    calibrations = calibrate(fitted.validation_columns, places_of(classes, outputs));
+    calibrations = calibrate(fitted.validation_columns, places_of(classes, subject.outputs), sets);
   }
   Modules modules;
   modules.head_losses = fitted.head_losses;
   modules.last_layer_losses = fitted.last_layer_losses;
   modules.finetuning_losses = fitted.finetuning_losses;
-  modules.results.resize(outputs.size());
-  modules.columns.resize(outputs.size());
-  const auto count = static_cast<int64_t>(outputs.size());
+  modules.results.resize(sets.size());
+  modules.columns.resize(sets.size());
+  const auto count = static_cast<int64_t>(sets.size());
   run_on_workers(
       count, w.workers,
       [&](int64_t number) {
@@ -95,13 +99,13 @@ Modules make(const Workshop& w, const Choice& choice) {
         Program module = take_module(w, choice.selections, fitted, m);
         if (calibrates(w)) {
           const Layer& layer = head_layer(subject);
-          replace_head(layer, calibrated(head_of(layer, module), calibrations[m], subject.model.kind), module);
+          replace_head(layer, calibrated(head_of(layer, module), calibrations[m], sets[m], subject.model.kind), module);
         }
         ModuleResult& result = modules.results[m];
-        result = write(w, outputs[m], choice.selections[m], module);
+        result = write(w, sets[m], choice.selections[m], module);
         result.slice_difference = fitted.slice_differences[m];
         result.calibration = calibrations[m];
-        const ModuleToTest tested{outputs[m], &module, row_of(w.plan.options.head).own};
+        const ModuleToTest tested{sets[m], &module, row_of(w.plan.options.head).own};
         modules.columns[m] = module_scores(tested, subject.model.kind, subject.task, subject.held_out);
       },
       [&](int64_t done) {

@@ -13,7 +13,7 @@ namespace incite {
 /// The modules of a decomposition, as written.
 struct Modules {
   std::vector<ModuleResult> results;
-  std::vector<at::Tensor> columns;  ///< by module: its column for the held-out samples, [n] float64
+  std::vector<at::Tensor> columns;  ///< by module: its columns for the held-out samples, [n, set] float64
   std::vector<double> head_losses, last_layer_losses, finetuning_losses;  ///< see FittedModules
 };
 

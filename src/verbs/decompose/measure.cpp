@@ -12,7 +12,7 @@ Measures measure(const Subject& subject, const Choice& choice, const Modules& mo
   const at::Tensor original = outputs_for(model.program, *held_out.data, held_out.samples, progress);
   Measures measures;
   measures.evaluation =
-      evaluate(original, at::stack(modules.columns, 1), subject.outputs, model.kind, subject.task, held_out);
+      evaluate(original, at::cat(modules.columns, 1), subject.modules, model.kind, subject.task, held_out);
   double compression = 0;
   for (const ModuleResult& module : modules.results)
     compression += module.compression;

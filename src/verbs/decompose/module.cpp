@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <fmt/ranges.h>
 #include <torch/csrc/jit/serialization/pickle.h>
 
 #include <algorithm>
@@ -37,8 +38,10 @@ FittableHead place_of_head(const Subject& subject) {
 }
 
 /// The original's probabilities for the first training samples, as many as a fixed size holds; undefined if not needed.
-at::Tensor original_probabilities(const Plan& plan, const Subject& subject) {
-  const bool needed = plan.options.repair != RepairMethod::none || plan.options.finetune > 0;
+at::Tensor known_probabilities(const Plan& plan, const Subject& subject) {
+  const bool whole =
+      std::any_of(subject.modules.begin(), subject.modules.end(), [](const OutputSet& set) { return !set.others; });
+  const bool needed = plan.options.repair != RepairMethod::none || plan.options.finetune > 0 || whole;
   if (subject.task != Task::classification || !needed) return {};
   const AnalysedModel& model = subject.model;
   const int64_t samples = std::min(subject.train.size(0), most_probabilities / model.outputs);
@@ -48,7 +51,7 @@ at::Tensor original_probabilities(const Plan& plan, const Subject& subject) {
 // ---- Slice --------------------------------------------------------------------------------------------------------
 
 /// The slice of the original. Throws Error (internal) if it differs from the masked original.
-Program checked_slice(const Subject& subject, int64_t output, const Selection& keep, double& difference) {
+Program checked_slice(const Subject& subject, const OutputSet& set, const Selection& keep, double& difference) {
   const AnalysedModel& model = subject.model;
   Program body = slice(model.program, model.map, keep);
   difference = slice_difference(model.program, model.map, keep, body, first_batch(subject));
@@ -56,7 +59,7 @@ Program checked_slice(const Subject& subject, int64_t output, const Selection& k
   fail(ExitCode::internal,
        "module {}: the slice differs from the masked original by {:.2g} (at most {:.2g} is allowed), so it is not "
        "written; please report this model",
-       output, difference, slice_tolerance);
+       set.label(), difference, slice_tolerance);
 }
 
 /// A head of zeros, with `rows` rows.
@@ -69,31 +72,36 @@ Head empty_head(const Subject& subject, const Program& body, int64_t rows) {
 }
 
 /// The module's program, sliced, with the original's weights. Its own head, if it gets one, is 0.
-Program module_code(const Workshop& w, const Program& body, int64_t output, const Selection& keep) {
+Program module_code(const Workshop& w, const Program& body, const OutputSet& set, const Selection& keep) {
   if (!row_of(w.plan.options.head).own) return body;
   const Subject& subject = w.subject;
-  const int64_t rows = head_rows(w.plan.options.head, subject.task);
   const FittableHead place = place_of_head(subject);
   const std::vector<int32_t>& units = place.layer.units;
   // Slice the head to as many channels as the new head has rows.
   Selection with_rows = keep;
   for (const int32_t unit : units)
     with_rows[at_index(unit)] = false;
-  with_rows[at_index(units[static_cast<size_t>(output)])] = true;
-  if (rows == 2) with_rows[at_index(units[output == 0 ? 1 : 0])] = true;
+  for (const int64_t output : set.outputs)
+    with_rows[at_index(units[static_cast<size_t>(output)])] = true;
+  if (set.others) {
+    const auto other =
+        std::find_if(units.begin(), units.end(), [&](int32_t unit) { return !with_rows[at_index(unit)]; });
+    with_rows[at_index(*other)] = true;
+  }
   Program module = slice(subject.model.program, subject.model.map, with_rows);
-  put_head(place, empty_head(subject, body, rows), subject.task, module);
+  put_head(place, empty_head(subject, body, set.rows()), subject.task, module);
   return module;
 }
 
 // ---- Checkpoint ---------------------------------------------------------------------------------------------------
 
-std::string checkpoint_file(const Workshop& w, int64_t output, const Selection& keep, bool empty_head) {
+std::string checkpoint_file(const Workshop& w, const OutputSet& set, const Selection& keep, bool empty_head) {
   std::string bits(keep.size(), '0');
   for (size_t unit = 0; unit < keep.size(); ++unit) {
     if (keep[unit]) bits[unit] = '1';
   }
-  return module_checkpoint_name(sha256(fmt::format("{}\n{}\n{}\n{}", w.plan.modules_key, output, bits, empty_head)));
+  return module_checkpoint_name(
+      sha256(fmt::format("{}\n{}\n{}\n{}", w.plan.modules_key, fmt::join(set.outputs, ","), bits, empty_head)));
 }
 
 /// The parameters of a module, in the order of its values.
@@ -134,15 +142,16 @@ bool read_checkpoint(const std::filesystem::path& file, Program& module) {
 
 // ---- Repair -------------------------------------------------------------------------------------------------------
 
-/// Samples to repair a module on: those of its class, as many that the original most likely confuses with it, and as
-/// many others. For a regression, any samples.
-at::Tensor repair_samples(const Workshop& w, int64_t output) {
+/// Samples to repair a module on: those of its classes, as many that the original most likely confuses with them, and
+/// as many others. For a regression or a set of all classes, any samples.
+at::Tensor repair_samples(const Workshop& w, const OutputSet& set) {
   const at::Tensor& train = w.subject.train;
-  if (w.subject.task == Task::regression) return train.narrow(0, 0, std::min(train.size(0), 2 * most_repair_samples));
-  const at::Tensor own = w.subject.fit.classes.index_select(0, train) == output;
+  if (!set.others) return train.narrow(0, 0, std::min(train.size(0), 2 * most_repair_samples));
+  const at::Tensor own = places_of(w.subject.fit.classes.index_select(0, train), set.outputs) >= 0;
   const at::Tensor positives = own.nonzero().flatten();
   const at::Tensor known = own.narrow(0, 0, w.original.size(0));
-  const at::Tensor similar = w.original.select(1, output).masked_fill(known, -1).argsort(true, 0, true);
+  const at::Tensor likely = w.original.index_select(1, at::tensor(set.outputs, at::kLong)).sum(1);
+  const at::Tensor similar = likely.masked_fill(known, -1).argsort(true, 0, true);
   const int64_t count = std::min({positives.size(0), known.logical_not().sum().item<int64_t>(), most_repair_samples});
   const at::Tensor hard = similar.narrow(0, 0, count);
   const at::Tensor rest = own.logical_not().index_fill(0, hard, false).nonzero().flatten();
@@ -152,15 +161,15 @@ at::Tensor repair_samples(const Workshop& w, int64_t output) {
   return train.index_select(0, at::stack(kinds, 1).flatten());
 }
 
-void repair_body(const Workshop& w, Program& body, const Selection& keep, int64_t output) {
+void repair_body(const Workshop& w, Program& body, const Selection& keep, const OutputSet& set) {
   const DecomposeOptions& options = w.plan.options;
   RepairParams params;
   params.method = options.repair;
   params.head = !row_of(options.head).own;
   params.memory = w.memory;
-  params.seed = derive_seed(options.seed, fmt::format("repair {}", output));
+  params.seed = derive_seed(options.seed, fmt::format("repair {}", fmt::join(set.outputs, ",")));
   const AnalysedModel& model = w.subject.model;
-  repair(model.program, model.map, keep, *w.subject.data, repair_samples(w, output), params, body);
+  repair(model.program, model.map, keep, *w.subject.data, repair_samples(w, set), params, body);
 }
 
 // ---- Head ---------------------------------------------------------------------------------------------------------
@@ -191,7 +200,7 @@ NodeId head_node(const Subject& subject, const Program& module) {
   return static_cast<NodeId>(module.nodes.rend() - reader - 1);
 }
 
-Head fitted_head(const Workshop& w, const Program& body, int64_t output) {
+Head fitted_head(const Workshop& w, const Program& body, const OutputSet& set) {
   const FittableHead place = place_of_head(w.subject);
   const Layer& layer = place.layer;
   const TestSet& fit = w.subject.fit;
@@ -206,22 +215,24 @@ Head fitted_head(const Workshop& w, const Program& body, int64_t output) {
   HeadParams params;
   params.method = w.plan.options.head;
   params.epochs = w.plan.options.epochs;
-  params.seed = derive_seed(w.plan.options.seed, fmt::format("head {}", output));
+  params.seed = derive_seed(w.plan.options.seed, fmt::format("head {}", fmt::join(set.outputs, ",")));
   if (w.subject.task == Task::classification) {
-    at::Tensor own = fit.classes.index_select(0, samples) == output;
+    at::Tensor rows = rows_of_head(fit.classes.index_select(0, samples), set);
     if (row_of(params.method).balances) {
-      const at::Tensor rows = balanced_rows(own, output, params.seed);
-      samples = samples.index_select(0, rows);
-      own = own.index_select(0, rows);
+      const at::Tensor balanced = balanced_rows(rows, set, params.seed);
+      samples = samples.index_select(0, balanced);
+      rows = rows.index_select(0, balanced);
+    } else if (!set.others) {
+      data.teacher = original_probabilities(w, samples.size(0) - data.validating).to(device);
     }
     data.features = head_features(w, body, samples);
-    data.positive = own.to(device);
-    return fit_classification_head(data, original, output, params);
+    data.rows = rows.to(device);
+    return fit_classification_head(data, original, set, params);
   }
   data.features = head_features(w, body, samples);
   data.rectified = !place.relus.empty();
-  data.values = fit.values.index_select(0, samples).select(1, output).contiguous().to(device);
-  return fit_regression_head(data, original, output, params);
+  data.values = fit.values.index_select(0, samples).index_select(1, at::tensor(set.outputs, at::kLong)).to(device);
+  return fit_regression_head(data, original, set, params);
 }
 
 }  // namespace
@@ -229,23 +240,23 @@ Head fitted_head(const Workshop& w, const Program& body, int64_t output) {
 Workshop workshop(const Plan& plan, const Subject& subject, StagedFiles& files, const Progress& progress) {
   const bool cpu = subject.model.program.device.is_cpu();
   const int64_t threads = cpu ? at::get_num_threads() : 1;
-  const int64_t side_by_side = std::min(threads, static_cast<int64_t>(subject.outputs.size()));
+  const int64_t side_by_side = std::min(threads, static_cast<int64_t>(subject.modules.size()));
   return {.plan = plan,
           .subject = subject,
           .files = files,
           .progress = progress,
-          .original = original_probabilities(plan, subject),
+          .original = known_probabilities(plan, subject),
           .memory = plan.memory / side_by_side,
           .workers = threads};
 }
 
-MadeModule make_module(const Workshop& w, int64_t output, const Selection& keep, bool empty_head) {
+MadeModule make_module(const Workshop& w, const OutputSet& set, const Selection& keep, bool empty_head) {
   MadeModule module;
-  Program body = checked_slice(w.subject, output, keep, module.slice_difference);
-  module.program = module_code(w, body, output, keep);
-  const std::string file = checkpoint_file(w, output, keep, empty_head);
+  Program body = checked_slice(w.subject, set, keep, module.slice_difference);
+  module.program = module_code(w, body, set, keep);
+  const std::string file = checkpoint_file(w, set, keep, empty_head);
   if (read_checkpoint(w.plan.options.out / file, module.program)) return module;
-  if (w.plan.options.repair != RepairMethod::none) repair_body(w, body, keep, output);
+  if (w.plan.options.repair != RepairMethod::none) repair_body(w, body, keep, set);
   const bool own_head = row_of(w.plan.options.head).own;
   const auto of_head = [&](ValueId id) {
     return own_head && (id == head_layer(w.subject).weight || id == head_layer(w.subject).bias);
@@ -255,15 +266,15 @@ MadeModule make_module(const Workshop& w, int64_t output, const Selection& keep,
     if (value.kind == Value::Kind::parameter && !of_head(static_cast<ValueId>(i)))
       value.content = body.values[i].content;
   }
-  if (own_head && !empty_head) replace_head(head_layer(w.subject), fitted_head(w, body, output), module.program);
+  if (own_head && !empty_head) replace_head(head_layer(w.subject), fitted_head(w, body, set), module.program);
   w.files.put(file, serialised(parameters_of(module.program)));
   return module;
 }
 
-at::Tensor validation_scores(const Workshop& w, int64_t output, const Program& module) {
-  TestSet set = w.subject.fit;
-  set.samples = w.subject.validation;
-  return module_scores({output, &module, row_of(w.plan.options.head).own}, w.subject.model.kind, w.subject.task, set);
+at::Tensor validation_scores(const Workshop& w, const OutputSet& set, const Program& module) {
+  TestSet test = w.subject.fit;
+  test.samples = w.subject.validation;
+  return module_scores({set, &module, row_of(w.plan.options.head).own}, w.subject.model.kind, w.subject.task, test);
 }
 
 const Layer& head_layer(const Subject& subject) {
@@ -271,7 +282,7 @@ const Layer& head_layer(const Subject& subject) {
   return map.layers[at_index(map.head)];
 }
 
-Head first_head(const Workshop& w, int64_t output, const at::Tensor& features, const at::Tensor& samples,
+Head first_head(const Workshop& w, const OutputSet& set, const at::Tensor& features, const at::Tensor& samples,
                 int64_t validating) {
   const int64_t all = samples.size(0) - validating;
   const int64_t fitted = std::min({all, most_first_samples, most_head_samples(w, features.size(1))});
@@ -281,10 +292,17 @@ Head first_head(const Workshop& w, int64_t output, const at::Tensor& features, c
     return at::cat({rows.narrow(0, 0, fitted), rows.narrow(0, all, data.validating)});
   };
   data.features = both(features);
-  data.positive = (w.subject.fit.classes.index_select(0, both(samples)) == output).to(features.device());
+  data.rows = rows_of_head(w.subject.fit.classes.index_select(0, both(samples)), set).to(features.device());
+  if (!set.others) data.teacher = original_probabilities(w, fitted).to(features.device());
   data.has_bias = head_layer(w.subject).bias >= 0;
   data.kind = w.subject.model.kind;
-  return fit_classification_head(data, {}, output, {});
+  return fit_classification_head(data, {}, set, {});
+}
+
+at::Tensor original_probabilities(const Workshop& w, int64_t count) {
+  if (w.original.defined() && w.original.size(0) >= count) return w.original.narrow(0, 0, count);
+  const AnalysedModel& model = w.subject.model;
+  return probabilities(outputs_for(model.program, *w.subject.data, w.subject.train.narrow(0, 0, count)), model.kind);
 }
 
 at::Tensor head_features(const Workshop& w, const Program& module, const at::Tensor& samples) {

@@ -40,13 +40,16 @@ struct MadeModule {
 /// Makes the module that keeps `keep`: sliced, checked, repaired, with its own head. Reads it from its checkpoint if
 /// there is one, else writes the checkpoint. `empty_head`: the head's weights are 0, since all heads are fitted
 /// together later. Throws Error (internal) if the slice differs from the masked original.
-MadeModule make_module(const Workshop& workshop, int64_t output, const Selection& keep, bool empty_head);
+MadeModule make_module(const Workshop& workshop, const OutputSet& set, const Selection& keep, bool empty_head);
 
-/// The column of a module for the validation samples: see module_scores.
-at::Tensor validation_scores(const Workshop& workshop, int64_t output, const Program& module);
+/// The columns of a module for the validation samples: see module_scores.
+at::Tensor validation_scores(const Workshop& workshop, const OutputSet& set, const Program& module);
 
 /// The layer that a module's head replaces.
 const Layer& head_layer(const Subject& subject);
+
+/// The original's probabilities for the first `count` training samples: [count, outputs] float32.
+at::Tensor original_probabilities(const Workshop& workshop, int64_t count);
 
 /// The inputs of a module's head for some samples, from one run of its body: [samples, features] float32.
 at::Tensor head_features(const Workshop& workshop, const Program& module, const at::Tensor& samples);
@@ -55,7 +58,7 @@ at::Tensor head_features(const Workshop& workshop, const Program& module, const 
 
 /// A classification head fitted to few samples, since all heads are fitted together afterwards. `features` are its
 /// inputs for `samples`; the last `validating` of them choose the penalty.
-Head first_head(const Workshop& workshop, int64_t output, const at::Tensor& features, const at::Tensor& samples,
+Head first_head(const Workshop& workshop, const OutputSet& set, const at::Tensor& features, const at::Tensor& samples,
                 int64_t validating);
 
 /// The last hidden layers and the head of a module; nullopt if they can't run by themselves.

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "base/fail.hpp"
+#include "verbs/decompose/sets.hpp"
 
 namespace incite {
 namespace {
@@ -52,16 +53,13 @@ int64_t count(const char* option, const Text& text, const char* word) {
   fail(ExitCode::usage, "{} {}: expected {} or a whole number of 1 or more", option, text, word);
 }
 
-std::vector<int64_t> outputs(const Text& text) {
-  std::vector<int64_t> outputs;
-  if (text == "all") return outputs;
-  for (const Text& part : parts_of(text)) {
-    if (part.empty() || part.find_first_not_of("0123456789") != std::string::npos || part.size() > 9) {
-      fail(ExitCode::usage, "--outputs {}: expected all, or numbers of outputs such as 0,3", text);
-    }
-    outputs.push_back(std::stoll(part));
-  }
-  return outputs;
+void set_outputs(Options& o, const Text& text) {
+  o.outputs.clear();
+  o.present = text == "present";
+  if (o.present || text == "all") return;
+  const auto outputs = parse_outputs(text);
+  if (!outputs) fail(ExitCode::usage, "--outputs {}: expected all, present, or numbers of outputs such as 0,3-7", text);
+  o.outputs = *outputs;
 }
 
 template <typename Enum>
@@ -385,13 +383,24 @@ std::vector<Option> all_options() {
        .value = [](const Settled& s) -> Setting::second_type { return s.options.finetune; }},
       {.name = "outputs",
        .group = "Data",
-       .help = "Outputs to make modules for, such as 0,3",
+       .help = "Outputs to make modules for, such as 0,3-7; present: the classes of which the data has samples",
        .takes = AnyText{},
-       .type = "LIST|all",
+       .type = "LIST|all|present",
        .initial = "all",
        .affects = Affects::modules,
-       .set = [](Options& o, const Text& text) { o.outputs = outputs(text); },
+       .set = set_outputs,
        .value = [](const Settled& s) -> Setting::second_type { return s.options.outputs; },
+       .of_inspect = true},
+      {.name = "modules",
+       .group = "Data",
+       .help = "What modules to make; each: one for each output; all: one for all outputs, the pruned network; or sets "
+               "of outputs with names, such as digits=0-9 letters=10-35, or a file with one on each line",
+       .takes = Words{},
+       .type = "each|all|NAME=LIST ...|FILE",
+       .initial = "each",
+       .affects = Affects::modules,
+       .set = [](Options& o, const Text& text) { o.modules = parse_sets(text); },
+       .value = [](const Settled& s) -> Setting::second_type { return sets_text(s.options.modules); },
        .of_inspect = true},
       {.name = "held-out",
        .group = "Data",

@@ -35,7 +35,8 @@ struct Number {
 };
 struct Numbers : Number {};  ///< with commas between them
 struct Sizes {};             ///< whole numbers with commas between them
-using Takes = std::variant<AnyText, Flag, Bytes, OneOf, Number, Numbers, Sizes>;
+struct Words {};             ///< several arguments, joined by spaces
+using Takes = std::variant<AnyText, Flag, Bytes, OneOf, Number, Numbers, Sizes, Words>;
 
 /// The options in force, and what follows from them.
 struct Settled {

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/fail.hpp"
+#include "base/human.hpp"
 #include "evaluation/latency.hpp"
 #include "evaluation/result_warnings.hpp"
 #include "incite/decompose.hpp"
@@ -28,7 +29,7 @@ struct Described {
   std::optional<ModuleIdentity> identity;  ///< of a module or a composition; unset for a model
 
   bool is_composition() const { return !attributes.names.empty(); }
-  bool is_module() const { return identity && identity->output >= 0; }
+  bool is_module() const { return identity && identity->is_module(); }
 };
 
 Described describe(const std::filesystem::path& file) {
@@ -132,47 +133,56 @@ class Evaluator {
       result_.labels.resize(static_cast<size_t>(result_.outputs));
       std::iota(result_.labels.begin(), result_.labels.end(), 0);
     }
-    if (result_.task == Task::regression) return values(originals);
     const at::Tensor columns = outputs_for(program_, data_, test_.samples, progress_);
+    if (result_.task == Task::regression) return values(columns, originals);
     if (result_.outputs == 1) return yes_or_no(columns.select(1, 0).to(at::kDouble), originals);
-    const at::Tensor places = places_of(original_classes(data_, originals), result_.labels);
-    for (int64_t column = 0; column < result_.outputs; ++column)
-      result_.alone.push_back(class_measures(columns.select(1, column), places == column));
+    const at::Tensor classes = original_classes(data_, originals);
+    for (int64_t column = 0; column < columns.size(1); ++column) {
+      const int64_t label = result_.labels[static_cast<size_t>(column)];
+      result_.alone.push_back(class_measures(columns.select(1, column), classes == label));
+    }
+    together(columns, classes);
+  }
+
+  /// Measures log-odds [samples, labels] on the samples whose class has a label. `classes`: of all samples.
+  void together(const at::Tensor& columns, const at::Tensor& classes) {
+    const at::Tensor places = places_of(classes, result_.labels);
     const at::Tensor covered = (places >= 0).nonzero().squeeze(1);
     result_.samples = covered.size(0);
     check_covered(result_.samples);
     result_.measures =
-        measure_classifier(columns.index_select(0, covered), result_.kind, places.index_select(0, covered));
+        measure_classifier(columns.index_select(0, covered), OutputKind::logits, places.index_select(0, covered));
   }
 
-  /// Measures a composition of a regression on the targets of its columns.
-  void values(int64_t originals) {
-    const bool all = data_.target.dim() == 2 && data_.target.size(1) == originals;
-    const at::Tensor wanted = all ? values_of(data_, originals).index_select(1, at::tensor(result_.labels, at::kLong))
-                                  : values_of(data_, result_.outputs);
+  /// Measures the columns of a regression on the targets that they are for.
+  void values(const at::Tensor& columns, int64_t originals) {
+    const int64_t targets = data_.target.dim() == 2 ? data_.target.size(1) : 1;
+    // Perhaps only those of the columns.
+    const bool own = targets != originals && (targets == columns.size(1) || originals == 0);
+    const at::Tensor wanted = own ? values_of(data_, columns.size(1))
+                                  : values_of(data_, originals).index_select(1, at::tensor(result_.labels, at::kLong));
     result_.samples = data_.size();
-    result_.measures = measure_regression(outputs_for(program_, data_, test_.samples, progress_), wanted);
+    result_.measures = measure_regression(columns, wanted);
   }
 
   void module() {
     const ModuleIdentity& identity = *described_.identity;
     result_.task = known_task(identity.task);
     result_.kind = identity.kind;
-    result_.labels = {identity.output};
+    result_.labels = identity.set.outputs;
     result_.is_module = true;
-    const int64_t expected = !identity.own_head ? identity.outputs : identity.task == Task::classification ? 2 : 1;
-    if (result_.outputs != expected) {
-      fail(ExitCode::model_file, "{}: has {} outputs; expected {}, since it is a module for output {} of {}",
-           options_.model.string(), result_.outputs, expected, identity.output, identity.outputs);
+    if (result_.outputs != identity.rows()) {
+      fail(ExitCode::model_file, "{}: has {} outputs; expected {}, since it is a module for {} of {}",
+           options_.model.string(), result_.outputs, identity.rows(),
+           human_list(identity.set.outputs, "output", "outputs"), identity.outputs);
     }
-    const at::Tensor scores =
-        module_scores({identity.output, &program_, identity.own_head}, identity.kind, identity.task, test_, progress_);
-    if (identity.task == Task::classification) return yes_or_no(scores, identity.outputs);
-    const bool one = data_.target.dim() == 1 || data_.target.size(1) == 1;
-    const at::Tensor wanted =
-        one ? values_of(data_, 1) : values_of(data_, identity.outputs).narrow(1, identity.output, 1);
-    result_.samples = data_.size();
-    result_.measures = measure_regression(scores.unsqueeze(1), wanted);
+    const at::Tensor columns =
+        module_scores({identity.set, &program_, identity.own_head}, identity.kind, identity.task, test_, progress_);
+    if (identity.task == Task::regression) return values(columns, identity.outputs);
+    if (identity.set.size() == 1) return yes_or_no(columns.select(1, 0), identity.outputs);
+    const at::Tensor classes = original_classes(data_, identity.outputs);
+    result_.alone = measure_set(columns, identity.set, classes).classes;
+    together(columns, classes);
   }
 
   /// Measures log-odds [samples] as answers to the question whether a sample is of the label's class.

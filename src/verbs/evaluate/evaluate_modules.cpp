@@ -71,16 +71,16 @@ ModulesEvaluation evaluate_modules(const EvaluateOptions& options, const Progres
   const size_t runs = decomposition.modules.size() + 1;
   const at::Tensor outputs = outputs_for(original, data, test.samples, part_of(progress, 0, runs));
 
-  // One row per module, so that each module's scores are contiguous.
-  const at::Tensor scores = at::empty({static_cast<int64_t>(decomposition.modules.size()), data.size()}, at::kDouble);
-  std::vector<int64_t> measured;
+  std::vector<at::Tensor> columns;
+  std::vector<OutputSet> measured;
   for (size_t i = 0; i < decomposition.modules.size(); ++i) {
     ModuleResult& module = decomposition.modules[i];
     const Program program = load_program(options.folder / module.file, batch);
-    const ModuleToTest tested = {module.output, &program, decomposition.own_heads};
-    scores[static_cast<int64_t>(i)].copy_(
-        module_scores(tested, decomposition.kind, decomposition.task, test, part_of(progress, i + 1, runs)));
-    measured.push_back(module.output);
+    const ModuleToTest tested = {module.set, &program, decomposition.own_heads};
+    const Progress part = part_of(progress, i + 1, runs);
+    // A column is contiguous, since it is read by itself.
+    columns.push_back(module_scores(tested, decomposition.kind, decomposition.task, test, part).t().contiguous());
+    measured.push_back(module.set);
     module.bytes = bytes_of(options.folder / module.file);
     module.multiply_adds = multiply_adds(program, batch);
     if (!result.latency) continue;
@@ -89,7 +89,7 @@ ModulesEvaluation evaluate_modules(const EvaluateOptions& options, const Progres
   }
   if (auto warning = guessing_warning(outputs, decomposition.kind, decomposition.task, test))
     result.warnings.push_back(*warning);
-  result.evaluation = evaluate(outputs, scores.t(), measured, decomposition.kind, decomposition.task, test);
+  result.evaluation = evaluate(outputs, at::cat(columns).t(), measured, decomposition.kind, decomposition.task, test);
   if (result.evaluation.samples == 0) {
     fail(ExitCode::data_mismatch, "{}: no sample is of a class with a module; expected samples of these classes",
          data.file);

@@ -50,6 +50,7 @@ const std::map<std::string, Expected> all = {
     {"calibration", {Affects::modules, "scales"}},
     {"finetune", {Affects::modules, "2"}},
     {"outputs", {Affects::modules, "0,3"}},
+    {"modules", {Affects::modules, "digits=0-4 rest=7"}},
     {"held-out", {Affects::scores, "0.3"}},
     {"seed", {Affects::scores, "7"}},
     {"device", {Affects::run, "cuda:1"}},
@@ -108,7 +109,7 @@ TEST(OptionTable, ShowsTheDefaultsThatAreInForce) {
 }
 
 TEST(OptionTable, MakesTheSettingsOfTheDocument) {
-  DecomposeOptions options = read_options({{"keep", "0.5"}, {"outputs", "3,1"}});
+  DecomposeOptions options = read_options({{"keep", "0.5"}, {"outputs", "3,1"}, {"modules", "odd=1,3"}});
   options.task = Task::classification;
   options.metric = Metric::flips;
   std::map<std::string, Setting::second_type> settings;
@@ -120,7 +121,8 @@ TEST(OptionTable, MakesTheSettingsOfTheDocument) {
   EXPECT_TRUE(std::isnan(std::get<double>(settings.at("max_loss"))));
   EXPECT_EQ(std::get<std::string>(settings.at("metric")), "flips");
   EXPECT_EQ(std::get<int64_t>(settings.at("threads")), 2);
-  EXPECT_EQ(std::get<std::vector<int64_t>>(settings.at("outputs")), (std::vector<int64_t>{3, 1}));
+  EXPECT_EQ(std::get<std::vector<int64_t>>(settings.at("outputs")), (std::vector<int64_t>{1, 3}));
+  EXPECT_EQ(std::get<std::string>(settings.at("modules")), "odd=1,3");
   for (const Option& option : decompose_options()) {
     if (option.value == nullptr) continue;
     std::string name = option.name;
@@ -176,6 +178,23 @@ TEST(ReadOptions, LeavesTheOriginalsHeadAsItIs) {
   EXPECT_EQ(read_options({{"head", "original"}, {"repair", "mean"}}).repair, RepairMethod::mean);
 }
 
+TEST(ReadOptions, ReadsOutputsAndSetsOfThem) {
+  EXPECT_THAT(read_options({}).outputs, testing::IsEmpty());
+  EXPECT_FALSE(read_options({}).present);
+  EXPECT_THAT(read_options({}).modules, testing::IsEmpty());
+  EXPECT_THAT(read_options({{"outputs", "3,0-1"}}).outputs, testing::ElementsAre(0, 1, 3));
+  const DecomposeOptions present = read_options({{"outputs", "present"}});
+  EXPECT_TRUE(present.present);
+  EXPECT_THAT(present.outputs, testing::IsEmpty());
+  const DecomposeOptions sets = read_options({{"modules", "digits=0-2 rest=7"}});
+  ASSERT_EQ(sets.modules.size(), 2U);
+  EXPECT_EQ(sets.modules[0].name, "digits");
+  EXPECT_THAT(sets.modules[0].outputs, testing::ElementsAre(0, 1, 2));
+  EXPECT_EQ(sets.modules[1].name, "rest");
+  EXPECT_THAT(sets.modules[1].outputs, testing::ElementsAre(7));
+  EXPECT_THAT(read_options({{"modules", "each"}}).modules, testing::IsEmpty());
+}
+
 TEST(ReadOptions, RefusesWhatDoesNotGoTogether) {
   expect_error(
       [] {
@@ -197,7 +216,12 @@ TEST(ReadOptions, RefusesWhatDoesNotGoTogether) {
       [] {
         read_options({{"outputs", "a"}});
       },
-      ExitCode::usage, "--outputs a: expected all, or numbers of outputs such as 0,3");
+      ExitCode::usage, "--outputs a: expected all, present, or numbers of outputs such as 0,3-7");
+  expect_error(
+      [] {
+        read_options({{"modules", "a"}});
+      },
+      ExitCode::usage, "--modules a: expected each, all, sets such as digits=0-4 rest=5,7-9, or a file of such sets");
 }
 
 }  // namespace

@@ -41,7 +41,7 @@ class Spec:
         return f"{self.subject.name}, {self.method.name}, seed {self.seed}, {' '.join(self.size)}"
 
 
-def add_arguments(parser: argparse.ArgumentParser, default: tuple[str, ...] = tuple(subjects.KINDS)) -> None:
+def add_arguments(parser: argparse.ArgumentParser, default: tuple[str, ...] = subjects.WITH_WIDTHS) -> None:
     subjects.add_arguments(parser, default)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="SEED")
     runner.add_arguments(parser)

@@ -35,6 +35,7 @@ class Subject:
     train: Path
     test: Path
     regression: bool
+    channels: bool
 
     @property
     def model(self) -> Path:
@@ -48,7 +49,7 @@ class Subject:
     @property
     def data_options(self) -> tuple[str, ...]:
         """How incite is to read the data."""
-        return () if self.regression else IMAGE_OPTIONS
+        return () if self.regression else IMAGE_OPTIONS[: None if self.channels else -2]  # without --input-shape
 
     def arrays(self) -> dict[str, np.ndarray]:
         """x_train, y_train, x_test, y_test as the network takes them, images still uint8."""
@@ -56,7 +57,7 @@ class Subject:
             with np.load(self.train) as train, np.load(self.test) as test:
                 return {"x_train": train["x"], "y_train": train["y"], "x_test": test["x"], "y_test": test["y"]}
         with np.load(self.train) as data:
-            return {key: data[key][:, None] if key.startswith("x") else data[key] for key in ("x_train", "y_train", "x_test", "y_test")}
+            return {key: data[key][:, None] if key.startswith("x") and self.channels else data[key] for key in ("x_train", "y_train", "x_test", "y_test")}
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Kind:
     archive: str | None  # one of ARCHIVES; None: train.npz and test.npz are beside model.pt
     network: tuple[str, str]
     options: tuple[str, ...] = ()
+    channels: bool = True  # images are [N, 1, 28, 28], else [N, 28, 28]
 
 
 KINDS = {
@@ -75,11 +77,16 @@ KINDS = {
     "lenet5-fmnist": Kind("LeNet-5, Fashion-MNIST", "lenet5-fmnist", "fmnist", ("lenet5", "LeNet5")),
     "lenet5-cmnist26": Kind("LeNet-5, CMNIST-26", "lenet5-cmnist26", "cmnist26", ("lenet5", "LeNet5")),
     "resnet-fmnist": Kind("ResNet-14, Fashion-MNIST", "resnet-fmnist", "fmnist", ("resnet14", "ResNet14"), ("--samples", "1000")),
+    "lstm-mnist": Kind("LSTM, MNIST", "lstm-mnist", "mnist", ("lstm", "LSTMClassifier"), channels=False),
     "sin-cos-sqrt": Kind("sin, cos, sqrt", "regression/sin-cos-sqrt", None, ("regressor", "Regressor")),
 }
 
 
-def add_arguments(parser: argparse.ArgumentParser, default: tuple[str, ...] = tuple(KINDS)) -> None:
+# Those with layers whose widths a network can be made from.
+WITH_WIDTHS = tuple(name for name in KINDS if name != "lstm-mnist")
+
+
+def add_arguments(parser: argparse.ArgumentParser, default: tuple[str, ...] = WITH_WIDTHS) -> None:
     parser.add_argument("--subjects", nargs="+", choices=[*KINDS], default=[*default], metavar="NAME", help=f"some of {', '.join(KINDS)}")
     for name in ARCHIVES:
         parser.add_argument(f"--{name}", type=Path, metavar="FILE.npz", help="x_train, y_train, x_test, y_test; images [N, 28, 28]")
@@ -100,7 +107,7 @@ def subject(name: str, args: argparse.Namespace) -> Subject:
         train = test = drawn(source, args.fit) if args.fit else source
     else:
         raise SystemExit(f"{name}: no data: give --{kind.archive} FILE.npz, or leave {name} out of --subjects")
-    return Subject(name, kind.title, folder, kind.network, kind.options, train, test, kind.archive is None)
+    return Subject(name, kind.title, folder, kind.network, kind.options, train, test, kind.archive is None, kind.channels)
 
 
 def drawn(source: Path, count: int) -> Path:
