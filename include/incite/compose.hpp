@@ -15,8 +15,8 @@
 
 namespace incite {
 
-/// What to join. A column's default name is the number of its output, "3"; if a number occurs twice, the folder's name
-/// precedes it, "lenet-3".
+/// What to join. A column's default name is that of its output, "cat", or its number, "3"; if one occurs twice, the
+/// folder's name precedes it, "lenet-3".
 struct ComposeOptions {
   /// Module files, or folders written by decompose (all of their modules), in the order of the columns.
   std::vector<std::filesystem::path> modules;

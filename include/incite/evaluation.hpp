@@ -43,7 +43,7 @@ struct ModelEvaluation {
 
   /// For each output, in the order of `measures`, its number in the original; empty: the file is a model.
   std::vector<int64_t> labels;
-  std::vector<std::string> names;  ///< of a composition's columns
+  std::vector<std::string> names;  ///< of a composition's columns, or of a module's outputs
   /// The file is a module, or a composition of one column. For one class, `measures` have that class alone, and the
   /// confusion of [others, class]; for a set, they are of the samples of its classes.
   bool is_module = false;

@@ -161,8 +161,9 @@ struct ModelOptions {
   /// Sets of outputs that get a module each; one without outputs stands for all of them. Empty: a module for each
   /// output
   std::vector<OutputSet> modules;
-  std::string output;          ///< the one to use of several: a field's name or position; empty: the only one
-  std::string device = "cpu";  ///< cpu, cuda or cuda:<index>
+  std::vector<std::string> names;  ///< of the model\'s outputs; empty: from the data, if it has some
+  std::string output;              ///< the one to use of several: a field's name or position; empty: the only one
+  std::string device = "cpu";      ///< cpu, cuda or cuda:<index>
 };
 
 }  // namespace incite

@@ -12,12 +12,15 @@ struct OutputSet {
   std::string name;              ///< of a set; empty: a single output, known by its number
   /// Classification: the model has classes that are not in the set, so that a fitted head starts with a row for them.
   bool others = true;
+  std::vector<std::string> names = {};  ///< of the outputs; empty: not known
 
   int64_t size() const { return static_cast<int64_t>(outputs.size()); }
   /// Rows of a fitted head: [others, outputs...].
   int64_t rows() const { return size() + (others ? 1 : 0); }
   /// The name of the set, or the number of the output.
   std::string label() const { return name.empty() ? std::to_string(outputs.front()) : name; }
+  /// The same for people, with the output's name: "3 (cat)".
+  std::string title() const { return name.empty() && !names.empty() ? label() + " (" + names.front() + ")" : label(); }
 };
 
 /// Whether a fitted head of the set has a row for other classes. `count`: outputs of the model.

@@ -255,6 +255,8 @@ std::vector<std::vector<bool>> readings_of(const Dataset& dataset) {
   return readings;
 }
 
+constexpr const char* names_key = "names";
+
 Dataset read_dataset(const DatasetOptions& options) {
   const NpzFile file(options.file);
   Dataset dataset;
@@ -266,6 +268,7 @@ Dataset read_dataset(const DatasetOptions& options) {
   check_scale(options.input_scale);
   dataset.input_scale = common_scale(dataset.input, options.input_scale);
   dataset.target = read_target(file, options, dataset.input_keys[0], dataset.size());
+  dataset.names = file.read_text(names_key).value_or(std::vector<std::string>{});
   for (size_t i = 0; i < dataset.input_keys.size(); ++i) {
     const at::Tensor& input = dataset.input[i];
     check_finite(input, scale_of(options.input_scale, input.scalar_type()),

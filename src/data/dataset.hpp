@@ -25,6 +25,7 @@ struct Dataset {
   std::string file;                                   ///< for messages
   std::vector<std::string> input_keys;
   std::string target_key;
+  std::vector<std::string> names;  ///< of the outputs, from a text array "names"; empty: there is none
 
   int64_t size() const { return input.samples(); }
 

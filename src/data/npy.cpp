@@ -183,6 +183,19 @@ NpyHeader read_header(ByteSource& source, const std::string& name) {
   return parse_npy_header(text, name);
 }
 
+void append_utf8(uint32_t character, std::string& text) {
+  const auto add = [&](uint32_t byte) { text.push_back(static_cast<char>(byte)); };
+  if (character < 0x80) return add(character);
+  if (character < 0x800) return add(0xc0U | character >> 6), add(0x80U | (character & 0x3fU));
+  if (character < 0x10000) {
+    return add(0xe0U | character >> 12), add(0x80U | (character >> 6 & 0x3fU)), add(0x80U | (character & 0x3fU));
+  }
+  add(0xf0U | (character >> 18 & 0x7U));
+  add(0x80U | (character >> 12 & 0x3fU));
+  add(0x80U | (character >> 6 & 0x3fU));
+  add(0x80U | (character & 0x3fU));
+}
+
 }  // namespace
 
 void ByteSource::read(void* to, uint64_t count) {
@@ -210,6 +223,40 @@ at::Tensor read_npy(ByteSource& source, const std::string& name) {
   for (std::size_t i = 0; i < shape.size(); ++i)
     reversed[i] = static_cast<int64_t>(shape.size() - 1 - i);
   return result.permute(reversed).contiguous();
+}
+
+std::optional<std::vector<std::string>> read_npy_text(ByteSource& source, const std::string& name) {
+  const NpyHeader header = read_header(source, name);
+  const size_t start = header.descr.find_first_not_of("<>=|");
+  if (start == std::string::npos || header.shape.size() != 1) return std::nullopt;
+  const char kind = header.descr[start];
+  if (kind != 'U' && kind != 'S') return std::nullopt;
+  int64_t length = 0;
+  const char* const end = header.descr.data() + header.descr.size();
+  if (std::from_chars(header.descr.data() + start + 1, end, length).ptr != end || length < 0) return std::nullopt;
+  const int64_t unit = kind == 'U' ? 4 : 1;
+  if (static_cast<uint64_t>(data_bytes(header, std::max<int64_t>(unit * length, 1), name)) != source.remaining()) {
+    fail(ExitCode::data_file, "{}: {} bytes of data; expected {} for {} texts of type '{}'. Save the file again.", name,
+         source.remaining(), header.shape[0] * unit * length, header.shape[0], header.descr);
+  }
+  const bool swap = (header.descr[0] == '>') == (std::endian::native == std::endian::little);
+  std::vector<std::string> texts(static_cast<size_t>(header.shape[0]));
+  for (std::string& text : texts) {
+    for (int64_t i = 0; i < length; ++i) {
+      // Shorter texts are filled up with zeros.
+      if (kind == 'S') {
+        char byte = 0;
+        source.read(&byte, 1);
+        if (byte != 0) text.push_back(byte);
+        continue;
+      }
+      uint32_t character = 0;
+      source.read(&character, sizeof(character));
+      if (swap) character = byte_swapped(character);
+      if (character != 0) append_utf8(character, text);
+    }
+  }
+  return texts;
 }
 
 at::Tensor parse_npy(std::string_view bytes, const std::string& name) {

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,5 +43,9 @@ NpyHeader parse_npy_header(std::string_view text, const std::string& name);
 
 /// Reads one array to the end of `source`; see parse_npy.
 at::Tensor read_npy(ByteSource& source, const std::string& name);
+
+/// Reads an array [N] of text, NumPy's types U and S, as UTF-8; nullopt for an array of another type or shape. Throws
+/// Error (data_file) where the array is damaged.
+std::optional<std::vector<std::string>> read_npy_text(ByteSource& source, const std::string& name);
 
 }  // namespace incite

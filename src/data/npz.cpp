@@ -119,17 +119,13 @@ bool NpzFile::contains(const std::string& key) const {
   return members_.contains(key);
 }
 
-at::Tensor NpzFile::read(const std::string& key) const {
-  const auto found = members_.find(key);
-  if (found == members_.end()) {
-    fail(ExitCode::data_file, "{}: no array '{}'; it holds: {}. Choose one of these.", path_.string(), key,
-         keys_.empty() ? "none" : fmt::format("{}", fmt::join(keys_, ", ")));
-  }
+template <typename Reading>
+auto NpzFile::read_member(const std::string& key, const Reading& reading) const {
   const std::string name = fmt::format("{}: array '{}'", path_.string(), key);
   const Archive archive = open_archive(path_);
   zip_stat_t stat;
   zip_stat_init(&stat);
-  const bool known = zip_stat(archive.get(), found->second.c_str(), ZIP_FL_ENC_RAW, &stat) == 0;
+  const bool known = zip_stat(archive.get(), members_.at(key).c_str(), ZIP_FL_ENC_RAW, &stat) == 0;
   Member member(known ? zip_fopen_index(archive.get(), stat.index, 0) : nullptr);
   if (!member || (stat.valid & ZIP_STAT_SIZE) == 0) {
     fail(ExitCode::data_file, "{}: can't be unpacked ({}). Save the file again with numpy.savez.", name,
@@ -137,13 +133,25 @@ at::Tensor NpzFile::read(const std::string& key) const {
   }
   MemberSource source(std::move(member), stat.size, name);
   try {
-    at::Tensor result = read_npy(source, name);
+    auto result = reading(source, name);
     source.check_rest();
     return result;
   } catch (const Error&) {
     source.check_rest();  // damage explains whatever else was found
     throw;
   }
+}
+
+at::Tensor NpzFile::read(const std::string& key) const {
+  if (!contains(key)) {
+    fail(ExitCode::data_file, "{}: no array '{}'; it holds: {}. Choose one of these.", path_.string(), key,
+         keys_.empty() ? "none" : fmt::format("{}", fmt::join(keys_, ", ")));
+  }
+  return read_member(key, read_npy);
+}
+
+std::optional<std::vector<std::string>> NpzFile::read_text(const std::string& key) const {
+  return contains(key) ? read_member(key, read_npy_text) : std::nullopt;
 }
 
 }  // namespace incite

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,9 +36,17 @@ class NpzFile {
   /// there are), or when the member is truncated or its checksum is wrong.
   at::Tensor read(const std::string& key) const;
 
+  /// Reads an array [N] of text; nullopt if there is none of that name, or it holds something else. Throws Error
+  /// (data_file) as read.
+  std::optional<std::vector<std::string>> read_text(const std::string& key) const;
+
   const std::filesystem::path& path() const { return path_; }
 
  private:
+  /// What `reading` makes of a member, which must be there.
+  template <typename Reading>
+  auto read_member(const std::string& key, const Reading& reading) const;
+
   std::filesystem::path path_;
   std::vector<std::string> keys_;
   std::map<std::string, std::string> members_;  // key: name in the archive

@@ -101,8 +101,16 @@ const char* score_name(Task task) {
 }
 
 Json set_json(const OutputSet& set) {
-  if (set.name.empty()) return {{"output", set.outputs.front()}};
-  return {{"name", set.name}, {"outputs", set.outputs}};
+  Json json;
+  if (set.name.empty()) {
+    json["output"] = set.outputs.front();
+    if (!set.names.empty()) json["name"] = set.names.front();
+    return json;
+  }
+  json["name"] = set.name;
+  json["outputs"] = set.outputs;
+  if (!set.names.empty()) json["output_names"] = set.names;
+  return json;
 }
 
 void add_measures(Json& json, const Evaluation& evaluation, size_t module, const OutputSet& set) {

@@ -19,7 +19,8 @@ Json source(const SourceFile& file);
 Json versions();
 Json cost_json(const Cost& cost);
 
-/// What a module is for: {"output": 3}, or of a set {"name": "digits", "outputs": [0, 1]}.
+/// What a module is for: {"output": 3}, with "name" if it has one, or of a set {"name": "digits", "outputs": [0, 1]},
+/// with "output_names".
 Json set_json(const OutputSet& set);
 
 /// "accuracy" or "mae".

@@ -102,7 +102,7 @@ std::string comparison_table(const Evaluation& evaluation, const std::vector<Mod
   for (size_t i = 0; i < modules.size(); ++i)
     scores.push_back(evaluation.headline(i));
   const std::string note = add_rows(table, scores, ranking_of(evaluation.task), [&](size_t i) {
-    const std::string output = modules[i].set.label();
+    const std::string output = modules[i].set.title();
     if (classes) {
       add_class(output, "original", evaluation.originals[i]);
       add_class("", modules[i].file, evaluation.modules[i]);

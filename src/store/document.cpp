@@ -36,8 +36,11 @@ Decomposition parse(const nlohmann::json& json) {
     if (entry.contains("outputs")) {
       module.set.outputs = get<std::vector<int64_t>>(entry, "outputs");
       module.set.name = get<std::string>(entry, "name");
+      module.set.names = entry.value("output_names", std::vector<std::string>{});
+      if (module.set.names.size() != module.set.outputs.size()) module.set.names.clear();
     } else {
       module.set.outputs = {get<int64_t>(entry, "output")};
+      if (entry.contains("name")) module.set.names = {get<std::string>(entry, "name")};
     }
     module.set.others = has_others(module.set, decomposition.task == Task::classification, decomposition.outputs);
     module.file = get<std::string>(entry, "file");

@@ -31,6 +31,7 @@ std::string to_text(const ModuleIdentity& identity) {
                {"input_shape", identity.input_shape},
                {"input_layout", to_string(identity.input_layout)},
                {"shapes", identity.shapes}};
+  if (!identity.set.names.empty()) json["names"] = identity.set.names;
   if (!identity.set.name.empty()) json["set"] = {{"name", identity.set.name}, {"outputs", identity.set.outputs}};
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
@@ -58,6 +59,8 @@ std::optional<ModuleIdentity> parse_identity(const std::string& text) {
     identity.input_layout =
         named<InputLayout>(json.at("input_layout").get<std::string>()).value_or(InputLayout::as_stored);
     identity.shapes = json.at("shapes").get<std::vector<std::vector<int64_t>>>();
+    identity.set.names = json.value("names", std::vector<std::string>{});
+    if (identity.set.names.size() != identity.set.outputs.size()) identity.set.names.clear();
     identity.set.others = has_others(identity.set, identity.task == Task::classification, identity.outputs);
     if (!is_sound(identity.set, identity.outputs)) return std::nullopt;
     return identity;

@@ -1,6 +1,7 @@
 #include "store/result_folder.hpp"
 
 #include <algorithm>
+#include <cctype>
 
 #include "base/fail.hpp"
 #include "store/document.hpp"
@@ -31,7 +32,20 @@ std::vector<std::string> earlier_files(const std::filesystem::path& folder) {
 }  // namespace
 
 std::string module_file(const OutputSet& set) {
-  return fmt::format("module-{}.pt", set.label());
+  constexpr size_t longest = 60;  // bytes of a name
+  if (!set.name.empty() || set.names.empty()) return fmt::format("module-{}.pt", set.label());
+  std::string name = set.names.front();
+  for (char& c : name) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x80 && std::isalnum(byte) == 0 && c != '-' && c != '.') c = '_';
+  }
+  if (name.size() > longest) {
+    size_t end = longest;
+    while (end > 0 && (static_cast<unsigned char>(name[end]) & 0xc0U) == 0x80)  // not inside a character
+      --end;
+    name.resize(end);
+  }
+  return fmt::format("module-{}-{}.pt", set.label(), name);
 }
 
 ResultFolder::ResultFolder(std::filesystem::path folder, RunInputs inputs, std::vector<std::string> files)

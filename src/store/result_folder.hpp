@@ -9,7 +9,8 @@
 
 namespace incite {
 
-/// The file name of a module in a result folder: "module-3.pt", or of a set, "module-digits.pt".
+/// The file name of a module in a result folder: "module-3.pt", of an output with a name "module-3-cat.pt", of a set
+/// "module-digits.pt". Characters of names that file systems may refuse become '_'.
 std::string module_file(const OutputSet& set);
 
 /// Input files of a run. They may lie in its result folder.

@@ -117,6 +117,21 @@ std::vector<int64_t> take_absent(const Subject& subject, std::vector<int64_t>& o
   return absent;
 }
 
+/// The names of the model's outputs: as given, else those of the data. Throws Error (usage, data_mismatch) if they are
+/// not one for each output.
+std::vector<std::string> names_of(const DecomposeOptions& options, const Dataset& data, int64_t count) {
+  const bool given = !options.names.empty();
+  const std::vector<std::string>& names = given ? options.names : data.names;
+  if (names.empty() || static_cast<int64_t>(names.size()) == count) return names;
+  if (given) {
+    fail(ExitCode::usage, "--names: {} name{}; expected {}, one for each output of the model", names.size(),
+         names.size() == 1 ? "" : "s", count);
+  }
+  fail(ExitCode::data_mismatch,
+       "{}: array 'names' has {} texts; expected {}, one for each output of the model. Correct it, or pass --names",
+       data.file, names.size(), count);
+}
+
 void choose_modules(const DecomposeOptions& options, Subject& subject) {
   const int64_t count = subject.model.outputs;
   std::vector<int64_t> chosen = chosen_outputs(options.outputs, count);
@@ -125,6 +140,12 @@ void choose_modules(const DecomposeOptions& options, Subject& subject) {
   if (options.present) subject.absent = take_absent(subject, chosen);
   subject.modules = chosen_sets(options, chosen, subject.task, count);
   subject.outputs = outputs_of(subject.modules);
+  subject.names = names_of(options, *subject.data, count);
+  if (subject.names.empty()) return;
+  for (OutputSet& set : subject.modules) {
+    for (const int64_t output : set.outputs)
+      set.names.push_back(subject.names[static_cast<size_t>(output)]);
+  }
 }
 
 /// Splits the samples into those for fitting and those for measuring.

@@ -39,6 +39,7 @@ struct Subject {
   std::vector<OutputSet> modules;  ///< what each module is for
   std::vector<int64_t> outputs;    ///< by column: those of one module after another
   std::vector<int64_t> absent;     ///< outputs left out by --outputs present
+  std::vector<std::string> names;  ///< of all outputs of the model; empty: not known
   TestSet fit;                     ///< samples for fitting, in a seeded order
   TestSet held_out;                ///< samples for measuring, disjoint from those of `fit`
   at::Tensor train;                ///< [n] int64: samples of `fit` that weights are fitted to

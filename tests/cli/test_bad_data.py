@@ -212,7 +212,7 @@ def test_more_target_columns_than_outputs(with_data: WithData, task: str) -> Non
 
 def test_no_sample_of_a_class_whose_module_is_asked_for(with_data: WithData) -> None:
     x, y = networks.samples()
-    message = "data.npz: no sample of class 2, so it can't get a module; add some, or leave it out of --outputs"
+    message = "data.npz: no sample of class 2, so it can't get a module; add some, or pass --outputs present to leave it out"
     with_data(x=x[y != 2], y=y[y != 2]).refused(5, message, *DECOMPOSE)
 
 

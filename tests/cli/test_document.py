@@ -99,6 +99,8 @@ def test_the_settings_are_all_options_in_force(document: dict[str, Any]) -> None
         "calibration": "layers",
         "finetune": 0,
         "outputs": [0, 1, 2],
+        "modules": "each",
+        "names": "",
         "held_out": 0.0,
         "seed": 0,
         "device": "cpu",

@@ -27,6 +27,12 @@ def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def flags() -> str:
+    """Those of the build: without the sanitizers' flags, a library built with them can't be linked."""
+    cache = (Path(os.environ["INCITE_BUILD"]) / "CMakeCache.txt").read_text()
+    return next(line.partition("=")[2] for line in cache.splitlines() if line.startswith("CMAKE_CXX_FLAGS:"))
+
+
 def test_the_installed_program_runs_and_looks_for_libtorch_beside_itself(prefix: Path) -> None:
     assert "decompose" in run(prefix / "bin/incite", "--help", cwd=prefix)
     assert "$ORIGIN/../lib" in run("readelf", "-d", prefix / "bin/incite", cwd=prefix)
@@ -41,7 +47,7 @@ def test_only_public_headers_are_installed(prefix: Path) -> None:
 def test_another_project_builds_against_the_package_and_decomposes_the_demo(prefix: Path, tmp_path: Path) -> None:
     with np.load(DEMO / "val.npz") as archive:
         np.savez(tmp_path / "few.npz", x=archive["x"][:1000], y=archive["y"][:1000])
-    run("cmake", "-S", ROOT / "tests/consumer", "-B", "build", f"-DCMAKE_PREFIX_PATH={prefix}", cwd=tmp_path)
+    run("cmake", "-S", ROOT / "tests/consumer", "-B", "build", f"-DCMAKE_PREFIX_PATH={prefix}", f"-DCMAKE_CXX_FLAGS={flags()}", cwd=tmp_path)
     run("cmake", "--build", "build", cwd=tmp_path)
     output = run("build/consumer", DEMO / "model.pt", "few.npz", "out", cwd=tmp_path)
     assert output.startswith("10 modules, ")

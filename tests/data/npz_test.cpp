@@ -187,5 +187,29 @@ TEST_F(Npz, RefusesAnEncryptedMember) {
       path("a.npz") + ": array 'x': can't be unpacked (No password provided). Save the file again with numpy.savez.");
 }
 
+TEST_F(Npz, ReadsArraysOfTextAsUtf8) {
+  // numpy.array(["cat", "é😀"]) in both byte orders, and numpy.array([b"cat", b"é"]).
+  const std::string cat = bytes_of<uint32_t>({'c', 'a', 't'});
+  const std::string face = bytes_of<uint32_t>({0xe9, 0x1f600, 0});
+  const std::string swapped = bytes_of<uint32_t>({'c' << 24, 'a' << 24, 't' << 24, 0xe9000000, 0x00f60100, 0});
+  test::write_zip(path("a.npz"),
+                  {{"little.npy", npy_of("<U3", "(2,)", cat + face)},
+                   {"big.npy", npy_of(">U3", "(2,)", swapped)},
+                   {"bytes.npy", npy_of("|S3", "(2,)", std::string("cat\xc3\xa9\0", 6))},
+                   {"rows.npy", npy_of("<U3", "(2, 1)", cat + face)},
+                   {"numbers.npy", npy_of("|u1", "(2,)", "ab")},
+                   {"cut.npy", npy_of("<U3", "(2,)", cat)}},
+                  ZIP_CM_DEFLATE);
+  const NpzFile file(path("a.npz"));
+  EXPECT_THAT(file.read_text("little").value(), ElementsAre("cat", "é😀"));
+  EXPECT_THAT(file.read_text("big").value(), ElementsAre("cat", "é😀"));
+  EXPECT_THAT(file.read_text("bytes").value(), ElementsAre("cat", "é"));
+  for (const char* other : {"rows", "numbers", "missing"})
+    EXPECT_FALSE(file.read_text(other)) << other;
+  expect_error(
+      [&] { file.read_text("cut"); }, ExitCode::data_file,
+      path("a.npz") + ": array 'cut': 12 bytes of data; expected 24 for 2 texts of type '<U3'. Save the file again.");
+}
+
 }  // namespace
 }  // namespace incite

@@ -91,15 +91,27 @@ std::map<std::filesystem::path, std::string> folder_names(const std::vector<Part
   }
 }
 
+/// The class that a column is for: its name, or its number.
+std::string name_of(const Part& part, const JoinedColumn& column) {
+  const std::vector<std::string>& names = part.identity().set.names;
+  return names.empty() ? std::to_string(column.label) : names[static_cast<size_t>(column.place)];
+}
+
+/// The name of a module's set, or of its only column.
+std::string name_of(const Part& part) {
+  const std::string& name = part.identity().set.name;
+  return name.empty() ? name_of(part, part.columns[0]) : name;
+}
+
 /// Sets the default names and keys of the columns.
 void name_columns(std::vector<Part>& parts) {
   std::set<std::string> labels;
   size_t count = 0;
   for (const Part& part : parts) {
-    labels.insert(part.identity().set.label());
+    labels.insert(name_of(part));
     count += part.columns.size() + 1;
     for (const JoinedColumn& column : part.columns)
-      labels.insert(std::to_string(column.label));
+      labels.insert(name_of(part, column));
     if (part.identity().set.name.empty()) --count;  // it is its only column's name
   }
   const bool by_label = labels.size() == count;
@@ -111,9 +123,9 @@ void name_columns(std::vector<Part>& parts) {
       // Two files of one folder: a module, and the same trained further.
       return taken.contains(full) ? full + "-" + part.file.stem().string() : full;
     };
-    part.name = name(part.identity().set.label());
+    part.name = name(name_of(part));
     for (JoinedColumn& column : part.columns)
-      column.name = name(std::to_string(column.label));
+      column.name = name(name_of(part, column));
     taken.insert(part.name);
     for (const JoinedColumn& column : part.columns)
       taken.insert(column.name);

@@ -402,6 +402,19 @@ std::vector<Option> all_options() {
        .set = [](Options& o, const Text& text) { o.modules = parse_sets(text); },
        .value = [](const Settled& s) -> Setting::second_type { return sets_text(s.options.modules); },
        .of_inspect = true},
+      {.name = "names",
+       .group = "Data",
+       .help =
+           "Names of all outputs, such as cat,dog, or a file with one on each line; default: the text array names of "
+           "--data, if there is one",
+       .takes = AnyText{},
+       .type = "NAMES|FILE",
+       .affects = Affects::nothing,  // but the files' names
+       .set = [](Options& o, const Text& text) { o.names = parse_names(text); },
+       .value = [](const Settled& s) -> Setting::second_type {
+         return fmt::format("{}", fmt::join(s.options.names, ","));
+       },
+       .of_inspect = true},
       {.name = "held-out",
        .group = "Data",
        .help = "Share of --data to evaluate on if there is no --test, above 0 and below 1",

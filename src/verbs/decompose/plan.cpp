@@ -87,6 +87,7 @@ Plan settle(const DecomposeOptions& options, const Subject& subject, int64_t mem
   plan.options.metric = plan.metric;
   plan.options.outputs = subject.outputs;
   std::sort(plan.options.outputs.begin(), plan.options.outputs.end());
+  plan.options.names = subject.names;
   plan.options.device = device.str();
   if (std::holds_alternative<Keep>(options.size)) plan.options.allocation = Allocation::uniform;
   plan.likely_share = likely_share(options.size);

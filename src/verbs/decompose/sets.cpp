@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
+#include <set>
 #include <sstream>
 
 #include "base/fail.hpp"
@@ -110,6 +111,26 @@ std::vector<OutputSet> parse_sets(const std::string& text) {
   for (const std::string& word : words)
     sets.push_back(parse_set("--modules", word));
   return sets;
+}
+
+std::vector<std::string> parse_names(const std::string& text) {
+  std::error_code error;
+  const bool from_file = std::filesystem::is_regular_file(text, error);
+  std::istringstream stream(from_file ? read_text(text) : text);
+  std::vector<std::string> names;
+  for (std::string name; std::getline(stream, name, from_file ? '\n' : ',');) {
+    if (from_file && name.ends_with('\r')) name.pop_back();
+    names.push_back(name);
+  }
+  const std::string where = fmt::format("--names {}", text);
+  if (names.empty()) fail(ExitCode::usage, "{}: no names; expected one for each output", where);
+  std::set<std::string> different;
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (names[i].empty()) fail(ExitCode::usage, "{}: name {} is empty; expected some text", where, i + 1);
+    if (!different.insert(names[i]).second)
+      fail(ExitCode::usage, "{}: '{}' is given twice; expected different names", where, names[i]);
+  }
+  return names;
 }
 
 std::string sets_text(const std::vector<OutputSet>& sets) {

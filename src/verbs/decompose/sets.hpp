@@ -17,6 +17,10 @@ std::optional<std::vector<int64_t>> parse_outputs(const std::string& text);
 /// can't be read.
 std::vector<OutputSet> parse_sets(const std::string& text);
 
+/// Reads the text of --names: names with commas between them, or the name of a file with one on each line. Throws
+/// Error: usage for a name that is empty or given twice; data_file for a file that can't be read.
+std::vector<std::string> parse_names(const std::string& text);
+
 /// What parse_sets reads as these sets.
 std::string sets_text(const std::vector<OutputSet>& sets);
 

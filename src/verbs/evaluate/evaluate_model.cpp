@@ -170,6 +170,7 @@ class Evaluator {
     result_.task = known_task(identity.task);
     result_.kind = identity.kind;
     result_.labels = identity.set.outputs;
+    result_.names = identity.set.names;
     result_.is_module = true;
     if (result_.outputs != identity.rows()) {
       fail(ExitCode::model_file, "{}: has {} outputs; expected {}, since it is a module for {} of {}",

@@ -51,6 +51,7 @@ const std::map<std::string, Expected> all = {
     {"finetune", {Affects::modules, "2"}},
     {"outputs", {Affects::modules, "0,3"}},
     {"modules", {Affects::modules, "digits=0-4 rest=7"}},
+    {"names", {Affects::nothing, "cat,dog"}},
     {"held-out", {Affects::scores, "0.3"}},
     {"seed", {Affects::scores, "7"}},
     {"device", {Affects::run, "cuda:1"}},
