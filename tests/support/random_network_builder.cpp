@@ -209,56 +209,55 @@ void convolution_block(NetworkBuilder& b) {
 }
 
 const Parts& activation_parts() {
-  using B = NetworkBuilder;
   static const Parts parts = {
-      {"relu", [](B& b) { b.line("torch.relu(x)"); }},
-      {"relu_", [](B& b) { b.line("torch.relu_(x)"); }},
+      {"relu", [](NetworkBuilder& b) { b.line("torch.relu(x)"); }},
+      {"relu_", [](NetworkBuilder& b) { b.line("torch.relu_(x)"); }},
       {"relu6",
-       [](B& b) {
+       [](NetworkBuilder& b) {
          b.line(b.pick({"torch.relu6(x)", "torch.hardtanh(x, 0., 6.)"}));
        }},
-      {"tanh", [](B& b) { b.line("torch.tanh(x)"); }},
-      {"sigmoid", [](B& b) { b.line("torch.sigmoid(x)"); }},
+      {"tanh", [](NetworkBuilder& b) { b.line("torch.tanh(x)"); }},
+      {"sigmoid", [](NetworkBuilder& b) { b.line("torch.sigmoid(x)"); }},
       {"gelu",
-       [](B& b) {
+       [](NetworkBuilder& b) {
          b.line(b.pick({"torch.gelu(x)", "torch.gelu(x, approximate=\"tanh\")"}));
        }},
       {"silu",
-       [](B& b) {
+       [](NetworkBuilder& b) {
          b.line(b.pick({"torch.silu(x)", "torch.silu_(x)", "x * torch.sigmoid(x)"}));
        }},
-      {"mish", [](B& b) { b.line("torch.mish(x)"); }},
+      {"mish", [](NetworkBuilder& b) { b.line("torch.mish(x)"); }},
       {"leaky_relu",
-       [](B& b) {
+       [](NetworkBuilder& b) {
          b.line(b.pick({"torch.leaky_relu(x, 0.1)", "torch.leaky_relu_(x, 0.2)"}));
        }},
       {"elu",
-       [](B& b) {
+       [](NetworkBuilder& b) {
          b.line(b.pick({"torch.elu(x)", "torch.selu(x)", "torch.celu(x, 0.5)"}));
        }},
       {"softplus",
-       [](B& b) {
+       [](NetworkBuilder& b) {
          b.line(b.pick({"torch.softplus(x)", "x / (1. + x.abs())"}));
        }},
       {"hardtanh",
-       [](B& b) {
+       [](NetworkBuilder& b) {
          b.line(b.pick({"torch.hardtanh(x)", "torch.clamp(x, -1.0, 2.0)", "x.clamp_(-2., 2.)"}));
        }},
       {"hardswish",
-       [](B& b) {
+       [](NetworkBuilder& b) {
          b.line(b.pick({"torch.hardswish(x)", "torch.hardsigmoid(x)", "torch.hardswish_(x)"}));
        }},
-      {"log_sigmoid", [](B& b) { b.line("torch.log_sigmoid(x)"); }},
+      {"log_sigmoid", [](NetworkBuilder& b) { b.line("torch.log_sigmoid(x)"); }},
       {"softshrink",
-       [](B& b) {
+       [](NetworkBuilder& b) {
          b.line(b.pick({"torch.softshrink(x, 0.2)", "torch.relu(x) ** 2 * 0.5"}));
        }},
       {"sine",
-       [](B& b) {
+       [](NetworkBuilder& b) {
          b.line(b.pick({"torch.sin(x)", "torch.erf(x)", "torch.atan(x)"}));
        }},
       {"max with itself",
-       [](B& b) {
+       [](NetworkBuilder& b) {
          b.line(b.pick({"torch.maximum(x, x * 0.2)", "torch.where(x > 0, x, 0.1 * x)"}));
        }},
   };
