@@ -104,4 +104,4 @@ def section(part: dict[str, Any]) -> list[str]:
                 ]
                 lines.append([title, f"{value}x each" if kind == "module" else f"{value} together", *texts])
                 title = ""
-    return [text, "", *markdown(header, lines, "ll")]
+    return [text, "", *markdown(header, lines, "llr")]
