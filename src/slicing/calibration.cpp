@@ -65,10 +65,8 @@ class JointLoss {
   };
 
   void add_set(int64_t first, const OutputSet& set, double weight) {
-    const at::Tensor within = columns_ - first;
-    const at::Tensor own = (within >= 0).logical_and(within < set.size());
     INCITE_ASSERT(set.others);
-    sets_.push_back({first, set.size(), weight, SetLoss(at::where(own, within + 1, at::zeros_like(within)), set)});
+    sets_.push_back({first, set.size(), weight, SetLoss(rows_within(columns_, first, set.size()), set)});
   }
 
   at::Tensor columns_;

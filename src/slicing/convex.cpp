@@ -86,6 +86,11 @@ at::Tensor balancing_weights(const at::Tensor& positive) {
   return at::where(positive, 0.5 / positives.clamp_min(1), 0.5 / negatives.clamp_min(1));
 }
 
+at::Tensor rows_within(const at::Tensor& columns, int64_t first, int64_t size) {
+  const at::Tensor within = columns - first;
+  return at::where((within >= 0).logical_and(within < size), within + 1, at::zeros_like(within));
+}
+
 SetLoss::SetLoss(const at::Tensor& rows, const OutputSet& set, const at::Tensor& teacher)
     : rows_(rows), others_(set.others) {
   if (others_) {

@@ -55,6 +55,9 @@ at::Tensor signs(const at::Tensor& positive);
 /// bool.
 at::Tensor balancing_weights(const at::Tensor& positive);
 
+/// The rows [others, classes of a set] of samples by their columns, of which the set has `size` from `first` on: int64.
+at::Tensor rows_within(const at::Tensor& columns, int64_t first, int64_t size);
+
 /// The log loss of one module: of its log-odds against the classes that are not in its set, or of the logits of a set
 /// of all classes.
 class SetLoss {

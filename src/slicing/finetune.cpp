@@ -182,12 +182,6 @@ class Finetuner {
     negative_weights_ = 0.5 * all / (all - counts).clamp_min(1);
   }
 
-  /// The rows [others, classes of the set] of samples by their places.
-  static at::Tensor rows_within(const at::Tensor& places, int64_t first, int64_t size) {
-    const at::Tensor within = places - first;
-    return at::where((within >= 0).logical_and(within < size), within + 1, at::zeros_like(within));
-  }
-
   /// A high rate may do harm that is made good as it falls, and a loss that is low while it is high is mostly luck.
   int64_t first_that_counts() const { return params_.epochs / 2; }
 

@@ -137,19 +137,21 @@ void expect_all(const at::Tensor& rows, const OutputSet& set) {
        fmt::join(set.outputs, " or "));
 }
 
+/// The rows of the set's outputs in the original's output layer.
+at::Tensor rows_of_set(const at::Tensor& rows, const OutputSet& set) {
+  return rows.index_select(0, at::tensor(set.outputs, at::TensorOptions(at::kLong).device(rows.device())));
+}
+
 /// The mean of the rows of outputs that are not in the set.
 at::Tensor mean_others(const at::Tensor& rows, const OutputSet& set) {
   const int64_t others = rows.size(0) - set.size();
   if (others == 0) return at::zeros_like(rows.narrow(0, 0, 1));
-  const at::Tensor own =
-      rows.index_select(0, at::tensor(set.outputs, at::TensorOptions(at::kLong).device(rows.device())));
-  return ((rows.sum(0) - own.sum(0)) / static_cast<double>(others)).unsqueeze(0);
+  return ((rows.sum(0) - rows_of_set(rows, set).sum(0)) / static_cast<double>(others)).unsqueeze(0);
 }
 
 Head adam_classification(const HeadData& data, const Head& original, const OutputSet& set, const HeadParams& params) {
   const auto start_of = [&](const at::Tensor& rows) {
-    const at::Tensor own =
-        rows.index_select(0, at::tensor(set.outputs, at::TensorOptions(at::kLong).device(rows.device())));
+    const at::Tensor own = rows_of_set(rows, set);
     return set.others ? at::cat({mean_others(rows, set), own}) : own;
   };
   const Head start{start_of(original.weight), data.has_bias ? start_of(original.bias) : at::Tensor()};
@@ -212,9 +214,7 @@ Head least_absolute_deviation(const HeadData& data, const Head& /*original*/, co
 }
 
 Head adam_regression(const HeadData& data, const Head& original, const OutputSet& set, const HeadParams& params) {
-  const at::Tensor own = at::tensor(set.outputs, at::TensorOptions(at::kLong).device(original.weight.device()));
-  const Head start{original.weight.index_select(0, own),
-                   data.has_bias ? original.bias.index_select(0, own) : at::Tensor()};
+  const Head start{rows_of_set(original.weight, set), data.has_bias ? rows_of_set(original.bias, set) : at::Tensor()};
   return adam(data.features, data.values, start, params, [&data](const at::Tensor& outputs, const at::Tensor& targets) {
     return residuals(data, outputs, targets).abs().mean();
   });
