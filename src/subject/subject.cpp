@@ -119,7 +119,7 @@ std::vector<int64_t> take_absent(const Subject& subject, std::vector<int64_t>& o
 
 /// The names of the model's outputs: as given, else those of the data. Throws Error (usage, data_mismatch) if they are
 /// not one for each output.
-std::vector<std::string> names_of(const DecomposeOptions& options, const Dataset& data, int64_t count) {
+std::vector<std::string> output_names(const DecomposeOptions& options, const Dataset& data, int64_t count) {
   const bool given = !options.names.empty();
   const std::vector<std::string>& names = given ? options.names : data.names;
   if (names.empty() || static_cast<int64_t>(names.size()) == count) return names;
@@ -140,7 +140,7 @@ void choose_modules(const DecomposeOptions& options, Subject& subject) {
   if (options.present) subject.absent = take_absent(subject, chosen);
   subject.modules = chosen_sets(options, chosen, subject.task, count);
   subject.outputs = outputs_of(subject.modules);
-  subject.names = names_of(options, *subject.data, count);
+  subject.names = output_names(options, *subject.data, count);
   if (subject.names.empty()) return;
   for (OutputSet& set : subject.modules) {
     for (const int64_t output : set.outputs)
@@ -193,7 +193,7 @@ Subject prepare(LoadedModel loaded, const DecomposeOptions& options) {
   if (subject.one_column) subject.model = as_two_columns(options.model, subject.model.program, *subject.data);
   const AnalysedModel& model = subject.model;
   check_model(options.model, model.map);
-  chosen_outputs(options.outputs, model.outputs);  // a number that is none is told first
+  chosen_outputs(options.outputs, model.outputs);  // so that a wrong number is the first error
   if (row_of(options.head).own) fittable_head(model.program, model.map, subject.task);
   split(options, subject);
   choose_modules(options, subject);

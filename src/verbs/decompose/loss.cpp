@@ -34,23 +34,23 @@ at::Tensor ModuleLoss::answers_lost(const at::Tensor& scores, const at::Tensor& 
 
 /// For each sample whose class has a module: 1 if only the original is right, -1 if only the modules are, else 0.
 at::Tensor ModuleLoss::classes_lost(const at::Tensor& columns) const {
-  const at::Tensor modules = places_of(subject_.fit.classes.index_select(0, subject_.validation), subject_.outputs);
-  if (subject_.outputs.size() == 1) return answers_lost(columns.select(1, 0), modules == 0);
-  at::Tensor decided = at::empty_like(modules);
-  const at::Tensor part = at::arange(modules.size(0), at::kLong).remainder(calibration_folds);
+  const at::Tensor places = places_of(subject_.fit.classes.index_select(0, subject_.validation), subject_.outputs);
+  if (subject_.outputs.size() == 1) return answers_lost(columns.select(1, 0), places == 0);
+  at::Tensor decided = at::empty_like(places);
+  const at::Tensor part = at::arange(places.size(0), at::kLong).remainder(calibration_folds);
   for (int64_t fold = 0; fold < calibration_folds; ++fold) {
     const at::Tensor measured = (part == fold).nonzero().flatten();
     at::Tensor scores = columns.index_select(0, measured);
     if (calibrates_) {
       const at::Tensor others = (part != fold).nonzero().flatten();
       const std::vector<Calibration> calibrations =
-          calibrate(columns.index_select(0, others), modules.index_select(0, others), subject_.modules);
+          calibrate(columns.index_select(0, others), places.index_select(0, others), subject_.modules);
       scores = calibrated(scores, calibrations, subject_.modules);
     }
     decided.index_copy_(0, measured, scores.argmax(1));
   }
-  const at::Tensor lost = (original_.argmax(1) == modules).to(at::kDouble) - (decided == modules).to(at::kDouble);
-  return lost.masked_select(modules >= 0);
+  const at::Tensor lost = (original_.argmax(1) == places).to(at::kDouble) - (decided == places).to(at::kDouble);
+  return lost.masked_select(places >= 0);
 }
 
 SearchStep ModuleLoss::operator()(const at::Tensor& columns, double compression) const {
