@@ -159,9 +159,9 @@ struct ModelOptions {
   std::vector<int64_t> outputs;  ///< that get modules; empty: all
   bool present = false;          ///< only outputs of which the data has samples
   /// Sets of outputs that get a module each; one without outputs stands for all of them. Empty: a module for each
-  /// output
+  /// output.
   std::vector<OutputSet> modules;
-  std::vector<std::string> names;  ///< of the model\'s outputs; empty: from the data, if it has some
+  std::vector<std::string> names;  ///< of the model's outputs; empty: from the data, if it has some
   std::string output;              ///< the one to use of several: a field's name or position; empty: the only one
   std::string device = "cpu";      ///< cpu, cuda or cuda:<index>
 };

@@ -100,10 +100,13 @@ std::string outputs_table(const ModelEvaluation& e) {
     const bool some = std::any_of(cells.begin(), cells.end(), [](const std::string& cell) { return !cell.empty(); });
     if (some) table.add(cells);
   });
-  const std::string others =
-      has_others(e) ? fmt::format("Each column by itself on all {} samples: it says yes where it is above 0.\n",
-                                  human_count(e.all_samples))
-                    : "";
+  std::string others;
+  if (has_others(e)) {
+    const std::string samples = human_count(e.all_samples);
+    others = e.is_module
+                 ? fmt::format("Each class against all else, on all {} samples.\n", samples)
+                 : fmt::format("Each column by itself on all {} samples: it says yes where it is above 0.\n", samples);
+  }
   return table.text() + note + others;
 }
 

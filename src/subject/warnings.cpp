@@ -130,9 +130,9 @@ std::vector<std::string> warnings_before_scoring(const Subject& subject) {
   }
   if (subject.task == Task::classification) add(few_samples_warning(fit, subject.outputs));
   if (!subject.absent.empty()) {
-    warnings.push_back(
-        fmt::format("no sample of {}: left out, {} of {} outputs", human_list(subject.absent, "class", "classes"),
-                    human_count(static_cast<int64_t>(subject.absent.size())), human_count(subject.model.outputs)));
+    warnings.push_back(fmt::format(
+        "there are no samples of {}, so {} of {} outputs get no module", human_list(subject.absent, "class", "classes"),
+        human_count(static_cast<int64_t>(subject.absent.size())), human_count(subject.model.outputs)));
   }
   return warnings;
 }

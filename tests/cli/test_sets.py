@@ -174,7 +174,7 @@ def test_outputs_without_samples_are_left_out_on_request(good: Cli) -> None:
         5, "data.npz: no sample of class 1, so it can't get a module; add some, or pass --outputs present to leave it out", *DECOMPOSE
     )
     result = good.run(*DECOMPOSE, "--json", "--outputs", "present")
-    assert "warning: no sample of class 1: left out, 1 of 3 outputs\n" in result.err
+    assert "warning: there are no samples of class 1, so 1 of 3 outputs get no module\n" in result.err
     document = json.loads(result.out)
     assert [module["output"] for module in document["modules"]] == [0, 2] and document["settings"]["outputs"] == [0, 2]
 

@@ -125,7 +125,7 @@ TEST_F(Inspect, WarnsOfOutputsThatPresentLeavesOut) {
   options_.present = true;
   const Inspection inspection = inspect(options_);
   EXPECT_FALSE(inspection.refusal.has_value());
-  EXPECT_EQ(inspection.warnings.back(), "no sample of class 2: left out, 1 of 3 outputs");
+  EXPECT_EQ(inspection.warnings.back(), "there are no samples of class 2, so 1 of 3 outputs get no module");
   const Decomposition found = decompose(options_);
   ASSERT_EQ(found.modules.size(), 2U);
   EXPECT_EQ(found.modules[1].set.outputs, (std::vector<int64_t>{1}));
