@@ -30,6 +30,15 @@ ClassMeasures from_counts(double true_positives, double said, double positives, 
   return measures;
 }
 
+/// Of a module that says yes where `yes` is set, and whose scores rank the samples. All [n].
+ClassMeasures answers_measured(const at::Tensor& yes, const at::Tensor& positive, const at::Tensor& scores) {
+  const auto count = [](const at::Tensor& of) { return of.sum().item<double>(); };
+  ClassMeasures measures =
+      from_counts(count(yes.logical_and(positive)), count(yes), count(positive), static_cast<double>(yes.size(0)));
+  measures.auc = roc_auc(scores, positive);
+  return measures;
+}
+
 /// What a softmax over the classes needs of each row. So it is made one class at a time, without another matrix.
 struct Rows {
   at::Tensor top;   ///< [n] int64: the class of the largest output
@@ -174,12 +183,7 @@ at::Tensor confusion_matrix(const at::Tensor& truth, const at::Tensor& decided, 
 }
 
 ClassMeasures class_measures(const at::Tensor& scores, const at::Tensor& positive) {
-  const at::Tensor yes = scores > 0;
-  const auto count = [](const at::Tensor& of) { return of.sum().item<double>(); };
-  ClassMeasures measures =
-      from_counts(count(yes.logical_and(positive)), count(yes), count(positive), static_cast<double>(scores.size(0)));
-  measures.auc = roc_auc(scores, positive);
-  return measures;
+  return answers_measured(scores > 0, positive, scores);
 }
 
 ErrorMeasures error_measures(const at::Tensor& found, const at::Tensor& truth) {
@@ -220,11 +224,7 @@ std::vector<SetMeasures> measure_classes(const at::Tensor& outputs, OutputKind k
   for (const OutputSet& set : sets) {
     std::vector<ClassMeasures> classes;
     for (const int64_t k : set.outputs) {
-      const at::Tensor yes = rows.top == k;
-      const at::Tensor positive = truth == k;
-      classes.push_back(from_counts(yes.logical_and(positive).sum().item<double>(), yes.sum().item<double>(),
-                                    positive.sum().item<double>(), static_cast<double>(truth.size(0))));
-      classes.back().auc = roc_auc(log_odds_of(outputs, kind, rows, k), positive);
+      classes.push_back(answers_measured(rows.top == k, truth == k, log_odds_of(outputs, kind, rows, k)));
     }
     measures.push_back(set_measures(std::move(classes), set, rows.top, truth));
   }
@@ -240,12 +240,8 @@ SetMeasures measure_set(const at::Tensor& odds, const OutputSet& set, const at::
   const std::optional<Rows> rows = set.others ? std::nullopt : std::optional(rows_of(odds, OutputKind::logits));
   for (int64_t column = 0; column < set.size(); ++column) {
     const int64_t k = set.outputs[static_cast<size_t>(column)];
-    const at::Tensor positive = classes == k;
-    const at::Tensor yes = decided == k;
-    each.push_back(from_counts(yes.logical_and(positive).sum().item<double>(), yes.sum().item<double>(),
-                               positive.sum().item<double>(), static_cast<double>(classes.size(0))));
     const at::Tensor scores = rows ? log_odds_of(odds, OutputKind::logits, *rows, column) : odds.select(1, column);
-    each.back().auc = roc_auc(scores, positive);
+    each.push_back(answers_measured(decided == k, classes == k, scores));
   }
   return set_measures(std::move(each), set, decided, classes);
 }
