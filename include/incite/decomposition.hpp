@@ -53,7 +53,8 @@ struct ModuleResult {
   std::map<std::string, std::vector<int64_t>> kept;  ///< by layer: the channels that stay
   double slice_difference = 0;  ///< relative difference between the slice, not yet repaired, and the masked original
   double multiply_adds = 0;     ///< for one sample
-  Calibration calibration;      ///< of its log-odds; already part of its head
+  /// Of its log-odds, of labels one for each; already part of its head.
+  std::vector<Calibration> calibration = std::vector<Calibration>(1);
 
   Cost cost() const { return {parameters, bytes, multiply_adds}; }
 };

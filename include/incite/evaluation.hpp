@@ -35,7 +35,8 @@ struct ModelEvaluation {
   OutputKind kind = OutputKind::logits;
   Task task = Task::classification;
   bool one_column = false;  ///< the file has one output, treated as two classes
-  int64_t samples = 0;      ///< on which `measures` were taken
+  int64_t samples = 0;      ///< on which `measures` were taken; points, if there are positions
+  int64_t positions = 0;    ///< of each sample, of outputs that have positions; 0: they have none
   ModelMeasures measures;
   Cost cost;
   std::optional<Latency> latency;     ///< unset: not measured

@@ -26,14 +26,18 @@ struct ClassMeasures {
   /// Mean of the recall and the specificity, TN / (TN + FP): 0.5 for "always no", however rare the class is. NaN if all
   /// samples are of the class, or none.
   double balanced_accuracy = undefined;
-  int64_t claims = 0;   ///< TP + FP: the samples behind the precision
-  int64_t samples = 0;  ///< all samples: those behind the accuracy
+  int64_t claims = 0;                    ///< TP + FP: the samples behind the precision
+  int64_t samples = 0;                   ///< all samples: those behind the accuracy
+  double average_precision = undefined;  ///< multilabel: see average_precision
+
+  /// The intersection over union, TP / (TP + FP + FN), of a class's positions; the Jaccard index.
+  double iou() const { return f1 / (2 - f1); }
 };
 
 /// How well a module tells the classes of its set from each other and from all others. For one class that is its
-/// ClassMeasures; for several, `accuracy` is that of the decision among [others, classes], `balanced_accuracy` the mean
-/// of the recalls of those that have samples, and the others are means over the classes for which they are defined;
-/// `support` and `claims` are 0.
+/// ClassMeasures; for several labels of a multilabel model, means over them; for several, `accuracy` is that of the
+/// decision among [others, classes], `balanced_accuracy` the mean of the recalls of those that have samples, and the
+/// others are means over the classes for which they are defined; `support` and `claims` are 0.
 struct SetMeasures : ClassMeasures {
   /// Each class of the set against everything else, decided by the largest of [others, classes].
   std::vector<ClassMeasures> classes;
@@ -48,23 +52,28 @@ struct ErrorMeasures {
 
 /// Measures of a model as a whole.
 struct ModelMeasures {
-  double score = undefined;            ///< classification: accuracy; regression: mean of the outputs' MAE
-  std::vector<ClassMeasures> classes;  ///< classification: each class against the others, decided by the arg max
-  std::vector<ErrorMeasures> errors;   ///< regression: each output
-  at::Tensor confusion;                ///< classification: see confusion_matrix
-  double ece = undefined;              ///< classification: see calibration_error; NaN for outputs of kind `other`
+  /// Classification: accuracy; multilabel: mean of the labels' average precision; regression: of the outputs' MAE.
+  double score = undefined;
+  /// Classification: each class against the others, decided by the arg max; multilabel: each label.
+  std::vector<ClassMeasures> classes;
+  std::vector<ErrorMeasures> errors;  ///< regression: each output
+  at::Tensor confusion;               ///< classification: see confusion_matrix
+  double ece = undefined;             ///< classification: see calibration_error; NaN for outputs of kind `other`
 };
 
 /// Measures of the original and its modules.
 struct Evaluation {
   Task task = Task::classification;
-  int64_t samples = 0;     ///< on which `original` and `combined` were measured
+  int64_t samples = 0;     ///< on which `original` and `combined` were measured; points, if there are positions
+  int64_t positions = 0;   ///< of each sample, of outputs that have positions; 0: they have none
   ModelMeasures original;  ///< only of the outputs that have modules, in their order
   ModelMeasures combined;  ///< of the modules together, in their order; all NaN for a single classifier
   /// Classification: each module alone, on all samples of the test set: the class of its largest log-odds, or none of
-  /// its classes if they are below 0.
+  /// its classes if they are below 0. Multilabel: each label of a module holds where its log-odds are above 0.
   std::vector<SetMeasures> modules;
-  double agreement = undefined;  ///< classification: share of samples that original and modules put into the same class
+  /// Classification: share of samples that original and modules put into the same class; multilabel: share of the
+  /// samples' labels on which they decide alike.
+  double agreement = undefined;
   /// Classification: the original on each module's question, by the largest of all its outputs; on all samples of the
   /// test set.
   std::vector<SetMeasures> originals;
@@ -74,15 +83,20 @@ struct Evaluation {
 
   /// A module's accuracy, or mean absolute error.
   double score(size_t module) const {
-    return task == Task::classification ? modules[module].accuracy : module_errors[module].mae;
+    return task == Task::regression ? module_errors[module].mae : modules[module].accuracy;
   }
-  /// The first measure in tables: a module's balanced accuracy, or mean absolute error.
+  /// The first measure in tables: a module's balanced accuracy, average precision, or mean absolute error.
   double headline(size_t module) const {
-    return task == Task::classification ? modules[module].balanced_accuracy : module_errors[module].mae;
+    return task == Task::regression ? module_errors[module].mae : headline(modules[module]);
   }
   /// The same measure of the original.
   double original_headline(size_t module) const {
-    return task == Task::classification ? originals[module].balanced_accuracy : original_errors[module].mae;
+    return task == Task::regression ? original_errors[module].mae : headline(originals[module]);
+  }
+
+ private:
+  double headline(const ClassMeasures& of) const {
+    return task == Task::multilabel ? of.average_precision : of.balanced_accuracy;
   }
 };
 

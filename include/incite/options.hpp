@@ -19,9 +19,14 @@ namespace incite {
 template <typename Enum, size_t count>
 using NameTable = std::array<std::pair<Enum, const char*>, count>;
 
-enum class Task { classification, regression };
-constexpr NameTable<Task, 2> names_of(Task) {
-  return {{{Task::classification, "classification"}, {Task::regression, "regression"}}};
+enum class Task {
+  classification,  ///< each sample is of one class
+  multilabel,      ///< each output tells, by itself, whether a sample has its label
+  regression,
+};
+constexpr NameTable<Task, 3> names_of(Task) {
+  return {
+      {{Task::classification, "classification"}, {Task::multilabel, "multilabel"}, {Task::regression, "regression"}}};
 }
 
 /// The order of image axes in a file.
@@ -33,19 +38,21 @@ constexpr NameTable<InputLayout, 2> names_of(InputLayout) {
   return {{{InputLayout::as_stored, "as-stored"}, {InputLayout::nhwc, "nhwc"}}};
 }
 
-/// What a model's outputs are, inferred from the operations after its last layer.
+/// What a model's outputs are, inferred from the operations after its last layer; of logits, the task decides which.
 enum class OutputKind {
   logits,             ///< no operations but layout, relu and global average pooling
   probabilities,      ///< softmax
   log_probabilities,  ///< log_softmax
   sigmoid,            ///< one probability for each output
+  label_logits,       ///< logits of a multilabel model: the sigmoid of each is a probability
   other,              ///< anything else
 };
-constexpr NameTable<OutputKind, 5> names_of(OutputKind) {
+constexpr NameTable<OutputKind, 6> names_of(OutputKind) {
   return {{{OutputKind::logits, "logits"},
            {OutputKind::probabilities, "probabilities"},
            {OutputKind::log_probabilities, "log-probabilities"},
            {OutputKind::sigmoid, "sigmoid"},
+           {OutputKind::label_logits, "label-logits"},
            {OutputKind::other, "other"}}};
 }
 

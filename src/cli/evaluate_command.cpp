@@ -52,7 +52,7 @@ void add_data_options(CLI::App& verb, EvaluateArguments& a) {
       ->type_name("SIZES")
       ->group("Data");
   add_layout_option(verb, a.input_layout, "; default: as decomposed, or as-stored");
-  choice(verb, "--task", a.task, {"auto", "classification", "regression"},
+  choice(verb, "--task", a.task, {"auto", "classification", "multilabel", "regression"},
          "For a model file: its task; auto: inferred from the targets", "Data");
   verb.add_option("--output", a.output,
                   "For a model file: tensor to use if it returns a tuple, list or dict; default: the only one")

@@ -135,16 +135,19 @@ std::optional<double> common_scale(const Batch& inputs, const std::optional<doub
   return all ? std::optional(first) : std::nullopt;
 }
 
+[[noreturn]] void refuse_target(const std::string& name, at::IntArrayRef shape, const std::string& expected) {
+  fail(ExitCode::data_mismatch, "{}: shape [{}]; expected {}. Pass --target-key for another array.", name,
+       fmt::join(shape, ", "), expected);
+}
+
 /// Whole numbers [N] become int64, as classes are everywhere else.
 at::Tensor read_target(const NpzFile& file, const DatasetOptions& options, const std::string& first_input,
                        int64_t samples) {
   if (!options.target_required && !file.contains(options.target_key)) return {};
   at::Tensor target = read_array(file, options.target_key, "--target-key");
   const std::string name = array_name(file.path().string(), options.target_key);
-  if (target.dim() < 1 || target.dim() > 2 || (target.dim() == 2 && target.size(1) == 0)) {
-    fail(ExitCode::data_mismatch, "{}: shape [{}]; expected [N] or [N, K]. Pass --target-key for another array.", name,
-         fmt::join(target.sizes(), ", "));
-  }
+  const bool holds_values = target.dim() == 1 || (target.dim() > 1 && target[0].numel() > 0);
+  if (target.dim() == 0 || (target.size(0) > 0 && !holds_values)) refuse_target(name, target.sizes(), "[N] or [N, K]");
   if (target.size(0) != samples) {
     fail(ExitCode::data_mismatch, "{}: {} samples; expected {}, as in array '{}'. Give each sample its target.", name,
          target.size(0), samples, first_input);
@@ -163,6 +166,11 @@ at::Tensor one_hot_rows(const at::Tensor& target) {
   return target.eq(1).sum(1).eq(1).logical_and_(target.ne(0).sum(1).eq(1));
 }
 
+/// `values` [n, K, positions] at `positions` [n, P]: [n, P, K].
+at::Tensor taken_at(const at::Tensor& values, const at::Tensor& positions) {
+  return values.gather(2, positions.unsqueeze(1).expand({-1, values.size(1), -1})).transpose(1, 2);
+}
+
 bool is_column(const at::Tensor& target) {
   return target.dim() == 1 || target.size(1) == 1;
 }
@@ -172,6 +180,12 @@ std::string target_name(const Dataset& dataset) {
   if (!dataset.target.defined())
     fail(ExitCode::data_mismatch, "{}: missing; expected targets. Pass --target-key.", name);
   return name;
+}
+
+/// Whether labels of whole numbers say that there is no label.
+at::Tensor unlabelled(const at::Tensor& labels, int64_t outputs) {
+  const at::Tensor none = labels.lt(0);
+  return outputs <= no_label ? none.logical_or(labels.eq(no_label)) : none;
 }
 
 at::Tensor classes_of_labels(const at::Tensor& labels, int64_t outputs, const std::string& name) {
@@ -222,6 +236,69 @@ Batch Dataset::batch(const at::Tensor& indices, at::Device device) const {
 
 Batch Dataset::batch(int64_t first, int64_t count, at::Device device) const {
   return converted(input.narrow(first, count), device);
+}
+
+at::Tensor points_of(const at::Tensor& samples, int64_t points_each) {
+  if (points_each == 1) return samples;
+  return (samples.unsqueeze(1) * points_each + at::arange(points_each, samples.options())).flatten();
+}
+
+at::Tensor Dataset::points(const at::Tensor& samples) const {
+  return points_of(samples, points_each());
+}
+
+at::Tensor Dataset::at_points(const at::Tensor& outputs, const at::Tensor& samples) const {
+  if (!positions.defined()) return outputs;
+  return taken_at(outputs.flatten(2), positions.index_select(0, samples).to(outputs.device())).flatten(0, 1);
+}
+
+void choose_positions(Dataset& data, at::IntArrayRef map, int64_t outputs, int64_t most, uint64_t seed) {
+  const bool has_target = data.target.defined();
+  if (map.empty()) {
+    if (has_target && data.target.dim() > 2) refuse_target(target_name(data), data.target.sizes(), "[N] or [N, K]");
+    return;
+  }
+  at::Tensor target;  // [N, K, positions]
+  if (has_target) {
+    const auto rank = static_cast<int64_t>(map.size());
+    const bool of_channels = data.target.dim() == rank + 2 && data.target.size(1) == outputs;
+    const bool fits = of_channels || data.target.dim() == rank + 1;
+    if (!fits || data.target.sizes().slice(of_channels ? 2 : 1) != map) {
+      refuse_target(target_name(data), data.target.sizes(),
+                    fmt::format("[N, {0}] or [N, {1}, {0}], as the model's output is [N, {1}, {0}]",
+                                fmt::join(map, ", "), outputs));
+    }
+    target = of_channels ? data.target.flatten(2) : data.target.flatten(1).unsqueeze(1);
+  }
+  const int64_t samples = data.size();
+  const int64_t all = c10::multiply_integers(map);
+  const int64_t each = std::clamp<int64_t>(most / samples, 1, all);
+  if (each == all) {
+    data.positions = at::arange(all, at::kLong).expand({samples, all});
+  } else {
+    data.positions = at::empty({samples, each}, at::kLong);
+    Random random(seed);
+    for (int64_t sample = 0; sample < samples; ++sample) {
+      at::Tensor labelled = at::arange(all, at::kLong);
+      if (has_target && target.size(1) == 1 && is_whole(target))
+        labelled = unlabelled(target[sample][0], outputs).logical_not_().nonzero().flatten();
+      if (labelled.size(0) == 0) {
+        fail(ExitCode::data_mismatch, "{}: sample {} has no position with a label. Leave the sample out.",
+             target_name(data), sample);
+      }
+      // One of each of as many parts of the labelled positions.
+      const double part = static_cast<double>(labelled.size(0)) / static_cast<double>(each);
+      auto* const chosen = data.positions.data_ptr<int64_t>() + sample * each;
+      for (int64_t i = 0; i < each; ++i) {
+        const auto place = static_cast<int64_t>((static_cast<double>(i) + random.uniform()) * part);
+        chosen[i] = labelled[std::min(place, labelled.size(0) - 1)].item<int64_t>();
+      }
+    }
+  }
+  if (!has_target) return;
+  target = taken_at(target, data.positions).flatten(0, 1);
+  if (target.size(1) == 1) target = target.squeeze(1);
+  data.target = target.dim() == 1 && is_whole(target) ? target.to(at::kLong) : target;
 }
 
 std::vector<std::vector<bool>> readings_of(const Dataset& dataset) {
@@ -292,8 +369,32 @@ Batch two_samples(const Dataset& data, at::Device device) {
 
 at::Tensor classes_of(const Dataset& dataset, int64_t outputs) {
   const std::string name = target_name(dataset);
-  if (is_column(dataset.target)) return classes_of_labels(dataset.target.reshape(-1), outputs, name);
+  if (is_column(dataset.target)) {
+    const at::Tensor labels = dataset.target.reshape(-1);
+    if (!dataset.positions.defined() || !is_whole(labels)) return classes_of_labels(labels, outputs, name);
+    const at::Tensor none = unlabelled(labels, outputs);
+    return classes_of_labels(labels.masked_fill(none, 0), outputs, name).masked_fill_(none, -1);
+  }
   return classes_of_rows(dataset.target, outputs, name);
+}
+
+at::Tensor labels_of(const Dataset& dataset, int64_t outputs) {
+  const at::Tensor labels = values_of(dataset, outputs);
+  const at::Tensor wrong = labels.ne(0).logical_and_(labels.ne(1)).any(1);
+  if (!wrong.any().item<bool>()) return labels;
+  fail(ExitCode::data_mismatch,
+       "{}: sample {} holds other values than 0 and 1; expected 1 for each label that it has, and else 0. Choose "
+       "regression for values.",
+       target_name(dataset), first_of(wrong));
+}
+
+at::Tensor rarest_labels(const at::Tensor& labels) {
+  const int64_t count = labels.size(1);
+  const at::Tensor has = labels > 0;
+  const at::Tensor by_rarity = at::argsort(has.sum(0), /*stable=*/true, 0, /*descending=*/false);
+  const at::Tensor rank = at::zeros_like(by_rarity).scatter_(0, by_rarity, at::arange(count, at::kLong));
+  const at::Tensor best = at::where(has, rank.unsqueeze(0), at::full({}, count, at::kLong)).amin(1);
+  return at::cat({by_rarity, at::full({1}, count, at::kLong)}).index_select(0, best);
 }
 
 at::Tensor values_of(const Dataset& dataset, int64_t outputs) {
@@ -310,7 +411,8 @@ at::Tensor places_of(const at::Tensor& classes, const std::vector<int64_t>& outp
   const int64_t most = std::max(classes.max().item<int64_t>(), *std::max_element(outputs.begin(), outputs.end()));
   const at::Tensor places = at::full({most + 1}, -1, at::kLong);
   places.index_copy_(0, at::tensor(outputs, at::kLong), at::arange(static_cast<int64_t>(outputs.size()), at::kLong));
-  return places.index_select(0, classes);
+  const at::Tensor known = classes.clamp_min(0);
+  return places.index_select(0, known).masked_fill_(classes < 0, -1);
 }
 
 Task guess_task(const at::Tensor& target, int64_t outputs) {
@@ -318,6 +420,7 @@ Task guess_task(const at::Tensor& target, int64_t outputs) {
   bool classes = false;
   if (!is_column(target)) {
     classes = one_hot_rows(target).all().item<bool>();
+    if (!classes && target.eq(0).logical_or_(target.eq(1)).all().item<bool>()) return Task::multilabel;
   } else if (is_whole(target)) {
     classes = true;
   } else if (outputs == 1) {

@@ -26,7 +26,8 @@ at::Tensor run(const Program& program, const Dataset& data, const at::Tensor& sa
   std::vector<at::Tensor> parts;
   in_batches(n, size, [&](int64_t first, int64_t count) {
     const Batch batch = data.batch(samples.narrow(0, first, count), program.device);
-    parts.push_back(reading(executor(batch)).to(at::kCPU));
+    const at::Tensor outputs = data.at_points(executor(batch), samples.narrow(0, first, count));
+    parts.push_back(reading(outputs).to(at::kCPU));
     if (progress) progress({"evaluating", first + count, n, "samples"});
   });
   return at::cat(parts);
@@ -48,9 +49,8 @@ at::Tensor own_columns(const at::Tensor& columns, const OutputSet& set, int64_t&
 }
 
 Evaluation classify(const at::Tensor& original, const at::Tensor& modules, const std::vector<OutputSet>& sets,
-                    OutputKind kind, const TestSet& test) {
+                    OutputKind kind, const at::Tensor& classes) {
   const std::vector<int64_t> outputs = outputs_of(sets);
-  const at::Tensor classes = test.classes.index_select(0, test.samples);
   const at::Tensor truth = places_of(classes, outputs);
   Evaluation evaluation;
   evaluation.test_samples = classes.size(0);
@@ -86,6 +86,29 @@ Evaluation classify(const at::Tensor& original, const at::Tensor& modules, const
   return evaluation;
 }
 
+/// Of a multilabel model: `original` [n, columns] its outputs, `modules` [n, columns], `truth` [n, columns].
+Evaluation label(const at::Tensor& original, const at::Tensor& modules, const std::vector<OutputSet>& sets,
+                 OutputKind kind, const at::Tensor& truth) {
+  const at::Tensor odds = label_log_odds(original, kind);
+  Evaluation evaluation;
+  evaluation.task = Task::multilabel;
+  evaluation.samples = evaluation.test_samples = truth.size(0);
+  evaluation.original = measure_labels(odds, truth);
+  evaluation.combined = measure_labels(modules, truth);
+  size_t first = 0;
+  for (const OutputSet& set : sets) {
+    const auto own = [&](const ModelMeasures& of) {
+      const auto start = of.classes.begin() + static_cast<std::ptrdiff_t>(first);
+      return mean_of_labels({start, start + set.size()});
+    };
+    evaluation.originals.push_back(own(evaluation.original));
+    evaluation.modules.push_back(own(evaluation.combined));
+    first += set.outputs.size();
+  }
+  evaluation.agreement = ((odds > 0) == (modules > 0)).to(at::kDouble).mean().item<double>();
+  return evaluation;
+}
+
 /// For each set, the means over its outputs.
 std::vector<ErrorMeasures> errors_by_set(const ModelMeasures& measures, const std::vector<OutputSet>& sets) {
   std::vector<ErrorMeasures> means;
@@ -103,7 +126,34 @@ std::vector<ErrorMeasures> errors_by_set(const ModelMeasures& measures, const st
   return means;
 }
 
+/// Of a regression: all [n, columns].
+Evaluation regress(const at::Tensor& original, const at::Tensor& modules, const std::vector<OutputSet>& sets,
+                   const at::Tensor& truth) {
+  Evaluation evaluation;
+  evaluation.task = Task::regression;
+  evaluation.samples = evaluation.test_samples = truth.size(0);
+  evaluation.original = measure_regression(original, truth);
+  evaluation.combined = measure_regression(modules, truth);
+  evaluation.original_errors = errors_by_set(evaluation.original, sets);
+  evaluation.module_errors = errors_by_set(evaluation.combined, sets);
+  return evaluation;
+}
+
 }  // namespace
+
+at::Tensor support(const TestSet& set, int64_t outputs) {
+  if (set.classes.defined()) {
+    const at::Tensor classes = set.own_classes();
+    return at::bincount(classes.masked_select(classes >= 0), {}, outputs);
+  }
+  return set.own_values().sum(0, /*keepdim=*/false, at::kDouble).to(at::kLong);
+}
+
+std::pair<at::Tensor, at::Tensor> labelled(const at::Tensor& outputs, const at::Tensor& classes) {
+  const at::Tensor known = classes >= 0;
+  if (known.all().item<bool>()) return {outputs, classes};
+  return {outputs.index_select(0, known.nonzero().squeeze(1)), classes.masked_select(known)};
+}
 
 at::Tensor outputs_for(const Program& program, const Dataset& data, const at::Tensor& samples,
                        const Progress& progress) {
@@ -111,7 +161,7 @@ at::Tensor outputs_for(const Program& program, const Dataset& data, const at::Te
 }
 
 at::Tensor columns_of(const at::Tensor& outputs, const ModuleToTest& module, OutputKind kind, Task task) {
-  if (task == Task::classification) return log_odds(outputs, kind, module.set, module.own_head);
+  if (task != Task::regression) return log_odds(outputs, kind, module.set, module.own_head);
   return (module.own_head ? outputs : columns(outputs, module.set.outputs)).to(at::kDouble);
 }
 
@@ -123,26 +173,31 @@ at::Tensor module_scores(const ModuleToTest& module, OutputKind kind, Task task,
 
 Evaluation evaluate(const at::Tensor& original, const at::Tensor& modules, const std::vector<OutputSet>& sets,
                     OutputKind kind, Task task, const TestSet& test) {
-  const int64_t n = test.samples.size(0);
+  const int64_t n = test.samples.size(0) * test.data->points_each();
   const std::vector<int64_t> outputs = outputs_of(sets);
   INCITE_ASSERT(original.size(0) == n && modules.size(0) == n && n > 0);
   INCITE_ASSERT(!outputs.empty() && modules.size(1) == static_cast<int64_t>(outputs.size()));
-  if (task == Task::classification) return classify(original, modules, sets, kind, test);
-  const at::Tensor truth = columns(test.values.index_select(0, test.samples), outputs);
   Evaluation evaluation;
-  evaluation.task = Task::regression;
-  evaluation.samples = evaluation.test_samples = n;
-  evaluation.original = measure_regression(columns(original, outputs), truth);
-  evaluation.combined = measure_regression(modules, truth);
-  evaluation.original_errors = errors_by_set(evaluation.original, sets);
-  evaluation.module_errors = errors_by_set(evaluation.combined, sets);
+  if (task == Task::classification) {
+    const at::Tensor classes = test.own_classes();
+    evaluation = classify(labelled(original, classes).first, labelled(modules, classes).first, sets, kind,
+                          labelled(classes, classes).second);
+  } else {
+    const at::Tensor own = columns(original, outputs);
+    const at::Tensor truth = columns(test.own_values(), outputs);
+    evaluation = task == Task::multilabel ? label(own, modules, sets, kind, truth) : regress(own, modules, sets, truth);
+  }
+  evaluation.positions = test.data->positions.defined() ? test.data->points_each() : 0;
   return evaluation;
 }
 
 ModelMeasures measure(const at::Tensor& outputs, OutputKind kind, Task task, const TestSet& test) {
-  if (task == Task::classification)
-    return measure_classifier(outputs, kind, test.classes.index_select(0, test.samples));
-  return measure_regression(outputs, test.values.index_select(0, test.samples));
+  if (task == Task::classification) {
+    const auto [known, classes] = labelled(outputs, test.own_classes());
+    return measure_classifier(known, kind, classes);
+  }
+  if (task == Task::multilabel) return measure_labels(label_log_odds(outputs, kind), test.own_values());
+  return measure_regression(outputs, test.own_values());
 }
 
 }  // namespace incite

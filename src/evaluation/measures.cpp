@@ -80,6 +80,17 @@ at::Tensor confidence_of(const Rows& rows, OutputKind kind) {
   return kind == OutputKind::sigmoid ? rows.own.exp() : (rows.own - rows.sum).exp();
 }
 
+/// The mean of a measure over the classes for which it is defined.
+double mean_of(const std::vector<ClassMeasures>& classes, double ClassMeasures::*measure) {
+  double sum = 0, defined = 0;
+  for (const ClassMeasures& one : classes) {
+    if (std::isnan(one.*measure)) continue;
+    sum += one.*measure;
+    defined += 1;
+  }
+  return ratio(sum, defined);
+}
+
 /// Of the classes of a set together. `decided`, `truth` [n] int64: classes of the model; those that are not in the set
 /// are one.
 SetMeasures set_measures(std::vector<ClassMeasures> classes, const OutputSet& set, const at::Tensor& decided,
@@ -100,15 +111,6 @@ SetMeasures set_measures(std::vector<ClassMeasures> classes, const OutputSet& se
   const auto all = static_cast<double>(truth.size(0));
   double recalls = 0;
   double with_samples = 0;
-  const auto mean = [&](double ClassMeasures::*measure) {
-    double sum = 0, defined = 0;
-    for (const ClassMeasures& one : classes) {
-      if (std::isnan(one.*measure)) continue;
-      sum += one.*measure;
-      defined += 1;
-    }
-    return ratio(sum, defined);
-  };
   for (const ClassMeasures& one : classes) {
     if (one.support == 0) continue;
     recalls += one.recall;
@@ -121,10 +123,10 @@ SetMeasures set_measures(std::vector<ClassMeasures> classes, const OutputSet& se
   }
   measures.accuracy = ratio(right.sum().item<double>(), all);
   measures.balanced_accuracy = ratio(recalls, with_samples);
-  measures.precision = mean(&ClassMeasures::precision);
-  measures.recall = mean(&ClassMeasures::recall);
-  measures.f1 = mean(&ClassMeasures::f1);
-  measures.auc = mean(&ClassMeasures::auc);
+  measures.precision = mean_of(classes, &ClassMeasures::precision);
+  measures.recall = mean_of(classes, &ClassMeasures::recall);
+  measures.f1 = mean_of(classes, &ClassMeasures::f1);
+  measures.auc = mean_of(classes, &ClassMeasures::auc);
   measures.samples = static_cast<int64_t>(all);
   measures.classes = std::move(classes);
   return measures;
@@ -168,6 +170,19 @@ double roc_auc(const at::Tensor& scores, const at::Tensor& positive) {
   const double sum = (ranks.repeat_interleave(counts) * own).sum().item<double>();
   const auto yes = static_cast<double>(positives);
   return (sum - yes * (yes + 1) / 2) / (yes * static_cast<double>(n - positives));
+}
+
+double average_precision(const at::Tensor& scores, const at::Tensor& positive) {
+  const auto positives = positive.sum().item<double>();
+  if (positives == 0 || scores.isnan().any().item<bool>()) return undefined;
+  const auto [sorted, order] = scores.sort(0, /*descending=*/true);
+  const at::Tensor counts =
+      std::get<2>(at::unique_consecutive(sorted, /*return_inverse=*/false, /*return_counts=*/true));
+  const at::Tensor last = counts.cumsum(0) - 1;  // of each threshold's samples
+  const at::Tensor hits = positive.index_select(0, order).to(at::kDouble).cumsum(0).index_select(0, last);
+  const at::Tensor precision = hits / (last + 1);
+  const at::Tensor gained = hits - at::cat({at::zeros({1}, hits.options()), hits.narrow(0, 0, hits.size(0) - 1)});
+  return (precision * gained).sum().item<double>() / positives;
 }
 
 double calibration_error(const at::Tensor& confidence, const at::Tensor& right, int64_t bins) {
@@ -246,9 +261,46 @@ SetMeasures measure_set(const at::Tensor& odds, const OutputSet& set, const at::
   return set_measures(std::move(each), set, decided, classes);
 }
 
+double mean_iou(const ModelMeasures& measures) {
+  double sum = 0, defined = 0;
+  for (const ClassMeasures& one : measures.classes) {
+    if (std::isnan(one.iou())) continue;
+    sum += one.iou();
+    defined += 1;
+  }
+  return ratio(sum, defined);
+}
+
 double mean_confidence(const at::Tensor& outputs, OutputKind kind) {
   if (kind == OutputKind::other) return undefined;
   return confidence_of(rows_of(outputs, kind), kind).mean().item<double>();
+}
+
+ModelMeasures measure_labels(const at::Tensor& odds, const at::Tensor& truth) {
+  INCITE_ASSERT(odds.sizes() == truth.sizes() && odds.size(0) > 0);
+  ModelMeasures measures;
+  for (int64_t k = 0; k < odds.size(1); ++k) {
+    const at::Tensor own = odds.select(1, k), positive = truth.select(1, k) > 0;
+    measures.classes.push_back(class_measures(own, positive));
+    measures.classes.back().average_precision = average_precision(own, positive);
+  }
+  measures.score = mean_of(measures.classes, &ClassMeasures::average_precision);
+  return measures;
+}
+
+SetMeasures mean_of_labels(std::vector<ClassMeasures> labels) {
+  SetMeasures measures;
+  if (labels.size() == 1) {
+    static_cast<ClassMeasures&>(measures) = labels.front();
+  } else {
+    for (double ClassMeasures::*measure :
+         {&ClassMeasures::accuracy, &ClassMeasures::balanced_accuracy, &ClassMeasures::precision,
+          &ClassMeasures::recall, &ClassMeasures::f1, &ClassMeasures::auc, &ClassMeasures::average_precision})
+      measures.*measure = mean_of(labels, measure);
+    measures.samples = labels.front().samples;
+  }
+  measures.classes = std::move(labels);
+  return measures;
 }
 
 ModelMeasures measure_regression(const at::Tensor& found, const at::Tensor& truth) {

@@ -72,6 +72,21 @@ std::vector<SetMeasures> measure_classes(const at::Tensor& outputs, OutputKind k
 /// all classes for the largest. `classes` [n] int64: the class of each sample, of all outputs.
 SetMeasures measure_set(const at::Tensor& odds, const OutputSet& set, const at::Tensor& classes);
 
+/// The average precision of scores [n] that rank samples: Σ (R_k - R_{k-1}) P_k over the thresholds, from the highest
+/// on, of recalls R and precisions P, without interpolation; samples of equal score share a threshold (as in
+/// scikit-learn's average_precision_score). `positive` [n] bool. NaN where no sample is positive, or a score is NaN.
+double average_precision(const at::Tensor& scores, const at::Tensor& positive);
+
+/// Of a multilabel model, or modules: `odds` [n, labels] log-odds, each label said to hold where it is above 0; `truth`
+/// [n, labels], 1 where a label holds, else 0. The score is the mean average precision, over labels that occur.
+ModelMeasures measure_labels(const at::Tensor& odds, const at::Tensor& truth);
+
+/// Of several labels, the means of the measures that are defined; of one label, its own.
+SetMeasures mean_of_labels(std::vector<ClassMeasures> labels);
+
+/// The mean intersection over union of the classes that occur or are decided for.
+double mean_iou(const ModelMeasures& measures);
+
 /// The mean of a classifier's confidences, as measure_classifier takes them; NaN for outputs of kind `other`.
 double mean_confidence(const at::Tensor& outputs, OutputKind kind);
 

@@ -47,13 +47,17 @@ std::optional<std::string> loss_warning(const Evaluation& evaluation, const std:
     return fmt::format("the modules' mean absolute error is {:.0f} % above the original's; {}", 100 * gain, remedy);
   }
   const bool one = evaluation.modules.size() == 1;
-  const bool question = one && evaluation.modules[0].classes.size() == 1;
+  const bool labels = evaluation.task == Task::multilabel;
+  const bool question = one && !labels && evaluation.modules[0].classes.size() == 1;
   const double before = question ? evaluation.originals[0].balanced_accuracy : evaluation.original.score;
   const double after = question ? evaluation.modules[0].balanced_accuracy : evaluation.combined.score;
   const double points = 100 * (before - after);
   if (!std::isfinite(points) || points <= most_points) return std::nullopt;
   return fmt::format("the module{} {:.2f} points of {}; {}", one ? " loses" : "s together lose", points,
-                     question ? "balanced accuracy" : "accuracy", remedy);
+                     labels     ? "mean average precision"
+                     : question ? "balanced accuracy"
+                                : "accuracy",
+                     remedy);
 }
 
 std::optional<std::string> unmeasured_warning(const Evaluation& evaluation, const std::vector<ModuleResult>& modules) {
@@ -68,9 +72,10 @@ std::optional<std::string> unmeasured_warning(const Evaluation& evaluation, cons
   if (count == 0) return std::nullopt;
   const std::string more = count > most_named ? fmt::format(" and {} more", count - most_named) : "";
   return fmt::format(
-      "the samples to measure on hold none of class{} {}{}, so measures that need them are missing; measure with "
+      "the samples to measure on hold none of {} {}{}, so measures that need them are missing; measure with "
       "'incite evaluate' on other data, or pass --test",
-      count == 1 ? "" : "es", fmt::join(named, ", "), more);
+      evaluation.task == Task::multilabel ? (count == 1 ? "label" : "labels") : (count == 1 ? "class" : "classes"),
+      fmt::join(named, ", "), more);
 }
 
 std::optional<std::string> compression_warning(const std::vector<ModuleResult>& modules, double target,

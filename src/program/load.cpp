@@ -237,10 +237,12 @@ class Original {
 
   void check_output(const at::Tensor& output) const {
     // [samples] is taken as [samples, 1].
-    const bool shaped = output.defined() && (output.dim() == 2 || output.dim() == 1);
+    const bool shaped = output.defined() && output.dim() >= 1 && output.numel() > 0;
     if (!shaped || !output.is_floating_point()) {
-      fail(ExitCode::unsupported, "{}: its output is {}; expected one floating-point tensor [samples, outputs]", file_,
-           output.defined() ? "a tensor of shape " + shape_text(output, output.size(0)) : "no tensor");
+      fail(
+          ExitCode::unsupported,
+          "{}: its output is {}; expected one floating-point tensor [samples, outputs], or [samples, outputs, positions...]",
+          file_, output.defined() ? "a tensor of shape " + shape_text(output, output.size(0)) : "no tensor");
     }
     if (!output.isfinite().all().item<bool>()) {
       fail(ExitCode::data_mismatch,

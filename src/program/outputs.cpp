@@ -75,7 +75,7 @@ std::optional<ItemPath> find(const c10::IValue& whole, const std::string& asked)
 }
 
 bool usable(const at::Tensor& tensor, int64_t samples) {
-  return tensor.is_floating_point() && tensor.dim() == 2 && tensor.size(0) == samples;
+  return tensor.is_floating_point() && tensor.dim() >= 2 && tensor.size(0) == samples;
 }
 
 /// "out [N, 21], aux [N, 21]"
@@ -130,8 +130,8 @@ ItemPath choose_output(const c10::IValue& whole, int64_t samples, const std::str
   }
   const std::vector<Leaf> all = leaves_of(whole);
   if (all.empty()) {
-    fail(ExitCode::unsupported, "{}: forward returns {}; expected a floating-point tensor [samples, outputs]", file,
-         whole.type()->annotation_str());
+    fail(ExitCode::unsupported, "{}: forward returns {}; expected a floating-point tensor [samples, outputs, ...]",
+         file, whole.type()->annotation_str());
   }
   const auto path = find(whole, asked);
   const std::vector<Leaf> leaves = path ? leaves_of(whole, *path) : std::vector<Leaf>();
@@ -151,7 +151,7 @@ ItemPath choose_output(const c10::IValue& whole, int64_t samples, const std::str
   if (candidates.size() == 1) return candidates[0].path;
   if (candidates.empty()) {
     fail(ExitCode::unsupported,
-         "{}: forward returns {}; expected a floating-point tensor [samples, outputs] among them", file,
+         "{}: forward returns {}; expected a floating-point tensor [samples, outputs, ...] among them", file,
          list_text(leaves, samples));
   }
   fail(ExitCode::usage, "{}: forward returns {}; choose one with --output", file, list_text(leaves, samples));

@@ -22,7 +22,9 @@ void add_share(Json& json, const std::string& name, double share, int64_t sample
   add_interval(json, name, interval_of_few(share, samples));
 }
 
-void add(Json& json, const ClassMeasures& measures) {
+void add(Json& json, const ClassMeasures& measures, bool iou = false) {
+  if (iou) json["iou"] = number(measures.iou());
+  if (!std::isnan(measures.average_precision)) json["average_precision"] = measures.average_precision;
   json["balanced_accuracy"] = number(measures.balanced_accuracy);
   add_interval(json, "balanced_accuracy", balanced_interval(measures));
   add_share(json, "precision", measures.precision, measures.claims);
@@ -31,9 +33,9 @@ void add(Json& json, const ClassMeasures& measures) {
   json["auc"] = number(measures.auc);
 }
 
-void add_with_accuracy(Json& json, const ClassMeasures& measures) {
+void add_with_accuracy(Json& json, const ClassMeasures& measures, bool iou) {
   add_share(json, "accuracy", measures.accuracy, measures.samples);
-  add(json, measures);
+  add(json, measures, iou);
 }
 
 void add(Json& json, const ErrorMeasures& measures) {
@@ -58,12 +60,12 @@ Json rows_json(const at::Tensor& matrix) {
   return rows;
 }
 
-/// The measures of each class: an entry for each of `outputs`, in their order.
-Json classes_json(const std::vector<ClassMeasures>& classes, const std::vector<int64_t>& outputs) {
+/// The measures of each class: an entry for each of `outputs`, in their order. `iou`: theirs too.
+Json classes_json(const std::vector<ClassMeasures>& classes, const std::vector<int64_t>& outputs, bool iou) {
   Json json = Json::array();
   for (size_t i = 0; i < classes.size(); ++i) {
     Json entry = {{"output", outputs.at(i)}, {"samples", classes[i].support}};
-    add(entry, classes[i]);
+    add(entry, classes[i], iou);
     json.push_back(std::move(entry));
   }
   return json;
@@ -72,14 +74,33 @@ Json classes_json(const std::vector<ClassMeasures>& classes, const std::vector<i
 void add_classification(Json& json, const Evaluation& evaluation, const std::vector<int64_t>& outputs) {
   const ModelMeasures& original = evaluation.original;
   const ModelMeasures& combined = evaluation.combined;
+  if (evaluation.positions > 0) {
+    json["original_mean_iou"] = number(mean_iou(original));
+    json["combined_mean_iou"] = number(mean_iou(combined));
+    json["mean_iou_loss"] = number(mean_iou(original) - mean_iou(combined));
+  }
   json["accuracy_loss"] = number(original.score - combined.score);
   add_share(json, "agreement_with_original", evaluation.agreement, evaluation.samples);
   json["original_ece"] = number(original.ece);
   json["combined_ece"] = number(combined.ece);
-  json["original_classes"] = outputs_json(original, outputs);
-  json["combined_classes"] = outputs_json(combined, outputs);
+  json["original_classes"] = outputs_json(original, outputs, evaluation.positions > 0);
+  json["combined_classes"] = outputs_json(combined, outputs, evaluation.positions > 0);
   add_matrix(json, "original_confusion", original.confusion);
   add_matrix(json, "combined_confusion", combined.confusion);
+}
+
+void add_multilabel(Json& json, const Evaluation& evaluation, const std::vector<int64_t>& outputs) {
+  const ModelMeasures& original = evaluation.original;
+  const ModelMeasures& combined = evaluation.combined;
+  json["mean_average_precision_loss"] = number(original.score - combined.score);
+  json["agreement_with_original"] = number(evaluation.agreement);
+  for (const auto& [name, measures] : {std::pair("original", &original), std::pair("combined", &combined)}) {
+    const std::string start = name;
+    const SetMeasures mean = mean_of_labels(measures->classes);
+    json[start + "_mean_f1"] = number(mean.f1);
+    json[start + "_mean_auc"] = number(mean.auc);
+    json[start + "_labels"] = outputs_json(*measures, outputs);
+  }
 }
 
 }  // namespace
@@ -97,6 +118,7 @@ Json cost_json(const Cost& cost) {
 }
 
 const char* score_name(Task task) {
+  if (task == Task::multilabel) return "mean_average_precision";
   return task == Task::classification ? "accuracy" : "mae";
 }
 
@@ -119,11 +141,12 @@ void add_measures(Json& json, const Evaluation& evaluation, size_t module, const
     add(json, evaluation.module_errors.at(module));
     add(original, evaluation.original_errors.at(module));
   } else {
-    add_with_accuracy(json, evaluation.modules.at(module));
-    add_with_accuracy(original, evaluation.originals.at(module));
+    const bool iou = evaluation.task == Task::classification && evaluation.positions > 0;
+    add_with_accuracy(json, evaluation.modules.at(module), iou && set.size() == 1);
+    add_with_accuracy(original, evaluation.originals.at(module), iou && set.size() == 1);
     if (set.size() > 1) {
-      json["classes"] = classes_json(evaluation.modules.at(module).classes, set.outputs);
-      original["classes"] = classes_json(evaluation.originals.at(module).classes, set.outputs);
+      json["classes"] = classes_json(evaluation.modules.at(module).classes, set.outputs, iou);
+      original["classes"] = classes_json(evaluation.originals.at(module).classes, set.outputs, iou);
     }
   }
   json["original"] = std::move(original);
@@ -137,12 +160,15 @@ void add_matrix(Json& json, const std::string& name, const at::Tensor& matrix) {
 Json evaluation_json(const Evaluation& evaluation, const std::vector<int64_t>& outputs) {
   const std::string name = score_name(evaluation.task);
   Json json = {{"samples", evaluation.samples}, {"test_samples", evaluation.test_samples}};
+  if (evaluation.positions > 0) json["positions"] = evaluation.positions;
   // A mean error is not a share, and has no interval.
   const int64_t shares = evaluation.task == Task::classification ? evaluation.samples : 0;
   add_share(json, "original_" + name, evaluation.original.score, shares);
   add_share(json, "combined_" + name, evaluation.combined.score, shares);
   if (evaluation.task == Task::classification) {
     add_classification(json, evaluation, outputs);
+  } else if (evaluation.task == Task::multilabel) {
+    add_multilabel(json, evaluation, outputs);
   } else {
     json["mae_gain"] = number(evaluation.combined.score / evaluation.original.score - 1);
     json["original_outputs"] = outputs_json(evaluation.original, outputs);
@@ -150,8 +176,8 @@ Json evaluation_json(const Evaluation& evaluation, const std::vector<int64_t>& o
   return json;
 }
 
-Json outputs_json(const ModelMeasures& measures, const std::vector<int64_t>& outputs) {
-  Json json = classes_json(measures.classes, outputs);
+Json outputs_json(const ModelMeasures& measures, const std::vector<int64_t>& outputs, bool iou) {
+  Json json = classes_json(measures.classes, outputs, iou);
   for (size_t i = 0; i < measures.errors.size(); ++i) {
     Json entry = {{"output", outputs.at(i)}};
     add(entry, measures.errors[i]);
@@ -213,13 +239,19 @@ std::string to_json(const ModelEvaluation& e) {
   Json measured = {{"samples", e.samples}};
   add_share(measured, score_name(e.task), e.measures.score, e.task == Task::classification ? e.samples : 0);
   if (!e.labels.empty()) measured["all_samples"] = e.all_samples;
+  if (e.positions > 0) measured["positions"] = e.positions;
+  const bool iou = e.task == Task::classification && e.positions > 0;
+  if (iou) measured["mean_iou"] = number(mean_iou(e.measures));
   if (e.task == Task::classification) measured["ece"] = number(e.measures.ece);
-  measured[e.task == Task::classification ? "classes" : "outputs"] = outputs_json(e.measures, outputs);
+  const char* const name = e.task == Task::classification ? "classes"
+                           : e.task == Task::multilabel   ? "labels"
+                                                          : "outputs";
+  measured[name] = outputs_json(e.measures, outputs, iou);
   if (!e.alone.empty()) measured["alone"] = Json::array();
   for (size_t i = 0; i < e.alone.size(); ++i) {
     Json entry = {
         {"output", outputs.at(i)}, {"samples", e.alone[i].support}, {"accuracy", number(e.alone[i].accuracy)}};
-    add(entry, e.alone[i]);
+    add(entry, e.alone[i], iou);
     measured["alone"].push_back(std::move(entry));
   }
   add_matrix(measured, "confusion", e.measures.confusion);

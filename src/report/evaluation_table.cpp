@@ -46,6 +46,16 @@ std::string cost_table(const std::vector<CostLine>& lines) {
 std::string together_lines(const Evaluation& evaluation) {
   std::string lines = verdict(evaluation);
   if (evaluation.task == Task::regression || !std::isfinite(evaluation.combined.score)) return lines;
+  if (evaluation.task == Task::multilabel) {
+    const auto mean = [](const ModelMeasures& of) { return mean_of_labels(of.classes); };
+    const SetMeasures original = mean(evaluation.original), combined = mean(evaluation.combined);
+    return lines + fmt::format(
+                       "Mean F1 (labels with log-odds above 0): original {}, modules together {}\n"
+                       "Mean AUC: original {}, modules together {}\n"
+                       "Agreement with the original: {} of the labels\n",
+                       human_percent(original.f1), human_percent(combined.f1), decimals(original.auc, 4),
+                       decimals(combined.auc, 4), human_percent(evaluation.agreement));
+  }
   const std::string interval = human_interval(evaluation.agreement, evaluation.samples);
   lines += fmt::format("Agreement with the original: {}{} of the samples\n", human_percent(evaluation.agreement),
                        interval.empty() ? "" : " " + interval);
@@ -55,7 +65,7 @@ std::string together_lines(const Evaluation& evaluation) {
 
 /// Whether the file answers one question: a module for one class, or a composition of one.
 bool is_single(const ModelEvaluation& e) {
-  return e.is_module && e.labels.size() == 1;
+  return e.task == Task::classification && e.is_module && e.labels.size() == 1;
 }
 
 /// Whether some samples are of classes that have no column.
@@ -72,28 +82,33 @@ std::string label_text(const ModelEvaluation& e, size_t i) {
 /// A row for each output. For a module, or if some samples are of classes without a column, each output answers by
 /// itself; else the largest output decides.
 std::string outputs_table(const ModelEvaluation& e) {
+  const bool labels = e.task == Task::multilabel;
   const bool classes = e.task == Task::classification;
-  const bool alone = classes && (is_single(e) || has_others(e));
+  const bool alone = is_single(e) || has_others(e);
   const std::vector<ClassMeasures>& measured = alone ? e.alone : e.measures.classes;
-  Cells header = {classes ? "class" : "output"};
-  append(header, classes ? Cells{"samples"} : Cells{});
+  Cells header = {classes ? "class" : labels ? "label" : "output"};
+  append(header, classes || labels ? Cells{"samples"} : Cells{});
   append(header, alone ? Cells{"accuracy"} : Cells{});
-  append(header, classes ? class_header() : error_header());
+  const bool positions = classes && e.positions > 0;
+  append(header, positions ? position_header() : classes ? class_header() : labels ? label_header() : error_header());
   Table table(header);
   std::vector<double> scores;
   scores.reserve(measured.size() + e.measures.errors.size());
   for (const ClassMeasures& measures : measured)
-    scores.push_back(measures.f1);
+    scores.push_back(labels ? measures.average_precision : measures.f1);
   for (const ErrorMeasures& measures : e.measures.errors)
     scores.push_back(measures.mae);
-  const Ranking ranking = classes ? Ranking{"F1", true} : ranking_of(Task::regression);
+  const Ranking ranking = classes ? Ranking{"F1", true} : ranking_of(e.task);
   const std::string note = add_rows(table, scores, ranking, [&](size_t i) {
     Cells cells = {label_text(e, i)};
-    if (classes) cells.push_back(human_count(measured[i].support));
+    if (classes || labels) cells.push_back(human_count(measured[i].support));
     if (alone) cells.push_back(human_percent(measured[i].accuracy));
-    append(cells, classes ? class_cells(measured[i]) : error_cells(e.measures.errors[i]));
+    append(cells, positions ? position_cells(measured[i])
+                  : classes ? class_cells(measured[i])
+                  : labels  ? label_cells(measured[i])
+                            : error_cells(e.measures.errors[i]));
     table.add(cells);
-    if (!classes) return;
+    if (!classes || positions) return;
     cells = {"", ""};
     if (alone) cells.push_back(human_interval(measured[i].accuracy, measured[i].samples));
     append(cells, class_intervals(measured[i]));
@@ -122,18 +137,31 @@ std::string model_line(const ModelEvaluation& e) {
   if (e.task == Task::regression) {
     return fmt::format("Mean absolute error on {} samples: {:.6f}\n", human_count(e.samples), e.measures.score);
   }
-  std::string samples = human_count(e.samples) + " samples";
+  if (e.task == Task::multilabel) {
+    const SetMeasures mean = mean_of_labels(e.measures.classes);
+    if (mean.classes.size() == 1)
+      return fmt::format("Average precision on {} samples: {}\n", human_count(e.samples),
+                         human_percent(e.measures.score));
+    return fmt::format("Mean average precision on {} samples: {}, mean F1 {}, mean AUC {}\n", human_count(e.samples),
+                       human_percent(e.measures.score), human_percent(mean.f1), decimals(mean.auc, 4));
+  }
+  const char* const unit = e.positions > 0 ? "positions" : "samples";
+  std::string samples = fmt::format("{} {}", human_count(e.samples), unit);
   if (is_single(e)) {
     const int64_t own = e.alone[0].support;
     samples +=
         fmt::format(", {} of class {} and {} of others", human_count(own), e.labels[0], human_count(e.samples - own));
   } else if (has_others(e)) {
-    samples = fmt::format("{} of {} samples, those of {}", human_count(e.samples), human_count(e.all_samples),
+    samples = fmt::format("{} of {} {}, those of {}", human_count(e.samples), human_count(e.all_samples), unit,
                           classes_text(e.labels));
   }
+  const std::string iou = e.positions > 0 && !is_single(e)
+                              ? fmt::format("Mean intersection over union: {}\n", human_percent(mean_iou(e.measures)))
+                              : "";
   const std::string interval = human_interval(e.measures.score, e.samples);
-  return fmt::format("Accuracy on {}: {}{}, expected calibration error {}\n", samples, human_percent(e.measures.score),
-                     interval.empty() ? "" : " " + interval, human_percent(e.measures.ece));
+  return iou + fmt::format("Accuracy on {}: {}{}, expected calibration error {}\n", samples,
+                           human_percent(e.measures.score), interval.empty() ? "" : " " + interval,
+                           human_percent(e.measures.ece));
 }
 
 std::string title(const ModelEvaluation& e) {
@@ -141,7 +169,8 @@ std::string title(const ModelEvaluation& e) {
     return fmt::format("{}: {}", e.model.file, human_outputs(e.outputs, e.kind, e.task, e.one_column));
   }
   const bool classes = e.task == Task::classification;
-  const std::string what = human_list(e.labels, classes ? "class" : "output", classes ? "classes" : "outputs");
+  const char* const one = classes ? "class" : e.task == Task::multilabel ? "label" : "output";
+  const std::string what = human_list(e.labels, one, classes ? "classes" : std::string(one) + "s");
   if (!classes) return fmt::format("{}: a module for {}", e.model.file, what);
   const bool others = is_single(e) || e.outputs != static_cast<int64_t>(e.labels.size());
   return fmt::format("{}: a module for {}{} ({})", e.model.file, what, others ? " against all others" : "",

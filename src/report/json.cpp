@@ -27,7 +27,15 @@ Json module_json(const ModuleResult& module) {
   json["compression"] = module.compression;
   json["slice_difference"] = module.slice_difference;
   json["multiply_adds"] = module.multiply_adds;
-  json["calibration"] = {{"scale", module.calibration.scale}, {"offset", module.calibration.offset}};
+  if (module.calibration.size() == 1) {
+    json["calibration"] = {{"scale", module.calibration[0].scale}, {"offset", module.calibration[0].offset}};
+    return json;
+  }
+  json["calibration"] = {{"scale", Json::array()}, {"offset", Json::array()}};
+  for (const Calibration& one : module.calibration) {
+    json["calibration"]["scale"].push_back(one.scale);
+    json["calibration"]["offset"].push_back(one.offset);
+  }
   return json;
 }
 

@@ -33,7 +33,8 @@ void add_matrix(Json& json, const std::string& name, const at::Tensor& matrix);
 
 Json evaluation_json(const Evaluation& evaluation, const std::vector<int64_t>& outputs);
 /// The measures of each class, or of each output of a regression: an entry for each of `outputs`, in their order.
-Json outputs_json(const ModelMeasures& measures, const std::vector<int64_t>& outputs);
+/// `iou`: intersections over unions too.
+Json outputs_json(const ModelMeasures& measures, const std::vector<int64_t>& outputs, bool iou = false);
 
 /// The outputs that a decomposition's modules are for, those of one module after another.
 std::vector<int64_t> outputs_of(const Decomposition& decomposition);

@@ -26,7 +26,7 @@ std::vector<size_t> ranked(const std::vector<double>& scores, bool largest_is_be
 }  // namespace
 
 Ranking ranking_of(Task task) {
-  return task == Task::classification ? Ranking{"balanced accuracy", true} : Ranking{"mean absolute error", false};
+  return {headline_header(task), task != Task::regression};
 }
 
 std::string add_rows(Table& table, const std::vector<double>& scores, const Ranking& ranking,
@@ -47,10 +47,11 @@ std::string add_rows(Table& table, const std::vector<double>& scores, const Rank
 }
 
 std::string headline_text(double value, Task task) {
-  return task == Task::classification ? human_percent(value) : fmt::format("{:.6f}", value);
+  return task == Task::regression ? fmt::format("{:.6f}", value) : human_percent(value);
 }
 
 std::string headline_header(Task task) {
+  if (task == Task::multilabel) return "average precision";
   return task == Task::classification ? "balanced accuracy" : "mean absolute error";
 }
 
@@ -72,6 +73,27 @@ std::vector<std::string> class_intervals(const ClassMeasures& measures) {
           ""};
 }
 
+std::vector<std::string> position_header() {
+  return {"IoU", "precision", "recall", "F1"};
+}
+
+std::vector<std::string> position_cells(const ClassMeasures& measures) {
+  return {human_percent(measures.iou()), human_percent(measures.precision), human_percent(measures.recall),
+          human_percent(measures.f1)};
+}
+
+std::vector<std::string> label_header() {
+  std::vector<std::string> header = class_header();
+  header.insert(header.begin(), "average precision");
+  return header;
+}
+
+std::vector<std::string> label_cells(const ClassMeasures& measures) {
+  std::vector<std::string> cells = class_cells(measures);
+  cells.insert(cells.begin(), human_percent(measures.average_precision));
+  return cells;
+}
+
 std::vector<std::string> error_header() {
   return {"MAE", "RMSE", "R2"};
 }
@@ -82,16 +104,23 @@ std::vector<std::string> error_cells(const ErrorMeasures& measures) {
 
 std::string comparison_table(const Evaluation& evaluation, const std::vector<ModuleResult>& modules) {
   const bool classes = evaluation.task == Task::classification;
-  std::vector<std::string> header = {classes ? "class" : "output", "model"};
+  const bool labels = evaluation.task == Task::multilabel;
+  std::vector<std::string> header = {classes ? "class" : labels ? "label" : "output", "model"};
   const auto append = [](std::vector<std::string> cells, const std::vector<std::string>& more) {
     cells.insert(cells.end(), more.begin(), more.end());
     return cells;
   };
   if (classes) header = append(header, {"accuracy", "balanced"});
-  Table table(append(header, classes ? class_header() : error_header()), {1});
+  const bool positions = classes && evaluation.positions > 0;
+  Table table(append(header, positions ? position_header()
+                             : classes ? class_header()
+                             : labels  ? label_header()
+                                       : error_header()),
+              {1});
   const auto add_class = [&](const std::string& output, const std::string& model, const ClassMeasures& measures) {
     table.add(append({output, model, human_percent(measures.accuracy), human_percent(measures.balanced_accuracy)},
-                     class_cells(measures)));
+                     positions ? position_cells(measures) : class_cells(measures)));
+    if (positions) return;  // there are enough of them
     const std::vector<std::string> intervals = append(
         {"", "", human_interval(measures.accuracy, measures.samples), human_interval(balanced_interval(measures))},
         class_intervals(measures));
@@ -106,6 +135,9 @@ std::string comparison_table(const Evaluation& evaluation, const std::vector<Mod
     if (classes) {
       add_class(output, "original", evaluation.originals[i]);
       add_class("", modules[i].file, evaluation.modules[i]);
+    } else if (labels) {
+      table.add(append({output, "original"}, label_cells(evaluation.originals[i])));
+      table.add(append({"", modules[i].file}, label_cells(evaluation.modules[i])));
     } else {
       table.add(append({output, "original"}, error_cells(evaluation.original_errors[i])));
       table.add(append({"", modules[i].file}, error_cells(evaluation.module_errors[i])));
@@ -115,9 +147,10 @@ std::string comparison_table(const Evaluation& evaluation, const std::vector<Mod
 }
 
 std::string samples_text(const Evaluation& evaluation) {
-  if (evaluation.samples >= evaluation.test_samples) return human_count(evaluation.samples) + " samples";
-  return fmt::format("{} of {} samples, those of classes with modules", human_count(evaluation.samples),
-                     human_count(evaluation.test_samples));
+  const char* const unit = evaluation.positions > 0 ? "positions" : "samples";
+  if (evaluation.samples >= evaluation.test_samples) return fmt::format("{} {}", human_count(evaluation.samples), unit);
+  return fmt::format("{} of {} {}, those of classes with modules", human_count(evaluation.samples),
+                     human_count(evaluation.test_samples), unit);
 }
 
 std::string verdict(const Evaluation& evaluation) {
@@ -127,13 +160,27 @@ std::string verdict(const Evaluation& evaluation) {
     return fmt::format("Mean absolute error on {}: original {:.6f}, modules together {:.6f} ({:+.2f} %)\n",
                        samples_text(evaluation), original, combined, 100 * (combined / original - 1));
   }
+  if (evaluation.task == Task::multilabel) {
+    const bool one = evaluation.original.classes.size() == 1;
+    return fmt::format("{} on {}: original {}, module{} {} ({:+.2f} points)\n",
+                       one ? "Average precision" : "Mean average precision", samples_text(evaluation),
+                       human_percent(original), one ? "" : "s together", human_percent(combined),
+                       100 * (combined - original));
+  }
   if (!std::isfinite(combined)) return fmt::format("Measured on {} samples\n", human_count(evaluation.test_samples));
   const auto percent = [&](double share) {
     const std::string interval = human_interval(share, evaluation.samples);
     return human_percent(share) + (interval.empty() ? "" : " " + interval);
   };
+  std::string iou;
+  if (evaluation.positions > 0) {
+    const double before = mean_iou(evaluation.original), after = mean_iou(evaluation.combined);
+    iou = fmt::format("Mean intersection over union: original {}, modules together {} ({:+.2f} points)\n",
+                      human_percent(before), human_percent(after), 100 * (after - before));
+  }
   return fmt::format("Accuracy on {}: original {}, modules together {} ({:+.2f} points)\n", samples_text(evaluation),
-                     percent(original), percent(combined), 100 * (combined - original));
+                     percent(original), percent(combined), 100 * (combined - original)) +
+         iou;
 }
 
 }  // namespace incite

@@ -37,6 +37,12 @@ std::string decimals(double value, int digits);
 std::vector<std::string> class_header();
 std::vector<std::string> class_cells(const ClassMeasures& measures);
 std::vector<std::string> class_intervals(const ClassMeasures& measures);
+/// For classes of positions.
+std::vector<std::string> position_header();
+std::vector<std::string> position_cells(const ClassMeasures& measures);
+/// For labels.
+std::vector<std::string> label_header();
+std::vector<std::string> label_cells(const ClassMeasures& measures);
 std::vector<std::string> error_header();
 std::vector<std::string> error_cells(const ErrorMeasures& measures);
 

@@ -22,7 +22,7 @@ std::string search_line(const Decomposition& d) {
   const auto by_size = [](const SearchStep& a, const SearchStep& b) { return a.compression < b.compression; };
   const auto at_most = [&](const SearchStep& step) {
     return fmt::format("at {} modules lose at most {:.2f} {} on validation samples, with 95 % confidence\n",
-                       human_ratio(step.compression), step.bound(), d.task == Task::classification ? "points" : "%");
+                       human_ratio(step.compression), step.bound(), d.task == Task::regression ? "%" : "points");
   };
   std::vector<SearchStep> good;
   std::copy_if(d.steps.begin(), d.steps.end(), std::back_inserter(good),
@@ -143,7 +143,7 @@ std::string to_table(const Decomposition& d) {
     const ModuleResult& module = d.modules[i];
     table.add({module.file, human_count(module.parameters), human_bytes(module.bytes), human_ratio(module.compression),
                headline_text(scores[i], d.task), headline_text(d.evaluation.original_headline(i), d.task)});
-    if (d.task == Task::regression) return;
+    if (d.task != Task::classification) return;
     const std::string own = human_interval(balanced_interval(d.evaluation.modules[i]));
     const std::string originals = human_interval(balanced_interval(d.evaluation.originals[i]));
     if (!own.empty() || !originals.empty()) table.add({"", "", "", "", own, originals});
@@ -154,7 +154,7 @@ std::string to_table(const Decomposition& d) {
   text += table.text() + note + "\n";
   const bool one = d.modules.size() == 1;
   // A single classifier has no measures together with others, so its own are shown in full.
-  if (one && d.task == Task::classification) text += comparison_table(d.evaluation, d.modules) + "\n";
+  if (one && d.task != Task::regression) text += comparison_table(d.evaluation, d.modules) + "\n";
   text += verdict(d.evaluation);
   if (d.own_targets) text += "No target was given: the model's own outputs serve as targets.\n";
   text += one ? fmt::format("Compression {}\n", human_ratio(d.mean_compression))

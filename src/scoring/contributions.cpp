@@ -29,6 +29,11 @@ constexpr int64_t most_strata = 16;
 constexpr int64_t least_stratum = 64;                     // samples that a stratum is worth
 constexpr int64_t most_state_bytes = int64_t{128} << 20;  // of sums, and as much of blocks
 
+// Where outputs have positions, a sample tells of many at once.
+constexpr int64_t most_positions = 256;
+constexpr int64_t most_strata_of_positions = 4;
+constexpr int64_t first_round = 256, first_round_of_positions = 64;  // samples
+
 /// The mutants of one group and how they run.
 struct GroupPlan {
   int32_t group;
@@ -69,7 +74,8 @@ class Scorer {
       stratify(data, order, progress);
     }
     while (taken() < most_ && any_unsettled()) {
-      const at::Tensor round = next_places(state_, most_);
+      const at::Tensor round =
+          next_places(state_, most_, positions_.defined() ? first_round_of_positions : first_round);
       const int64_t part = even_part(round.size(0), chunk_);
       in_batches(round.size(0), part,
                  [&](int64_t first, int64_t count) { run_chunk(data, round.narrow(0, first, count), progress); });
@@ -85,6 +91,7 @@ class Scorer {
   void plan(const Dataset& data) {
     unit_clusters_ = unit_clusters(map_, clusters_);
     const Sample two = sample_values(program_, two_samples(data, program_.device));
+    choose_positions(two.shape(program_.output));
     for (size_t g = 0; g < map_.groups.size(); ++g)
       plan_group(static_cast<int32_t>(g), two);
     keep_.assign(program_.values.size(), false);
@@ -113,6 +120,25 @@ class Scorer {
       const auto mutants = static_cast<int64_t>(group.mutants.size());
       group.batches = batches(group, group.mutants, even_part(mutants, std::max<int64_t>(rows / chunk_, 1)));
     }
+  }
+
+  /// A position in each of as many equal parts of all.
+  void choose_positions(at::IntArrayRef shape) {
+    if (shape.size() <= 2) return;
+    const int64_t all = c10::multiply_integers(shape.slice(2));
+    const int64_t count = std::min(all, most_positions);
+    Random random(derive_seed(params_.seed, "positions"));
+    std::vector<int64_t> chosen;
+    for (int64_t part = 0; part < count; ++part) {
+      const int64_t first = part * all / count, next = (part + 1) * all / count;
+      chosen.push_back(first + static_cast<int64_t>(random.below(static_cast<uint64_t>(next - first))));
+    }
+    positions_ = at::tensor(chosen, at::TensorOptions(at::kLong).device(program_.device));
+  }
+
+  /// Outputs [n, outputs, positions...] at the positions: [n, positions, outputs].
+  at::Tensor at_positions(const at::Tensor& outputs) const {
+    return outputs.flatten(2).index_select(2, positions_).transpose(1, 2);
   }
 
   void plan_group(int32_t g, const Sample& sample) {
@@ -173,8 +199,9 @@ class Scorer {
     const int64_t outputs = executor_(data.batch(order.narrow(0, 0, 1), program_.device)).size(1);
     const int64_t fitting = most_state_bytes / (clusters * outputs * 8);
     const bool partial = (params_.stop || most_ < order.size(0)) && row_of(params_.metric).falls_with_certainty;
-    const int64_t strata =
-        partial ? std::clamp<int64_t>(std::min(order.size(0) / least_stratum, fitting), 1, most_strata) : 1;
+    const int64_t strata = partial ? std::clamp<int64_t>(std::min(order.size(0) / least_stratum, fitting), 1,
+                                                         positions_.defined() ? most_strata_of_positions : most_strata)
+                                   : 1;
     const at::Tensor stratum =
         strata > 1 ? strata_of(uncertainty(data, order, progress), strata) : at::zeros({order.size(0)}, at::kLong);
     state_.order = order.index_select(0, at::argsort(stratum, /*stable=*/true, 0, /*descending=*/false));
@@ -199,9 +226,11 @@ class Scorer {
   at::Tensor uncertainty(const Dataset& data, const at::Tensor& order, const Progress& progress) const {
     std::vector<at::Tensor> variances;
     in_batches(order.size(0), chunk_, [&](int64_t first, int64_t count) {
-      const at::Tensor p =
-          probabilities(executor_(data.batch(order.narrow(0, first, count), program_.device)), kind_).to(at::kDouble);
-      variances.push_back((p * (1 - p)).abs().sum(1));
+      const at::Tensor outputs = executor_(data.batch(order.narrow(0, first, count), program_.device));
+      const at::Tensor rows = positions_.defined() ? at_positions(outputs) : outputs;
+      const at::Tensor p = probabilities(rows, kind_).to(at::kDouble);
+      const at::Tensor variance = (p * (1 - p)).abs().sum(-1);
+      variances.push_back(positions_.defined() ? variance.mean(1) : variance);
       if (progress) progress({"sampling", first + count, order.size(0), "samples"});
     });
     return at::cat(variances).to(at::kCPU).nan_to_num(0, 0, 0);
@@ -247,7 +276,7 @@ class Scorer {
     Environment base = executor_.start(data.batch(state_.order.index_select(0, places), program_.device));
     executor_.run(base, 0, static_cast<NodeId>(program_.nodes.size()), keep_);
     const at::Tensor outputs = base[at_index(program_.output)].toTensor();
-    finite_.push_back(outputs.isfinite().all(1));
+    finite_.push_back(outputs.isfinite().flatten(1).all(1));
     const auto [cells, cell_of, counts] = at::_unique2(cells_of(places), /*sorted=*/true, /*return_inverse=*/true);
     const at::Tensor members = cell_of.unsqueeze(0) == at::arange(cells.size(0), at::kLong).unsqueeze(1);
     const Cells into{sent(cells, program_.device, at::kLong), sent(members, program_.device, at::kFloat)};
@@ -265,8 +294,13 @@ class Scorer {
 
   /// Effects of stacked mutants on the outputs. [mutants, samples, outputs]
   at::Tensor effects(const at::Tensor& base, const at::Tensor& stacked) const {
-    const int64_t mutants = stacked.size(0) / base.size(0);
-    return row_of(params_.metric).effects(stacked.view({mutants, base.size(0), base.size(1)}), base, kind_);
+    const int64_t samples = base.size(0), outputs = base.size(1);
+    const int64_t mutants = stacked.size(0) / samples;
+    const auto& effects_of = row_of(params_.metric).effects;
+    if (!positions_.defined()) return effects_of(stacked.view({mutants, samples, outputs}), base, kind_);
+    const at::Tensor mutated = at_positions(stacked).reshape({mutants, -1, outputs});
+    const at::Tensor effects = effects_of(mutated, at_positions(base).reshape({-1, outputs}), kind_);
+    return effects.view({mutants, samples, -1, outputs}).mean(2);
   }
 
   /// Runs a batch of mutants; one that does not fit into memory is halved, here and from now on.
@@ -370,6 +404,7 @@ class Scorer {
   const ScoringParams& params_;
   const Executor executor_;
   std::vector<GroupPlan> groups_;
+  at::Tensor positions_;                // int64: where outputs are compared; undefined: they have no positions
   std::vector<bool> keep_;              // by value: saved from the run without mutants
   std::vector<int64_t> unit_clusters_;  // -1: in none
   int64_t chunk_ = 1;

@@ -50,7 +50,7 @@ struct ScoringParams {
   Metric metric = Metric::probability;
   std::vector<double> factors = {0.0};  ///< a mutant multiplies a cluster's weights and biases by one of these
   int64_t memory = 0;                   ///< bytes that activations may take; 0: 1 GiB
-  uint64_t seed = 0;                    ///< of Metric::random, and of resampling
+  uint64_t seed = 0;                    ///< of Metric::random, of resampling and of positions
   int64_t samples = 0;                  ///< most to score; 0: all
   bool tf32 = false;                    ///< see Tf32Products
   std::optional<StopRule> stop;         ///< unset: all samples, or so many, are scored
@@ -78,7 +78,8 @@ struct Contributions {
 /// Scaling a unit's weights and bias scales its pre-activation, so a mutant is never built: each chunk of samples runs
 /// once, and then, for each group, its mutants run from the group's first layer to the output. As long as operations
 /// work channel by channel, only the channels that a mutant changes are carried on (src/scoring/suffix_plan.hpp).
-/// Memory does not depend on the number of samples or mutants.
+/// Memory does not depend on the number of samples or mutants. Where outputs have positions, effects are means over at
+/// most 256 of them, spread evenly, the same for all samples.
 ///
 /// Throws Error: device when one mutant of one sample does not fit, data_mismatch when the model gives NaN for a
 /// sample; and what `progress` and `save` throw.

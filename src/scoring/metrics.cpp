@@ -40,12 +40,12 @@ at::Tensor magnitudes(const BaselineInputs& inputs) {
 }
 
 constexpr std::array<MetricRow, 5> metrics = {{
-    // metric               classification  regression  exact  falls_with_certainty  effects  baseline
-    {Metric::probability, true, false, true, true, probability, nullptr},
-    {Metric::flips, true, false, false, true, flips, nullptr},
-    {Metric::absolute, false, true, true, false, absolute, nullptr},
-    {Metric::random, true, true, false, false, nullptr, random_numbers},
-    {Metric::magnitude, true, true, false, false, nullptr, magnitudes},
+    // metric               classification  multilabel  regression  exact  falls_with_certainty  effects  baseline
+    {Metric::probability, true, true, false, true, true, probability, nullptr},
+    {Metric::flips, true, false, false, false, true, flips, nullptr},
+    {Metric::absolute, false, false, true, true, false, absolute, nullptr},
+    {Metric::random, true, true, true, false, false, nullptr, random_numbers},
+    {Metric::magnitude, true, true, true, false, false, nullptr, magnitudes},
 }};
 
 }  // namespace
@@ -55,7 +55,16 @@ const MetricRow& row_of(Metric metric) {
 }
 
 bool is_for(Metric metric, Task task) {
-  return task == Task::classification ? row_of(metric).classification : row_of(metric).regression;
+  const MetricRow& row = row_of(metric);
+  switch (task) {
+    case Task::classification:
+      return row.classification;
+    case Task::multilabel:
+      return row.multilabel;
+    case Task::regression:
+      return row.regression;
+  }
+  return false;
 }
 
 }  // namespace incite

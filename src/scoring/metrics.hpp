@@ -23,6 +23,7 @@ struct BaselineInputs {
 struct MetricRow {
   Metric metric;
   bool classification;  ///< whether it is for that task
+  bool multilabel;
   bool regression;
   /// Whether 0, with a factor of 0 among the mutants, means that the outputs did not change at all.
   bool exact;

@@ -9,8 +9,6 @@
 namespace incite {
 namespace {
 
-constexpr int64_t first_round = 256;
-constexpr int64_t least_round = 64;
 constexpr int64_t resamples = 64;
 
 /// Jaccard index of two choices of clusters, over dimension -2, weighted by the clusters' units; 1 for two empty ones.
@@ -22,11 +20,12 @@ at::Tensor jaccard(const at::Tensor& a, const at::Tensor& b, const at::Tensor& u
 }
 
 /// How many samples the next round takes of each stratum.
-std::vector<int64_t> allocation(const ScoringState& state, int64_t most) {
+std::vector<int64_t> allocation(const ScoringState& state, int64_t most, int64_t first) {
+  const int64_t least_round = std::max<int64_t>(first / 4, 1);
   const int64_t strata = state.sizes.size(0);
   const auto behind = state.taken.sum().item<int64_t>();
   // Rounds grow with what is behind them, so that what is scored in vain, and the number of rounds, stay small.
-  const int64_t wanted = behind > 0 ? std::max(behind / 4 / least_round * least_round, least_round) : first_round;
+  const int64_t wanted = behind > 0 ? std::max(behind / 4 / least_round * least_round, least_round) : first;
   const int64_t length = std::min(wanted, most - behind);
   at::Tensor parts = at::ones({strata}, at::kDouble);
   if (behind > 0) {
@@ -77,8 +76,8 @@ at::Tensor strata_of(const at::Tensor& uncertainty, int64_t strata) {
   return at::zeros_like(stratum).scatter_(0, ranked, stratum);
 }
 
-at::Tensor next_places(const ScoringState& state, int64_t most) {
-  const std::vector<int64_t> counts = allocation(state, most);
+at::Tensor next_places(const ScoringState& state, int64_t most, int64_t first_round) {
+  const std::vector<int64_t> counts = allocation(state, most, first_round);
   std::vector<at::Tensor> places;
   int64_t first = 0;
   for (size_t l = 0; l < counts.size(); ++l) {

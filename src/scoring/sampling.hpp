@@ -14,9 +14,10 @@ constexpr int64_t block_count = 8;  ///< of a stratum's samples, for the bootstr
 /// first. `uncertainty` [samples] float64; returns [samples] int64.
 at::Tensor strata_of(const at::Tensor& uncertainty, int64_t strata);
 
-/// The samples of the next round, at most `most` with those that were taken: places in the state's order, int64. Each
-/// stratum gives by its part of the scores so far, but none less than a quarter of an equal part.
-at::Tensor next_places(const ScoringState& state, int64_t most);
+/// The samples of the next round, at most `most` with those that were taken: places in the state's order, int64. The
+/// first round has `first`, the next ones a quarter of what is behind them and of `first` at least. Each stratum gives
+/// by its part of the scores so far, but none less than a quarter of an equal part.
+at::Tensor next_places(const ScoringState& state, int64_t most, int64_t first);
 
 /// The stratum of each place in the order, and which of its `blocks` (1 to block_count) the sample is dealt to: stratum
 /// · block_count + block.

@@ -13,6 +13,7 @@ namespace incite {
 namespace {
 
 constexpr int64_t joint_iterations = 50;
+constexpr double least_scale = 1e-3;
 constexpr double joint_penalties[] = {1e-3, 1e-4, 1e-5};  // each fit starts from the one before it
 
 /// What calibrate minimises, for samples whose columns are given.
@@ -108,6 +109,17 @@ at::Tensor modules_of_columns(const std::vector<OutputSet>& sets, at::Device dev
   return at::tensor(modules, at::TensorOptions(at::kLong).device(device));
 }
 
+/// The scales and the offsets, a tensor of each.
+std::pair<at::Tensor, at::Tensor> by_column(const std::vector<Calibration>& calibrations,
+                                            const at::TensorOptions& options) {
+  std::vector<double> scales, offsets;
+  for (const Calibration& one : calibrations) {
+    scales.push_back(one.scale);
+    offsets.push_back(one.offset);
+  }
+  return {at::tensor(scales, options), at::tensor(offsets, options)};
+}
+
 at::Tensor of_columns(const at::Tensor& of_modules, const at::Tensor& modules) {
   return modules.defined() ? of_modules.index_select(0, modules) : of_modules;
 }
@@ -134,19 +146,40 @@ std::vector<Calibration> calibrate(const at::Tensor& odds, const at::Tensor& col
   for (int64_t m = 0; m < count; ++m) {
     const double scale = scales[m].item<double>();
     // A module whose log-odds say nothing, or the opposite, is left as it is.
-    found.push_back(scale > 1e-3 ? Calibration{scale, offsets[m].item<double>()} : Calibration{});
+    found.push_back(scale > least_scale ? Calibration{scale, offsets[m].item<double>()} : Calibration{});
   }
   return found;
 }
 
+at::Tensor calibrated(const at::Tensor& odds, const std::vector<Calibration>& calibrations) {
+  const auto [scales, offsets] = by_column(calibrations, odds.options());
+  return odds * scales + offsets;
+}
+
 at::Tensor calibrated(const at::Tensor& odds, const std::vector<Calibration>& calibrations,
                       const std::vector<OutputSet>& sets) {
-  std::vector<double> scales, offsets;
-  for (size_t m = 0; m < sets.size(); ++m) {
-    scales.insert(scales.end(), sets[m].outputs.size(), calibrations[m].scale);
-    offsets.insert(offsets.end(), sets[m].outputs.size(), calibrations[m].offset);
+  std::vector<Calibration> of_columns;
+  for (size_t m = 0; m < sets.size(); ++m)
+    of_columns.insert(of_columns.end(), sets[m].outputs.size(), calibrations[m]);
+  return calibrated(odds, of_columns);
+}
+
+std::vector<Calibration> calibrate_labels(const at::Tensor& odds, const at::Tensor& labels) {
+  const at::Tensor targets = labels.to(at::kDouble);
+  const at::Tensor known = targets.amin(0) < targets.amax(0);
+  const at::Tensor scales = variable(at::ones({odds.size(1)}, odds.options()));
+  const at::Tensor offsets = variable(at::zeros({odds.size(1)}, odds.options()));
+  minimise({scales, offsets}, 200, [&] {
+    const at::Tensor losses =
+        at::binary_cross_entropy_with_logits(odds * scales + offsets, targets, {}, {}, at::Reduction::None).mean(0);
+    return (losses * known).sum() + 1e-6 * ((scales - 1).square().sum() + offsets.square().sum());
+  });
+  std::vector<Calibration> found;
+  for (int64_t k = 0; k < odds.size(1); ++k) {
+    const double scale = scales[k].item<double>();
+    found.push_back(scale > least_scale ? Calibration{scale, offsets[k].item<double>()} : Calibration{});
   }
-  return odds * at::tensor(scales, odds.options()) + at::tensor(offsets, odds.options());
+  return found;
 }
 
 JointHeads fit_heads_together(const JointHeadData& data, const std::vector<Head>& apart,
@@ -230,19 +263,27 @@ Head log_odds_rows(const Head& head, const OutputSet& set, OutputKind kind) {
   return {rows(head.weight.flatten(1)), head.bias.defined() ? rows(head.bias) : at::Tensor()};
 }
 
-Head calibrated(const Head& head, const Calibration& calibration, const OutputSet& set, OutputKind kind) {
+Head calibrated(const Head& head, const std::vector<Calibration>& calibration, const OutputSet& set, OutputKind kind) {
   INCITE_ASSERT(head.weight.size(0) == set.rows());
   Head result;
-  result.weight = head.weight.to(at::kDouble) * calibration.scale;
+  result.weight = head.weight.to(at::kDouble);
+  if (calibration.size() > 1) {
+    INCITE_ASSERT(!set.others && static_cast<int64_t>(calibration.size()) == set.size());
+    const auto [scales, offsets] = by_column(calibration, result.weight.options());
+    result.weight = (result.weight.flatten(1) * scales.unsqueeze(1)).view(result.weight.sizes());
+    if (head.bias.defined()) result.bias = head.bias.to(at::kDouble) * scales + offsets;
+    return result;
+  }
+  result.weight = result.weight * calibration[0].scale;
   if (!head.bias.defined()) return result;
-  std::vector<double> offsets(set.outputs.size(), calibration.offset);
+  std::vector<double> offsets(set.outputs.size(), calibration[0].offset);
   if (set.others) {  // as head_from_log_odds
-    const double middle = calibration.offset * static_cast<double>(set.size()) / static_cast<double>(set.rows());
+    const double middle = calibration[0].offset * static_cast<double>(set.size()) / static_cast<double>(set.rows());
     offsets.insert(offsets.begin(), 0);
     for (double& offset : offsets)
       offset = row_distance(kind, set) * (offset - middle);
   }
-  result.bias = head.bias.to(at::kDouble) * calibration.scale + at::tensor(offsets, result.weight.options());
+  result.bias = head.bias.to(at::kDouble) * calibration[0].scale + at::tensor(offsets, result.weight.options());
   return result;
 }
 

@@ -26,6 +26,13 @@ std::vector<Calibration> calibrate(const at::Tensor& odds, const at::Tensor& col
 at::Tensor calibrated(const at::Tensor& odds, const std::vector<Calibration>& calibrations,
                       const std::vector<OutputSet>& sets);
 
+/// Fits a calibration for each label, by itself (Platt scaling): `odds` [samples, columns] float64, `labels`
+/// [samples, columns]. Minimises the log loss. Where a label holds for all samples or for none, it is left as it is.
+std::vector<Calibration> calibrate_labels(const at::Tensor& odds, const at::Tensor& labels);
+
+/// `odds` [samples, columns] float64, with a calibration for each column.
+at::Tensor calibrated(const at::Tensor& odds, const std::vector<Calibration>& calibrations);
+
 /// What the heads of all modules are fitted to, together.
 struct JointHeadData {
   std::vector<at::Tensor> features;  ///< by module: [samples, features] float32, what its head reads
@@ -49,7 +56,7 @@ JointHeads fit_heads_together(const JointHeadData& data, const std::vector<Head>
 /// A classification head as rows for the log-odds of its set, float64: weight [set, features], bias [set].
 Head log_odds_rows(const Head& head, const OutputSet& set, OutputKind kind);
 
-/// The head with a calibration multiplied into its weights.
-Head calibrated(const Head& head, const Calibration& calibration, const OutputSet& set, OutputKind kind);
+/// The head with a calibration multiplied into its weights: one of all its log-odds, or of labels one for each.
+Head calibrated(const Head& head, const std::vector<Calibration>& calibration, const OutputSet& set, OutputKind kind);
 
 }  // namespace incite

@@ -112,6 +112,14 @@ at::Tensor SetLoss::operator()(const at::Tensor& odds) const {
   return (weights_ * at::cross_entropy_loss(logits, rows_, {}, at::Reduction::None)).sum();
 }
 
+LabelLoss::LabelLoss(const at::Tensor& labels, const at::Tensor& teacher) : targets_(labels.to(at::kDouble)) {
+  if (teacher.defined()) targets_ = (1 - teacher_share) * targets_ + teacher_share * teacher.to(at::kDouble);
+}
+
+at::Tensor LabelLoss::operator()(const at::Tensor& odds) const {
+  return at::binary_cross_entropy_with_logits(odds, targets_);
+}
+
 Head head_from_log_odds(const Head& odds, const OutputSet& set, OutputKind kind, bool has_bias) {
   const auto rows = [&](const at::Tensor& of) {
     if (!set.others) return of.to(at::kFloat);

@@ -10,7 +10,7 @@
 
 namespace incite {
 
-/// Of the original's probabilities in the targets of a set of all classes; the rest is the labels'.
+/// Of the original's probabilities in the targets of a set of all classes, or of labels; the rest is the data's.
 inline constexpr double teacher_share = 0.8;
 
 /// Of the modules' own losses, beside the weight 1 of the loss that they have together.
@@ -75,6 +75,21 @@ class SetLoss {
   at::Tensor signs_;    // a set of one: 1 where a sample is of the class, else -1
   at::Tensor targets_;  // with a teacher: [samples, classes]
   bool others_;
+};
+
+/// The log loss of one module for labels: the mean of the binary cross-entropies of its log-odds, over samples and
+/// labels.
+class LabelLoss {
+ public:
+  /// `labels` [samples, set]: 1 where a label holds, else 0. `teacher` [samples, set]: probabilities of the original,
+  /// which share in the targets (see teacher_share); undefined: labels alone.
+  explicit LabelLoss(const at::Tensor& labels, const at::Tensor& teacher = {});
+
+  /// Of log-odds [samples, set] float64.
+  at::Tensor operator()(const at::Tensor& odds) const;
+
+ private:
+  at::Tensor targets_;
 };
 
 /// The rows [others, classes of the set] of a fitted head from log-odds [set, features]: their differences to the first

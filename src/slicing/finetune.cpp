@@ -39,9 +39,10 @@ class Student {
     optimiser_ = std::make_unique<torch::optim::Adam>(weights_);
   }
 
-  /// Its columns for a batch: [samples, set] float64; with gradients or without, as the caller has it.
-  at::Tensor columns(const Batch& batch, OutputKind kind, Task task) const {
-    return columns_of((*executor_)(batch), kind, task);
+  /// Its columns for a batch of samples: [points, set] float64; with gradients or without, as the caller has it.
+  at::Tensor columns(const Dataset& data, const Batch& batch, const at::Tensor& samples, OutputKind kind,
+                     Task task) const {
+    return columns_of(data.at_points((*executor_)(batch), samples), kind, task);
   }
 
   /// Its columns for rows of what its tail reads.
@@ -59,6 +60,8 @@ class Student {
       static_cast<torch::optim::AdamOptions&>(group.options()).lr(learning_rate);
     optimiser_->step();
   }
+
+  const Program& program() const { return executor_->program(); }
 
   /// Keeps the weights as they are now.
   void note() {
@@ -97,7 +100,7 @@ class Student {
   }
 
   at::Tensor columns_of(const at::Tensor& outputs, OutputKind kind, Task task) const {
-    return task == Task::classification ? log_odds(outputs, kind, set_, /*own_head=*/true) : outputs.to(at::kDouble);
+    return task == Task::regression ? outputs.to(at::kDouble) : log_odds(outputs, kind, set_, /*own_head=*/true);
   }
 
   const OutputSet& set_;
@@ -127,12 +130,14 @@ class Finetuner {
     if (task == Task::classification) {
       places_ = places_of(data.classes, outputs_of(sets));
       set_own_losses();
-    } else {
+    } else if (task == Task::regression) {
       deviations_ = wanted_values(data.train).std(0).clamp_min(1e-12);
     }
   }
 
   FinetuneResult run() {
+    batch_ = at_once(params_.batch);
+    validating_at_once_ = at_once(validation_batch);
     std::optional<OneThread> between;  // the steps of the workers
     if (params_.workers > 1) between.emplace();
     FinetuneResult result;
@@ -162,7 +167,7 @@ class Finetuner {
 
   /// What each module's own loss weighs samples with, so that its classes count alike.
   void set_own_losses() {
-    const at::Tensor train = places_.index_select(0, data_.train);
+    const at::Tensor train = places_.index_select(0, points(data_.train));
     const auto all = static_cast<double>(train.size(0));
     std::vector<int64_t> singles;
     int64_t first = 0;
@@ -206,7 +211,7 @@ class Finetuner {
   at::Tensor own(const at::Tensor& places) const { return places.unsqueeze(1) == singles_.unsqueeze(0); }
 
   at::Tensor wanted_values(const at::Tensor& samples) const {
-    return data_.values.index_select(0, samples).index_select(1, outputs_).to(at::kDouble);
+    return data_.values.index_select(0, points(samples)).index_select(1, outputs_).to(at::kDouble);
   }
 
   /// Lowers the learning rate until a few steps with it, from it down to 0, do little harm: modules that are good
@@ -233,7 +238,14 @@ class Finetuner {
     run_steps(fmt::format("epoch {}", epoch), steps, epoch * steps, params_.epochs * steps);
   }
 
-  int64_t steps_an_epoch() const { return (data_.train.size(0) + params_.batch - 1) / params_.batch; }
+  /// Samples that are run at a time, at most `most`: fewer where the values of one at all its positions take much.
+  int64_t at_once(int64_t most) const {
+    if (!data_.data->positions.defined()) return most;
+    const Program& first = students_.front()->program();
+    return batch_size(first, first_samples(*data_.data, first.device), most);
+  }
+
+  int64_t steps_an_epoch() const { return (data_.train.size(0) + batch_ - 1) / batch_; }
 
   /// Steps over the samples in an order of that name, after `before` of `all` steps over which the rate falls.
   void run_steps(const std::string& name, int64_t steps, int64_t before, int64_t all) {
@@ -241,7 +253,7 @@ class Finetuner {
     const at::Tensor order = stratified_order(at::Tensor(), samples, derive_seed(params_.seed, name));
     for (int64_t step = 0; step < steps; ++step) {
       const double done = static_cast<double>(before + step) / static_cast<double>(all);
-      run_step(order.narrow(0, step * params_.batch, std::min(params_.batch, samples - step * params_.batch)),
+      run_step(order.narrow(0, step * batch_, std::min(batch_, samples - step * batch_)),
                0.5 * learning_rate_ * (1 + std::cos(std::numbers::pi * done)));
       if (progress_) progress_({params_.stage, before + step + 1, all, "batches"});
     }
@@ -254,7 +266,7 @@ class Finetuner {
     std::vector<at::Tensor> columns(students_.size());
     run_on_workers(count(), params_.workers, [&](int64_t m) {
       const at::AutoGradMode gradients(true);
-      columns[static_cast<size_t>(m)] = columns_of(m, batch, rows);
+      columns[static_cast<size_t>(m)] = columns_of(m, batch, samples, rows);
     });
     std::vector<at::Tensor> values;
     values.reserve(columns.size());
@@ -282,10 +294,13 @@ class Finetuner {
   }
 
   /// A module's columns for a batch, or the same rows of what its tail reads.
-  at::Tensor columns_of(int64_t module, const Batch& batch, const at::Tensor& rows) const {
+  at::Tensor columns_of(int64_t module, const Batch& batch, const at::Tensor& samples, const at::Tensor& rows) const {
     const Student& student = *students_[static_cast<size_t>(module)];
-    return data_.tails.empty() ? student.columns(batch, kind_, task_) : student.columns_of_tail(rows, kind_, task_);
+    return data_.tails.empty() ? student.columns(*data_.data, batch, samples, kind_, task_)
+                               : student.columns_of_tail(rows, kind_, task_);
   }
+
+  at::Tensor points(const at::Tensor& samples) const { return data_.data->points(samples); }
 
   /// The modules' own losses, at `places`: their mean over samples and modules.
   at::Tensor own_losses(const at::Tensor& columns, const at::Tensor& places) const {
@@ -308,10 +323,24 @@ class Finetuner {
     return sum;
   }
 
+  /// Of the log-odds of labels; as loss.
+  at::Tensor label_loss(const at::Tensor& columns, const at::Tensor& samples, const at::Tensor& rows) const {
+    at::Tensor targets = wanted_values(samples);
+    if (rows.defined() && data_.original.defined())
+      targets = (1 - params_.teacher) * targets + params_.teacher * teacher(rows);
+    return at::binary_cross_entropy_with_logits(columns, targets);
+  }
+
+  /// The original's probabilities for the columns.
+  at::Tensor teacher(const at::Tensor& rows) const {
+    return data_.original.index_select(0, points(rows)).index_select(1, outputs_).to(at::kDouble);
+  }
+
   /// Of columns [samples, columns]. `rows`: of data_.original; undefined: against the labels alone.
   at::Tensor loss(const at::Tensor& columns, const at::Tensor& samples, const at::Tensor& rows) const {
     if (task_ == Task::regression) return ((columns - wanted_values(samples)) / deviations_).abs().mean();
-    const at::Tensor places = places_.index_select(0, samples);
+    if (task_ == Task::multilabel) return label_loss(columns, samples, rows);
+    const at::Tensor places = places_.index_select(0, points(samples));
     at::Tensor alone = own_losses(columns, places);
     if (column_count() == 1) return alone;
     const at::Tensor known = places >= 0;
@@ -322,24 +351,25 @@ class Finetuner {
     };
     at::Tensor together = mean(-logs.gather(1, places.clamp_min(0).unsqueeze(1)).squeeze(1));
     if (rows.defined() && data_.original.defined()) {
-      const at::Tensor teacher = data_.original.index_select(0, rows).index_select(1, outputs_).to(at::kDouble);
-      const at::Tensor shares = teacher / teacher.sum(1, true).clamp_min(1e-12);
+      const at::Tensor known_shares = teacher(rows);
+      const at::Tensor shares = known_shares / known_shares.sum(1, true).clamp_min(1e-12);
       together = (1 - params_.teacher) * together - params_.teacher * mean((shares * logs).sum(1));
     }
     return together + (count() == 1 ? 1.0 : own_share) * alone;
   }
 
-  /// What the modules say of the validation samples: [samples, columns] float64.
+  /// What the modules say of the validation samples: [points, columns] float64.
   at::Tensor columns() const {
     const at::NoGradGuard no_grad;
     std::vector<at::Tensor> said(students_.size());
     run_on_workers(count(), params_.workers, [&](int64_t m) {
       const at::NoGradGuard no_grad_here;
       std::vector<at::Tensor> parts;
-      in_batches(data_.validation.size(0), validation_batch, [&](int64_t first, int64_t count) {
+      in_batches(data_.validation.size(0), validating_at_once_, [&](int64_t first, int64_t count) {
         const int64_t row = data_.train.size(0) + first;
         const at::Tensor rows = at::arange(row, row + count, at::kLong);
-        parts.push_back(columns_of(m, batch_of(data_.validation.narrow(0, first, count)), rows).cpu());
+        const at::Tensor samples = data_.validation.narrow(0, first, count);
+        parts.push_back(columns_of(m, batch_of(samples), samples, rows).cpu());
       });
       said[static_cast<size_t>(m)] = at::cat(parts);
     });
@@ -348,8 +378,10 @@ class Finetuner {
 
   double validation_loss(const at::Tensor& said) const {
     at::Tensor compared = said;
-    if (params_.calibrated && count() > 1)
-      compared = calibrated(said, calibrate(said, places_.index_select(0, data_.validation), sets_), sets_);
+    if (params_.calibrated && task_ == Task::multilabel)
+      compared = calibrated(said, calibrate_labels(said, wanted_values(data_.validation)));
+    else if (params_.calibrated && count() > 1)
+      compared = calibrated(said, calibrate(said, places_.index_select(0, points(data_.validation)), sets_), sets_);
     const at::NoGradGuard no_grad;
     return loss(compared, data_.validation, {}).item<double>();
   }
@@ -369,6 +401,7 @@ class Finetuner {
   const FinetuneParams& params_;
   const Progress& progress_;
   std::vector<std::unique_ptr<Student>> students_;
+  int64_t batch_ = 1, validating_at_once_ = 1;      // samples
   double learning_rate_ = params_.learning_rate;    // at the start of the cosine
   at::Tensor places_;                               // of all samples' classes: their columns
   at::Tensor singles_;                              // columns of modules for one class

@@ -34,9 +34,9 @@ struct FinetuneData {
   const Dataset* data = nullptr;
   at::Tensor train;       ///< [n] int64: the samples to learn from
   at::Tensor validation;  ///< [v] int64: those that choose the epoch
-  at::Tensor classes;     ///< classification: [N] int64, for all samples of the data
-  at::Tensor values;      ///< regression: [N, outputs] float32
-  at::Tensor original;    ///< classification: [n, outputs] float32, the original's probabilities for `train`
+  at::Tensor classes;     ///< classification: [points] int64, for all points of the data, see Dataset::points
+  at::Tensor values;      ///< regression: [points, outputs] float32; multilabel: 1 where a label holds, else 0
+  at::Tensor original;  ///< [points, outputs] float32, the original's probabilities for `train`; regression: undefined
   /// By module: its tail, which alone is trained, and what that reads for `train`, and then for `validation`. Empty:
   /// all of each module is trained.
   std::vector<TailData> tails;
@@ -56,7 +56,8 @@ struct FinetuneResult {
 /// Classification: the cross-entropy of the softmax over all columns, which are log-odds, against the labels and the
 /// original's probabilities (Hinton et al., 2015), on samples whose class has a column; and each module's own
 /// class-balanced cross-entropy on all. Each module gets the gradient of its own columns, so that one after another is
-/// run. Regression: the absolute error over the values' deviation. `sets` says which outputs each module is for.
+/// run. Multilabel: the binary cross-entropy of each column, against the labels and the original's probabilities.
+/// Regression: the absolute error over the values' deviation. `sets` says which outputs each module is for.
 FinetuneResult finetune(std::vector<Program>& modules, const std::vector<OutputSet>& sets, OutputKind kind, Task task,
                         const FinetuneData& data, const FinetuneParams& params, const Progress& progress = {});
 

@@ -45,6 +45,31 @@ std::vector<at::Tensor> best_penalty(const std::vector<at::Tensor>& parameters, 
   return best;
 }
 
+/// Logistic regression of log-odds for the outputs of a set, to the loss of the samples to fit to. `validating`: the
+/// loss of the other samples; null: there are none.
+Head fit_log_odds(const HeadData& data, const Standardised& s, const OutputSet& set, const HeadParams& params,
+                  const std::function<at::Tensor(const at::Tensor&)>& loss,
+                  const std::function<at::Tensor(const at::Tensor&)>& validating) {
+  const int64_t fitted = data.features.size(0) - data.validating;
+  const at::Tensor rows = variable(at::zeros({set.size(), s.turned.size(1)}, s.turned.options()));
+  const at::Tensor offsets = variable(at::zeros({set.size()}, s.turned.options()));
+  const std::vector<at::Tensor> parameters = data.has_bias ? std::vector{rows, offsets} : std::vector{rows};
+  const auto fit = [&](double l2) {
+    minimise(parameters, params.iterations,
+             [&] { return loss(products(s.turned, rows) + offsets) + l2 * s.rows(rows).square().sum(); });
+  };
+  std::function<double()> validate;
+  if (validating) {
+    const at::Tensor features = s.apply(data.features.narrow(0, fitted, data.validating));
+    validate = [&, features] {
+      return validating(products(features, rows.detach()) + offsets.detach()).item<double>();
+    };
+  }
+  const std::vector<at::Tensor> best = best_penalty(parameters, params, fit, validate);
+  return head_from_log_odds(unstandardise(best[0].detach(), data.has_bias ? best[1].detach() : offsets.detach(), s),
+                            set, data.kind, data.has_bias);
+}
+
 /// Whether rows of a head have samples of two classes at least.
 bool has_two(const at::Tensor& rows) {
   return rows.numel() > 0 && rows.min().item<int64_t>() < rows.max().item<int64_t>();
@@ -54,25 +79,18 @@ Head logistic_regression(const HeadData& data, const Head& /*original*/, const O
                          const HeadParams& params) {
   const int64_t fitted = data.features.size(0) - data.validating;
   const Standardised s = standardise(data.features.narrow(0, 0, fitted), data.has_bias);
-  const SetLoss loss(data.rows.narrow(0, 0, fitted), set, data.teacher);
-  const at::Tensor rows = variable(at::zeros({set.size(), s.turned.size(1)}, s.turned.options()));
-  const at::Tensor offsets = variable(at::zeros({set.size()}, s.turned.options()));
-  const std::vector<at::Tensor> parameters = data.has_bias ? std::vector{rows, offsets} : std::vector{rows};
-  const auto fit = [&](double l2) {
-    minimise(parameters, params.iterations,
-             [&] { return loss(products(s.turned, rows) + offsets) + l2 * s.rows(rows).square().sum(); });
-  };
-  std::function<double()> validate;
   const at::Tensor others = data.rows.narrow(0, fitted, data.validating);
-  if (has_two(others)) {
-    const at::Tensor features = s.apply(data.features.narrow(0, fitted, data.validating));
-    validate = [&rows, &offsets, features, on_others = SetLoss(others, set)] {
-      return on_others(products(features, rows.detach()) + offsets.detach()).item<double>();
-    };
-  }
-  const std::vector<at::Tensor> best = best_penalty(parameters, params, fit, validate);
-  return head_from_log_odds(unstandardise(best[0].detach(), data.has_bias ? best[1].detach() : offsets.detach(), s),
-                            set, data.kind, data.has_bias);
+  std::function<at::Tensor(const at::Tensor&)> validating;
+  if (has_two(others)) validating = SetLoss(others, set);
+  return fit_log_odds(data, s, set, params, SetLoss(data.rows.narrow(0, 0, fitted), set, data.teacher), validating);
+}
+
+Head label_regression(const HeadData& data, const Head& /*original*/, const OutputSet& set, const HeadParams& params) {
+  const int64_t fitted = data.features.size(0) - data.validating;
+  const Standardised s = standardise(data.features.narrow(0, 0, fitted), data.has_bias);
+  std::function<at::Tensor(const at::Tensor&)> validating;
+  if (data.validating > 0) validating = LabelLoss(data.values.narrow(0, fitted, data.validating));
+  return fit_log_odds(data, s, set, params, LabelLoss(data.values.narrow(0, 0, fitted), data.teacher), validating);
 }
 
 /// A seeded order of `size` samples, int64 on the CPU.
@@ -213,18 +231,30 @@ Head least_absolute_deviation(const HeadData& data, const Head& /*original*/, co
   return {at::cat(weights), data.has_bias ? at::cat(biases) : at::Tensor()};
 }
 
+/// The original's rows of the set.
+Head own_rows(const HeadData& data, const Head& original, const OutputSet& set) {
+  return {rows_of_set(original.weight, set), data.has_bias ? rows_of_set(original.bias, set) : at::Tensor()};
+}
+
+Head adam_multilabel(const HeadData& data, const Head& original, const OutputSet& set, const HeadParams& params) {
+  return adam(data.features, data.values, own_rows(data, original, set), params,
+              [](const at::Tensor& outputs, const at::Tensor& targets) {
+                return at::binary_cross_entropy_with_logits(outputs, targets);
+              });
+}
+
 Head adam_regression(const HeadData& data, const Head& original, const OutputSet& set, const HeadParams& params) {
-  const Head start{rows_of_set(original.weight, set), data.has_bias ? rows_of_set(original.bias, set) : at::Tensor()};
+  const Head start = own_rows(data, original, set);
   return adam(data.features, data.values, start, params, [&data](const at::Tensor& outputs, const at::Tensor& targets) {
     return residuals(data, outputs, targets).abs().mean();
   });
 }
 
 constexpr std::array<HeadRow, 3> methods = {{
-    // method            own   needs_validation  balances  classification  regression
-    {HeadMethod::lbfgs, true, true, false, logistic_regression, least_absolute_deviation},
-    {HeadMethod::adam, true, false, true, adam_classification, adam_regression},
-    {HeadMethod::original, false, false, false, nullptr, nullptr},
+    // method            own   needs_validation  balances  classification  multilabel  regression
+    {HeadMethod::lbfgs, true, true, false, logistic_regression, label_regression, least_absolute_deviation},
+    {HeadMethod::adam, true, false, true, adam_classification, adam_multilabel, adam_regression},
+    {HeadMethod::original, false, false, false, nullptr, nullptr, nullptr},
 }};
 
 /// A convolution that computes at each position from that position alone, all channels from all. aten::convolution,
@@ -282,7 +312,9 @@ at::Tensor rows_of_head(const at::Tensor& classes, const OutputSet& set) {
 
 at::Tensor FittableHead::features(const at::Tensor& read) const {
   if (read.dim() == 2) return read;
-  return read.movedim(layer.output_axis, 1).flatten(2).mean(2);
+  const at::Tensor features = read.movedim(layer.output_axis, 1);
+  const at::Tensor positions = features.flatten(2);
+  return pooled || positions.size(2) == 1 ? positions.mean(2) : features;
 }
 
 FittableHead fittable_head(const Program& program, const UnitMap& map, Task task) {
@@ -294,13 +326,13 @@ FittableHead fittable_head(const Program& program, const UnitMap& map, Task task
   const Layer& head = map.layer(map.head);
   const Node& node = program.node(head.node);
   OutputPath path = output_path(program, map);
-  // A convolution that is not pooled has one position: else its channels would not be the outputs.
-  const bool reads_rows =
-      node.op == "aten::linear" ? head.output_axis == 1 || path.pooled : is_pointwise(program, node, head.weight);
+  const bool has_positions = map.activations[at_index(program.output)].rank > 2;
+  const bool reads_rows = node.op == "aten::linear" ? head.output_axis == 1 || path.pooled || has_positions
+                                                    : is_pointwise(program, node, head.weight);
   if (!reads_rows) {
     fail(ExitCode::unsupported,
          "no head can be fitted for the output layer '{}'; expected a linear layer over [samples, features], or a "
-         "linear layer or 1x1 convolution followed by global average pooling; {}",
+         "linear layer or 1x1 convolution whose positions are averaged or are those of the output; {}",
          head.name, advice);
   }
   for (const int32_t unit : head.units) {
@@ -310,12 +342,12 @@ FittableHead fittable_head(const Program& program, const UnitMap& map, Task task
            advice);
     }
   }
-  const bool fits = task == Task::classification ? path.kind != OutputKind::other : path.kind == OutputKind::logits;
+  const bool fits = task == Task::regression ? path.kind == OutputKind::logits : path.kind != OutputKind::other;
   if (!fits) {
     fail(ExitCode::unsupported, "a fitted head does not work with the operations after the output layer '{}' ({}); {}",
          head.name, to_string(path.kind), advice);
   }
-  return {head, std::move(path.relus)};
+  return {head, std::move(path.relus), std::move(path.resampled), path.pooled};
 }
 
 at::Tensor balanced_rows(const at::Tensor& rows, const OutputSet& set, uint64_t seed) {
@@ -339,6 +371,10 @@ Head fit_classification_head(const HeadData& data, const Head& original, const O
                              const HeadParams& params) {
   expect_all(data.rows, set);
   return row_of(params.method).classification(data, original, set, params);
+}
+
+Head fit_multilabel_head(const HeadData& data, const Head& original, const OutputSet& set, const HeadParams& params) {
+  return row_of(params.method).multilabel(data, original, set, params);
 }
 
 Head fit_regression_head(const HeadData& data, const Head& original, const OutputSet& set, const HeadParams& params) {

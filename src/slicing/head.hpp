@@ -29,8 +29,9 @@ struct HeadRow {
   bool own;               ///< the module gets a head of its own; else it keeps the original's
   bool needs_validation;  ///< its penalty is chosen by samples that it is not fitted to
   bool balances;          ///< it is fitted to as many samples of each class as of others: balanced_rows
-  /// Null where there is no own head. See fit_classification_head and fit_regression_head.
+  /// Null where there is no own head. See fit_classification_head and its siblings.
   Head (*classification)(const HeadData& data, const Head& original, const OutputSet& set, const HeadParams& params);
+  Head (*multilabel)(const HeadData& data, const Head& original, const OutputSet& set, const HeadParams& params);
   Head (*regression)(const HeadData& data, const Head& original, const OutputSet& set, const HeadParams& params);
 };
 const HeadRow& row_of(HeadMethod method);
@@ -48,7 +49,7 @@ struct HeadParams {
   uint64_t seed = 0;
 };
 
-/// An output layer for one module. Classification: [others, classes of the set]; regression: the values of the set.
+/// An output layer for one module. Classification: [others, classes of the set]; else the labels or values of the set.
 struct Head {
   at::Tensor weight;  ///< [rows, features] float32
   at::Tensor bias;    ///< [rows] float32; undefined if the original's layer has none
@@ -56,10 +57,11 @@ struct Head {
 
 /// What the head of a module is fitted to. All tensors are on one device.
 struct HeadData {
-  at::Tensor features;     ///< [samples, features] float32: what the module's body gives
-  at::Tensor rows;         ///< classification: [samples] int64: see rows_of_head
-  at::Tensor teacher;      ///< the original's probabilities for the samples to fit to: see SetLoss; may be undefined
-  at::Tensor values;       ///< regression: [samples, set] float32
+  at::Tensor features;  ///< [samples, features] float32: what the module's body gives
+  at::Tensor rows;      ///< classification: [samples] int64: see rows_of_head
+  /// The original's probabilities for the samples to fit to: see SetLoss and LabelLoss; may be undefined.
+  at::Tensor teacher;
+  at::Tensor values;       ///< regression: [samples, set] float32; multilabel: 1 where a label holds, else 0
   int64_t validating = 0;  ///< of the samples, the last ones, which lbfgs is not fitted to: they choose the penalty
   bool rectified = false;  ///< regression: the module ends in a relu (see put_head)
   bool has_bias = true;
@@ -68,17 +70,20 @@ struct HeadData {
 
 /// The layer whose outputs are the model's, where a head can be fitted in its place, and how it reads.
 struct FittableHead {
-  const Layer& layer;          ///< of the map; it computes the same at each position, if there are several
-  std::vector<ValueId> relus;  ///< what relus between it and the output make
+  const Layer& layer;              ///< of the map; it computes the same at each position, if there are several
+  std::vector<ValueId> relus;      ///< what relus between it and the output make
+  std::vector<ValueId> resampled;  ///< what resampling between it and the output makes
+  bool pooled = false;             ///< the output is its average over the positions
 
-  /// What a head is fitted to, [samples, features], from what the layer reads: its average over the positions. The
-  /// layer and the pooling after it are linear, so that their order does not matter.
+  /// What a head is fitted to, [samples, features], from what the layer reads: its average over the positions; without
+  /// pooling and with several positions, [samples, features, positions...]. The layer, pooling and resampling are
+  /// linear, so that their order does not matter.
   at::Tensor features(const at::Tensor& read) const;
 };
 
-/// The head that can be fitted: a linear layer or 1x1 convolution whose channels belong to nothing else. Global average
-/// pooling may follow it, relus (they go: see put_head), and a (log-)softmax or sigmoid, the latter for classification
-/// only. Throws Error (unsupported) otherwise; the message says what stands in the way.
+/// The head that can be fitted: a linear layer or 1x1 convolution whose channels belong to nothing else. Resampling may
+/// follow it, or global average pooling, relus (they go: see put_head), and a (log-)softmax or sigmoid, except for
+/// regression. Throws Error (unsupported) otherwise; the message says what stands in the way.
 FittableHead fittable_head(const Program& program, const UnitMap& map, Task task);
 
 /// The samples that adam fits a classification head to, by the rows of their classes: as many of each as there are of
@@ -91,6 +96,10 @@ at::Tensor balanced_rows(const at::Tensor& rows, const OutputSet& set, uint64_t 
 /// Error (data_mismatch) if there is no sample of a class of the set, or of the others.
 Head fit_classification_head(const HeadData& data, const Head& original, const OutputSet& set,
                              const HeadParams& params);
+
+/// Fits a head for labels: a logistic regression for each of the set's, on all samples as they are, to the labels and
+/// the original's probabilities (see LabelLoss). For adam, `original` is where it starts.
+Head fit_multilabel_head(const HeadData& data, const Head& original, const OutputSet& set, const HeadParams& params);
 
 /// Fits a regression head by least absolute deviation: with lbfgs from the least-squares solution, with a smoothed |r|
 /// that sharpens in stages. Where the module ends in a relu, an output below 0 is right for a value of 0: then the loss

@@ -39,21 +39,48 @@ void check_labels(const Dataset& data, Task task, int64_t outputs) {
   }
 }
 
+/// The classes or labels that occur at points of each sample: [samples, outputs] bool.
+at::Tensor occurring(const TestSet& set, Task task) {
+  const int64_t samples = set.data->size();
+  if (task == Task::multilabel) return (set.values > 0).view({samples, -1, set.values.size(1)}).any(1);
+  const at::Tensor known = set.classes.clamp_min(0).view({samples, -1});
+  const at::Tensor found = at::zeros({samples, set.classes.max().item<int64_t>() + 1}, at::kBool);
+  return found.scatter_(1, known, at::ones_like(known, at::kBool));
+}
+
+/// Refuses labels that every sample has: nothing tells a module when they do not hold.
+void check_without_labels(const TestSet& fit, const std::vector<OutputSet>& modules, const at::Tensor& counts) {
+  for (const int64_t output : outputs_of(modules)) {
+    if (counts[output].item<int64_t>() < fit.own_values().size(0)) continue;
+    fail(ExitCode::data_mismatch, "{}: all samples have the label {}; its module needs samples without it too",
+         fit.data->file, output);
+  }
+}
+
 }  // namespace
 
 Task choose_task(const std::optional<Task>& asked, const Dataset& data, OutputKind kind, int64_t outputs) {
+  const bool of_labels = kind == OutputKind::sigmoid || kind == OutputKind::logits || kind == OutputKind::label_logits;
+  if (asked == Task::multilabel && !of_labels) {
+    fail(ExitCode::data_mismatch,
+         "--task multilabel: the model's outputs are {}; expected logits or a sigmoid, which tell of each label by "
+         "itself",
+         kind == OutputKind::other ? "of no known kind" : to_string(kind));
+  }
   if (asked) return *asked;
   if (data.target.defined()) {
     const Task task = guess_task(data.target, outputs);
+    if (task == Task::multilabel && !of_labels) return Task::regression;
     check_labels(data, task, outputs);
     return task;
   }
   if (kind == OutputKind::probabilities || kind == OutputKind::log_probabilities || kind == OutputKind::sigmoid) {
     return Task::classification;
   }
+  if (data.positions.defined()) return Task::regression;
   fail(ExitCode::data_mismatch,
        "{}: no target '{}', and the model's outputs do not show its task; pass --target-key, or --task "
-       "classification or regression",
+       "classification, multilabel or regression",
        data.file, data.target_key);
 }
 
@@ -83,13 +110,16 @@ void check_model(const std::filesystem::path& model, const UnitMap& map) {
   }
 }
 
-at::Tensor sample_order(const TestSet& set, uint64_t seed) {
-  return stratified_order(set.classes, set.data->size(), derive_seed(seed, "split"));
+at::Tensor sample_order(const TestSet& set, Task task, uint64_t seed) {
+  const at::Tensor strata = !set.data->positions.defined() && task == Task::classification ? set.classes
+                            : task == Task::regression                                     ? at::Tensor()
+                                                       : rarest_labels(occurring(set, task));
+  return stratified_order(strata, set.data->size(), derive_seed(seed, "split"));
 }
 
-TestSet hold_out(TestSet& fit, double share, uint64_t seed) {
+TestSet hold_out(TestSet& fit, Task task, double share, uint64_t seed) {
   const int64_t size = fit.data->size();
-  const at::Tensor order = sample_order(fit, seed);
+  const at::Tensor order = sample_order(fit, task, seed);
   const auto count = std::max<int64_t>(1, std::llround(share * static_cast<double>(size)));
   if (count >= size) {
     fail(ExitCode::data_mismatch,
@@ -102,22 +132,25 @@ TestSet hold_out(TestSet& fit, double share, uint64_t seed) {
 }
 
 void check_classes(const TestSet& fit, const std::vector<OutputSet>& modules, int64_t outputs) {
-  const at::Tensor counts = at::bincount(fit.classes.index_select(0, fit.samples), {}, outputs);
+  const at::Tensor counts = support(fit, outputs);
   std::vector<int64_t> missing;
   for (const int64_t output : outputs_of(modules)) {
     if (counts[output].item<int64_t>() == 0) missing.push_back(output);
   }
   if (!missing.empty()) {
+    const bool labels = !fit.classes.defined();
     fail(ExitCode::data_mismatch,
          "{}: no sample of {}, so {} can't get {}; add some, or pass --outputs present to leave {} out", fit.data->file,
-         human_list(missing, "class", "classes"), missing.size() == 1 ? "it" : "they",
-         missing.size() == 1 ? "a module" : "modules", missing.size() == 1 ? "it" : "them");
+         human_list(missing, labels ? "label" : "class", labels ? "labels" : "classes"),
+         missing.size() == 1 ? "it" : "they", missing.size() == 1 ? "a module" : "modules",
+         missing.size() == 1 ? "it" : "them");
   }
+  if (!fit.classes.defined()) return check_without_labels(fit, modules, counts);
   for (const OutputSet& set : modules) {
     int64_t own = 0;
     for (const int64_t output : set.outputs)
       own += counts[output].item<int64_t>();
-    if (!set.others || own < fit.samples.size(0)) continue;
+    if (!set.others || own < counts.sum().item<int64_t>()) continue;
     fail(ExitCode::data_mismatch, "{}: all samples are of {}; a module needs samples of other classes too",
          fit.data->file, human_list(set.outputs, "class", "classes"));
   }

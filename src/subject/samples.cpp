@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "base/fail.hpp"
+#include "base/random.hpp"
 #include "program/executor.hpp"
 #include "program/load.hpp"
 
@@ -95,22 +96,41 @@ int64_t output_count(const Program& program, const Batch& batch) {
   return Executor(program)(batch).size(1);
 }
 
-TestSet truth(const Program& program, const Dataset& data, Task task, int64_t outputs) {
+void settle_positions(Dataset& data, const Program& program, int64_t most_outputs, uint64_t seed) {
+  const at::NoGradGuard no_grad;
+  const at::Tensor outputs = Executor(program)(two_samples(data, program.device));
+  const int64_t count = outputs.size(1);
+  choose_positions(data, outputs.sizes().slice(2), count, most_outputs / count, derive_seed(seed, "positions"));
+}
+
+TestSet truth(const Program& program, const Dataset& data, Task task, OutputKind kind, int64_t outputs) {
   TestSet set;
   set.data = &data;
   if (data.target.defined()) {
-    if (task == Task::classification) {
-      set.classes = classes_of(data, outputs);
-    } else {
-      set.values = values_of(data, outputs);
+    switch (task) {
+      case Task::classification:
+        set.classes = classes_of(data, outputs);
+        break;
+      case Task::multilabel:
+        set.values = labels_of(data, outputs);
+        break;
+      case Task::regression:
+        set.values = values_of(data, outputs);
+        break;
     }
     return set;
   }
   const at::Tensor own = outputs_for(program, data, at::arange(data.size(), at::kLong));
-  if (task == Task::classification) {
-    set.classes = own.argmax(1);
-  } else {
-    set.values = own;
+  switch (task) {
+    case Task::classification:
+      set.classes = own.argmax(1);
+      break;
+    case Task::multilabel:
+      set.values = (label_log_odds(own, kind) > 0).to(at::kFloat);
+      break;
+    case Task::regression:
+      set.values = own;
+      break;
   }
   return set;
 }

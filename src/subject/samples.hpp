@@ -31,8 +31,16 @@ Dataset read_to_evaluate(const EvaluationOptions& options, DatasetOptions defaul
 /// The number of outputs of a program, from a run on `batch`.
 int64_t output_count(const Program& program, const Batch& batch);
 
+/// The most outputs, at all points together, that are kept of a data set: to fit to, and to measure on.
+inline constexpr int64_t most_fit_outputs = int64_t{1} << 23;
+inline constexpr int64_t most_measured_outputs = int64_t{1} << 26;
+
+/// Chooses the positions of the program's outputs that are looked at, where they have some, and takes the target there:
+/// see choose_positions.
+void settle_positions(Dataset& data, const Program& program, int64_t most_outputs, uint64_t seed);
+
 /// The truth about a data set: its targets, or the model's own outputs if it has none. `samples` stays undefined.
-/// Throws what classes_of and values_of throw.
-TestSet truth(const Program& program, const Dataset& data, Task task, int64_t outputs);
+/// `kind`: of its outputs. Throws what classes_of, labels_of and values_of throw.
+TestSet truth(const Program& program, const Dataset& data, Task task, OutputKind kind, int64_t outputs);
 
 }  // namespace incite

@@ -10,6 +10,7 @@
 #include "base/fail.hpp"
 #include "program/cost.hpp"
 #include "program/device.hpp"
+#include "program/executor.hpp"
 #include "slicing/head.hpp"
 #include "subject/checks.hpp"
 #include "subject/samples.hpp"
@@ -89,11 +90,13 @@ void set_validation_samples(const DecomposeOptions& options, Subject& subject) {
   const int64_t samples = all.size(0);
   const auto share = static_cast<int64_t>(validation_share * static_cast<double>(samples));
   int64_t count = needed ? std::min(share, most_validation_samples) : 0;
-  if (subject.task == Task::classification && count > 0) {
-    // A class with no training sample left could not be learnt.
-    const at::Tensor train = subject.fit.classes.index_select(0, all.narrow(0, 0, samples - count));
+  if (subject.task != Task::regression && count > 0) {
+    // A class or label with no training sample left could not be learnt.
+    TestSet train = subject.fit;
+    train.samples = all.narrow(0, 0, samples - count);
+    const at::Tensor counts = support(train, subject.model.outputs);
     for (const int64_t output : subject.outputs) {
-      if ((train == output).sum().item<int64_t>() == 0) count = 0;
+      if (counts[output].item<int64_t>() == 0) count = 0;
     }
   }
   if (count == 0 && (searches || options.finetune > 0)) {
@@ -108,13 +111,34 @@ void set_validation_samples(const DecomposeOptions& options, Subject& subject) {
 
 /// Takes the outputs without samples to fit to out of `outputs` and returns them.
 std::vector<int64_t> take_absent(const Subject& subject, std::vector<int64_t>& outputs) {
-  const at::Tensor counts =
-      at::bincount(subject.fit.classes.index_select(0, subject.fit.samples), {}, subject.model.outputs);
+  const at::Tensor counts = support(subject.fit, subject.model.outputs);
   const auto first_absent =
       std::stable_partition(outputs.begin(), outputs.end(), [&](int64_t k) { return counts[k].item<int64_t>() > 0; });
   std::vector<int64_t> absent(first_absent, outputs.end());
   outputs.erase(first_absent, outputs.end());
   return absent;
+}
+
+/// Throws Error (unsupported) if the positions of the output layer are not those of the output, or of its resampling.
+void check_positions(const FittableHead& head, const Subject& subject) {
+  const Program& program = subject.model.program;
+  const Sample two = sample_values(program, two_samples(*subject.data, program.device));
+  const auto positions = [&](ValueId value, int64_t channels) {
+    return c10::multiply_integers(two.shape(value)) / two.shape(value)[0] / channels;
+  };
+  const Layer& layer = head.layer;
+  const auto channels = static_cast<int64_t>(layer.units.size());
+  if (head.pooled || (two.shape(layer.output).size() == 2 && two.shape(program.output).size() == 2)) return;
+  const ValueId end =
+      head.resampled.empty() ? program.output : program.node(program.maker(head.resampled.front())).inputs[0];
+  const bool same = positions(layer.output, channels) == positions(end, channels);
+  const bool ends =
+      head.resampled.empty() || positions(head.resampled.back(), channels) == positions(program.output, channels);
+  if (same && ends && two.batch_axes[at_index(layer.output)] == 0) return;
+  fail(
+      ExitCode::unsupported,
+      "no head can be fitted for the output layer '{}': its positions are not those of the output; use --head original",
+      layer.name);
 }
 
 /// The names of the model's outputs: as given, else those of the data. Throws Error (usage, data_mismatch) if they are
@@ -136,7 +160,7 @@ void choose_modules(const DecomposeOptions& options, Subject& subject) {
   const int64_t count = subject.model.outputs;
   std::vector<int64_t> chosen = chosen_outputs(options.outputs, count);
   if (options.present && subject.task == Task::regression)
-    fail(ExitCode::usage, "--outputs present is for classification; pass numbers of outputs, or all");
+    fail(ExitCode::usage, "--outputs present is not for regression; pass numbers of outputs, or all");
   if (options.present) subject.absent = take_absent(subject, chosen);
   subject.modules = chosen_sets(options, chosen, subject.task, count);
   subject.outputs = outputs_of(subject.modules);
@@ -151,13 +175,13 @@ void choose_modules(const DecomposeOptions& options, Subject& subject) {
 /// Splits the samples into those for fitting and those for measuring.
 void split(const DecomposeOptions& options, Subject& subject) {
   const AnalysedModel& model = subject.model;
-  subject.fit = truth(model.program, *subject.data, subject.task, model.outputs);
+  subject.fit = truth(model.program, *subject.data, subject.task, model.kind, model.outputs);
   if (subject.test) {
-    subject.fit.samples = sample_order(subject.fit, options.seed);
-    subject.held_out = truth(model.program, *subject.test, subject.task, model.outputs);
+    subject.fit.samples = sample_order(subject.fit, subject.task, options.seed);
+    subject.held_out = truth(model.program, *subject.test, subject.task, model.kind, model.outputs);
     subject.held_out.samples = at::arange(subject.test->size(), at::kLong);
   } else {
-    subject.held_out = hold_out(subject.fit, options.held_out, options.seed);
+    subject.held_out = hold_out(subject.fit, subject.task, options.held_out, options.seed);
   }
 }
 
@@ -174,7 +198,9 @@ LoadedModel load(const DecomposeOptions& options, Stopwatch& watch) {
   if (test) {
     read_like(*test, *data);
     check_integers(program, *test);
+    settle_positions(*test, program, most_measured_outputs, options.seed);
   }
+  settle_positions(*data, program, most_fit_outputs, options.seed);
   watch.start("analysis");
   LoadedModel loaded{analysed(std::move(program), *data), data, test, 0};
   loaded.multiply_adds = multiply_adds(loaded.model.program, two_samples(*data, device));
@@ -191,14 +217,17 @@ Subject prepare(LoadedModel loaded, const DecomposeOptions& options) {
   subject.task = choose_task(options.task, *subject.data, subject.model.kind, subject.model.outputs);
   subject.one_column = is_one_column(subject.task, subject.model.outputs);
   if (subject.one_column) subject.model = as_two_columns(options.model, subject.model.program, *subject.data);
+  subject.model.kind = kind_for(subject.task, subject.model.kind);
   const AnalysedModel& model = subject.model;
   check_model(options.model, model.map);
   chosen_outputs(options.outputs, model.outputs);  // so that a wrong number is the first error
-  if (row_of(options.head).own) fittable_head(model.program, model.map, subject.task);
+  if (row_of(options.head).own) check_positions(fittable_head(model.program, model.map, subject.task), subject);
+  if (subject.data->positions.defined() && row_of(options.head).balances)
+    fail(ExitCode::usage, "--head {} is not for outputs with positions; leave it out", to_string(options.head));
   split(options, subject);
   choose_modules(options, subject);
   set_validation_samples(options, subject);
-  if (subject.task == Task::classification) check_classes(subject.fit, subject.modules, model.outputs);
+  if (subject.task != Task::regression) check_classes(subject.fit, subject.modules, model.outputs);
   return subject;
 }
 

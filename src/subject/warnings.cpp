@@ -28,6 +28,9 @@ constexpr double tells_apart = 0.25;
 // of Modern Neural Networks", ICML 2017, table 1).
 constexpr double most_overconfidence = 0.3;
 
+// A constant, and a guess, have 0.5.
+constexpr double least_auc = 0.6;
+
 // A head knows its class only from these samples, and a fifth of them choose its penalty. The recall of LeNet-5's
 // module for the digit 3 on MNIST is 0.48 with 2 samples, 0.89 with 10, 0.92 with 20, 0.93 with 40
 // (docs/performance.md).
@@ -37,7 +40,8 @@ constexpr size_t most_named = 3;
 const char* const advice =
     "check the inputs' scale (--input-scale), the order of their axes and the order of the labels";
 
-std::optional<std::string> classifier_warning(const at::Tensor& outputs, OutputKind kind, const at::Tensor& truth) {
+std::optional<std::string> classifier_warning(const at::Tensor& all, OutputKind kind, const at::Tensor& known) {
+  const auto [outputs, truth] = labelled(all, known);
   const int64_t n = truth.size(0);
   const at::Tensor right_ones = outputs.argmax(1) == truth;
   const at::Tensor support = at::bincount(truth, {}, outputs.size(1));
@@ -63,6 +67,19 @@ std::optional<std::string> classifier_warning(const at::Tensor& outputs, OutputK
     return fmt::format("{}, but its mean confidence is {}; {}", right(), human_percent(confidence), advice);
   }
   return std::nullopt;
+}
+
+std::optional<std::string> label_warning(const at::Tensor& outputs, OutputKind kind, const at::Tensor& truth) {
+  double sum = 0;
+  int64_t defined = 0;
+  for (const ClassMeasures& label : measure_labels(label_log_odds(outputs, kind), truth).classes) {
+    if (std::isnan(label.auc)) continue;
+    sum += label.auc;
+    ++defined;
+  }
+  if (defined == 0 || sum / static_cast<double>(defined) > least_auc) return std::nullopt;
+  return fmt::format("the model ranks samples by its labels no better than a guess (mean AUC {:.3g} on {} samples); {}",
+                     sum / static_cast<double>(defined), human_count(truth.size(0)), advice);
 }
 
 std::optional<std::string> regression_warning(const at::Tensor& outputs, const at::Tensor& truth) {
@@ -92,13 +109,13 @@ at::Tensor samples_to_run(const Program& program, const TestSet& fit) {
 }  // namespace
 
 std::optional<std::string> guessing_warning(const at::Tensor& outputs, OutputKind kind, Task task, const TestSet& set) {
-  if (task == Task::classification) return classifier_warning(outputs, kind, set.classes.index_select(0, set.samples));
-  return regression_warning(outputs, set.values.index_select(0, set.samples));
+  if (task == Task::classification) return classifier_warning(outputs, kind, set.own_classes());
+  const at::Tensor truth = set.own_values();
+  return task == Task::multilabel ? label_warning(outputs, kind, truth) : regression_warning(outputs, truth);
 }
 
 std::optional<std::string> few_samples_warning(const TestSet& fit, const std::vector<int64_t>& modules) {
-  const int64_t classes = *std::max_element(modules.begin(), modules.end()) + 1;
-  const at::Tensor counts = at::bincount(fit.classes.index_select(0, fit.samples), {}, classes);
+  const at::Tensor counts = support(fit, *std::max_element(modules.begin(), modules.end()) + 1);
   std::vector<std::string> named;
   size_t few = 0;
   for (const int64_t output : modules) {
@@ -110,9 +127,13 @@ std::optional<std::string> few_samples_warning(const TestSet& fit, const std::ve
   std::string last = few > most_named ? fmt::format("{} more", few - most_named) : named.back();
   if (few <= most_named) named.pop_back();
   const std::string list = named.empty() ? last : fmt::format("{} and {}", fmt::join(named, ", "), last);
-  return fmt::format("class{} {} {} fewer than {} samples to fit on, so {} may do worse on other data; add samples",
-                     few == 1 ? "" : "es", list, few == 1 ? "has" : "have", few_samples,
-                     few == 1 ? "its module" : "their modules");
+  const bool labels = !fit.classes.defined();
+  return fmt::format("{}{} {} {} fewer than {} samples to fit on, so {} may do worse on other data; add samples",
+                     labels ? "label" : "class",
+                     few == 1 ? ""
+                     : labels ? "s"
+                              : "es",
+                     list, few == 1 ? "has" : "have", few_samples, few == 1 ? "its module" : "their modules");
 }
 
 std::vector<std::string> warnings_before_scoring(const Subject& subject) {
@@ -128,11 +149,13 @@ std::vector<std::string> warnings_before_scoring(const Subject& subject) {
     const at::Tensor outputs = outputs_for(program, *fit.data, part.samples);
     add(guessing_warning(outputs, subject.model.kind, subject.task, part));
   }
-  if (subject.task == Task::classification) add(few_samples_warning(fit, subject.outputs));
+  if (subject.task != Task::regression) add(few_samples_warning(fit, subject.outputs));
   if (!subject.absent.empty()) {
-    warnings.push_back(fmt::format(
-        "there are no samples of {}, so {} of {} outputs get no module", human_list(subject.absent, "class", "classes"),
-        human_count(static_cast<int64_t>(subject.absent.size())), human_count(subject.model.outputs)));
+    warnings.push_back(fmt::format("there are no samples of {}, so {} of {} outputs get no module",
+                                   subject.task == Task::multilabel ? human_list(subject.absent, "label", "labels")
+                                                                    : human_list(subject.absent, "class", "classes"),
+                                   human_count(static_cast<int64_t>(subject.absent.size())),
+                                   human_count(subject.model.outputs)));
   }
   return warnings;
 }

@@ -29,6 +29,14 @@ at::Tensor softmax_of_rows(const at::Tensor& outputs) {
 
 namespace {
 
+/// Whether a softmax adds up over the outputs, not over positions.
+bool normalises_outputs(const Program& program, const UnitMap& map, const Node& node) {
+  const Labels& labels = map.activations[at_index(node.outputs[0])];
+  const c10::IValue& axis = program.value(node.inputs[1]).content;
+  if (labels.units.empty() || !axis.isInt()) return true;
+  return (axis.toInt() < 0 ? axis.toInt() + labels.rank : axis.toInt()) == labels.axis;
+}
+
 /// Whether a node averages over all axes but the samples' and the channels', and reads the head through relus alone.
 bool pools_globally(const Program& program, const Node& node, const Layer& head) {
   ValueId read = node.inputs[0];
@@ -61,6 +69,9 @@ OutputPath output_path(const Program& program, const UnitMap& map) {
   static const std::set<std::string> layout = {
       "aten::view", "aten::reshape", "aten::flatten",       "aten::squeeze", "aten::contiguous",  "aten::detach",
       "aten::size", "aten::to",      "prim::ListConstruct", "aten::clone",   "prim::NumToTensor", "aten::Int"};
+  static const std::set<std::string> resampling = {"aten::upsample_nearest1d",  "aten::upsample_nearest2d",
+                                                   "aten::upsample_nearest3d",  "aten::upsample_linear1d",
+                                                   "aten::upsample_bilinear2d", "aten::upsample_trilinear3d"};
   if (map.head < 0) return {};
   const Layer& head = map.layer(map.head);
   std::vector<bool> after(program.values.size(), false);
@@ -75,14 +86,16 @@ OutputPath output_path(const Program& program, const UnitMap& map) {
       after[at_index(id)] = true;
     if (layout.contains(node.op)) continue;
     if (path.kind != OutputKind::logits) return {};
-    if (node.op == "aten::softmax") {
+    if (node.op == "aten::softmax" && normalises_outputs(program, map, node)) {
       path.kind = OutputKind::probabilities;
-    } else if (node.op == "aten::log_softmax") {
+    } else if (node.op == "aten::log_softmax" && normalises_outputs(program, map, node)) {
       path.kind = OutputKind::log_probabilities;
     } else if (node.op == "aten::sigmoid") {
       path.kind = OutputKind::sigmoid;
     } else if (node.op == "aten::relu") {
       path.relus.push_back(node.outputs[0]);
+    } else if (resampling.contains(node.op) && path.relus.empty()) {
+      path.resampled.push_back(node.outputs[0]);
     } else if (!path.pooled && pools_globally(program, node, head)) {
       path.pooled = true;
     } else {
@@ -96,8 +109,14 @@ OutputKind output_kind(const Program& program, const UnitMap& map) {
   return output_path(program, map).kind;
 }
 
+OutputKind kind_for(Task task, OutputKind kind) {
+  return task == Task::multilabel && kind == OutputKind::logits ? OutputKind::label_logits : kind;
+}
+
 at::Tensor probabilities(const at::Tensor& outputs, OutputKind kind) {
   switch (kind) {
+    case OutputKind::label_logits:
+      return outputs.sigmoid();
     case OutputKind::logits:
       return softmax_of_rows(outputs);
     case OutputKind::log_probabilities:
@@ -117,6 +136,11 @@ at::Tensor log_odds_alone(const at::Tensor& logarithm) {
   return logarithm - (-logarithm.exp()).clamp_min(-1.0 + 1e-16).log1p();
 }
 
+at::Tensor label_log_odds(const at::Tensor& outputs, OutputKind kind) {
+  const at::Tensor logs = logarithms(outputs, kind);
+  return kind == OutputKind::sigmoid ? log_odds_alone(logs) : logs;
+}
+
 double row_distance(OutputKind kind, const OutputSet& set) {
   return kind == OutputKind::sigmoid && set.size() == 1 ? 2.0 : 1.0;
 }
@@ -124,15 +148,18 @@ double row_distance(OutputKind kind, const OutputSet& set) {
 at::Tensor log_odds(const at::Tensor& outputs, OutputKind kind, const OutputSet& set, bool own_head) {
   const at::Tensor logs = logarithms(outputs, kind);
   const bool sigmoid = kind == OutputKind::sigmoid;
-  if (!set.others) return sigmoid ? log_odds_alone(logs) : logs;
+  const auto at_places = [&](const std::vector<int64_t>& places) {
+    return logs.index_select(1, at::tensor(places, at::TensorOptions().dtype(at::kLong).device(logs.device())));
+  };
+  if (!set.others) {
+    const at::Tensor own = own_head || set.size() == logs.size(1) ? logs : at_places(set.outputs);
+    return sigmoid ? log_odds_alone(own) : own;
+  }
   if (own_head) {
     // Of two sigmoids, the second is 1 less the first.
     const at::Tensor rows = sigmoid && set.size() > 1 ? log_odds_alone(logs) : logs;
     return rows.narrow(1, 1, set.size()) - rows.narrow(1, 0, 1);
   }
-  const auto at_places = [&](const std::vector<int64_t>& places) {
-    return logs.index_select(1, at::tensor(places, at::TensorOptions().dtype(at::kLong).device(logs.device())));
-  };
   const at::Tensor own = at_places(set.outputs);
   if (sigmoid) return log_odds_alone(own);
   std::vector<int64_t> others;

@@ -234,7 +234,7 @@ def test_one_output_for_three_classes(good: Cli) -> None:
 def test_no_targets_and_a_model_whose_outputs_do_not_say_what_they_are(with_data: WithData) -> None:
     message = (
         "data.npz: no target 'y', and the model's outputs do not show its task; pass --target-key, or --task "
-        "classification or regression"
+        "classification, multilabel or regression"
     )
     with_data(x=networks.samples()[0]).refused(5, message, *DECOMPOSE)
 

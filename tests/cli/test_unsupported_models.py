@@ -45,11 +45,12 @@ def test_random_numbers(with_model: WithModel) -> None:
     with_model(networks.RandomNumbers()).refused(6, message, *DECOMPOSE)
 
 
-def test_an_output_of_three_dimensions(with_model: WithModel) -> None:
+def test_an_output_of_positions_for_targets_without(with_model: WithModel) -> None:
     message = (
-        "model.pt: its output is a tensor of shape [N, 3, 1]; expected one floating-point tensor [samples, outputs]"
+        "data.npz: array 'y': shape [90]; expected [N, 1] or [N, 3, 1], as the model's output is [N, 3, 1]. Pass "
+        "--target-key for another array."
     )
-    with_model(networks.Sequence()).refused(6, message, *DECOMPOSE)
+    with_model(networks.Sequence()).refused(5, message, *DECOMPOSE)
 
 
 def test_a_model_that_writes_to_its_buffer(with_model: WithModel) -> None:
@@ -87,7 +88,7 @@ def test_a_convolution_of_several_positions_as_the_last_layer(cli: Cli) -> None:
     np.savez(cli.folder / "data.npz", x=np.random.default_rng(0).random((30, 1, 6, 6)), y=np.arange(30) % CLASSES)
     message = (
         "no head can be fitted for the output layer '2'; expected a linear layer over [samples, features], or a linear "
-        "layer or 1x1 convolution followed by global average pooling; use --head original"
+        "layer or 1x1 convolution whose positions are averaged or are those of the output; use --head original"
     )
     cli.refused(6, message, *DECOMPOSE)
 

@@ -36,7 +36,7 @@ HELP = "See 'incite decompose --help'"
         (("--memory", "1.5GB"), f"--memory: 1.5GB: expected a size such as 2GB. {HELP}"),
         (("--head", "sgd"), f"--head: sgd: expected lbfgs|adam|original. {HELP}"),
         (("--preset", "mine"), f"--preset: mine: expected paper. {HELP}"),
-        (("--task", "ranking"), f"--task: ranking: expected auto|classification|regression. {HELP}"),
+        (("--task", "ranking"), f"--task: ranking: expected auto|classification|multilabel|regression. {HELP}"),
         (("--outputs", "0,x"), "--outputs 0,x: expected all, present, or numbers of outputs such as 0,3-7"),
         (("--outputs", "0,-1"), "--outputs 0,-1: expected all, present, or numbers of outputs such as 0,3-7"),
         (("--outputs", "0,3"), "--outputs 3: the model has outputs 0 to 2"),

@@ -8,6 +8,7 @@
 
 #include "support/expect_error.hpp"
 #include "support/npz_forge.hpp"
+#include "support/random_normal.hpp"
 
 namespace incite {
 namespace {
@@ -220,7 +221,7 @@ TEST_F(ReadDataset, SaysBothLengthsWhereTheyDiffer) {
 }
 
 TEST_F(ReadDataset, RefusesATargetOfOtherShape) {
-  for (const std::string shape : {"()", "(3, 1, 1)", "(3, 0)"}) {
+  for (const std::string shape : {"()", "(3, 0)"}) {
     const std::string data(shape == "()" ? 1 : shape == "(3, 0)" ? 0 : 3, 'a');
     const std::string printed = "[" + shape.substr(1, shape.size() - 2) + "]";
     expect_refused(three_, npy_of("|u1", shape, data), ExitCode::data_mismatch,
@@ -323,7 +324,7 @@ TEST(GuessTask, TakesFloatsThatAre0Or1ForLabelsOfOneOutput) {
 }
 
 TEST(GuessTask, TakesAllElseForRegression) {
-  EXPECT_EQ(guess_task(at::ones({2, 2}, at::kLong), 3), Task::regression);
+  EXPECT_EQ(guess_task(at::full({2, 2}, 2, at::kLong), 3), Task::regression);
 }
 
 TEST(Task, HasNames) {
@@ -361,6 +362,126 @@ TEST(StratifiedOrder, DependsOnTheSeedAlone) {
   const at::Tensor classes = at::arange(60).remainder(3);
   EXPECT_TRUE(at::equal(stratified_order(classes, 60, 1), stratified_order(classes, 60, 1)));
   EXPECT_FALSE(at::equal(stratified_order(classes, 60, 1), stratified_order(classes, 60, 2)));
+}
+
+TEST(GuessTask, TakesRowsOf0And1ThatAreNotOneHotForLabels) {
+  const at::Tensor rows = at::tensor({1, 1, 0, 0, 0, 1}).view({2, 3});
+  EXPECT_EQ(guess_task(rows.to(at::kFloat), 3), Task::multilabel);
+  EXPECT_EQ(guess_task(rows.to(at::kBool), 3), Task::multilabel);
+  EXPECT_EQ(guess_task(rows * 2, 3), Task::regression);
+}
+
+TEST(LabelsOf, KeepsColumnsOf0And1) {
+  const at::Tensor rows = at::tensor({1, 1, 0, 0, 0, 1}).view({2, 3});
+  const at::Tensor found = labels_of(with_target(rows.to(at::kBool)), 3);
+  EXPECT_EQ(found.scalar_type(), at::kFloat);
+  EXPECT_TRUE(at::equal(found, rows.to(at::kFloat)));
+}
+
+TEST(LabelsOf, RefusesOtherValuesAndAnotherNumberOfColumns) {
+  const at::Tensor rows = at::tensor({1.0, 1.0, 0.0, 0.5}).view({2, 2});
+  expect_error([&] { labels_of(with_target(rows), 2); }, ExitCode::data_mismatch,
+               "a.npz: array 'y': sample 1 holds other values than 0 and 1; expected 1 for each label that it has, "
+               "and else 0. Choose regression for values.");
+  expect_error([&] { labels_of(with_target(rows), 3); }, ExitCode::data_mismatch,
+               "a.npz: array 'y': 2 columns; expected 3, one for each of the model's outputs. Check the array.");
+}
+
+TEST(RarestLabels, AreThoseThatTheFewestSamplesHave) {
+  const at::Tensor labels = at::tensor({1, 1, 0,   // label 1 is rarer than 0
+                                        1, 0, 0,   //
+                                        0, 0, 0,   // none
+                                        1, 0, 1})  // label 2 is as rare as 1
+                                .view({4, 3});
+  EXPECT_TRUE(at::equal(rarest_labels(labels), at::tensor({1, 0, 3, 2}, at::kLong)));
+}
+
+/// Three samples of a model with outputs [N, 2, 2, 3].
+Dataset of_maps(const at::Tensor& target) {
+  Dataset data = with_target(target);
+  data.input = at::zeros({3, 1});
+  return data;
+}
+
+TEST(ChoosePositions, TakesAllWhereThereIsRoom) {
+  const at::Tensor target = at::arange(18, at::kLong).remainder(2).view({3, 2, 3});
+  Dataset data = of_maps(target.to(at::kByte));
+  choose_positions(data, {2, 3}, 2, 18, 0);
+  EXPECT_EQ(data.points_each(), 6);
+  EXPECT_TRUE(at::equal(classes_of(data, 2), target.flatten()));
+  const at::Tensor outputs = test::random_normal({2, 4, 2, 3}, 1);
+  const at::Tensor rows = data.at_points(outputs, at::tensor({2, 0}, at::kLong));
+  EXPECT_TRUE(at::equal(rows, outputs.flatten(2).transpose(1, 2).reshape({12, 4})));
+  EXPECT_TRUE(at::equal(data.points(at::tensor({2, 0}, at::kLong)),
+                        at::cat({at::arange(12, 18, at::kLong), at::arange(0, 6, at::kLong)})));
+}
+
+TEST(ChoosePositions, SpreadsFewOverEachSampleByTheSeed) {
+  const at::Tensor target = at::arange(300, at::kLong).view({3, 10, 10});
+  const auto chosen = [&](uint64_t seed) {
+    Dataset data = of_maps(target);
+    choose_positions(data, {10, 10}, 1000, 15, seed);
+    EXPECT_TRUE(at::equal(classes_of(data, 1000), target.flatten(1).gather(1, data.positions).flatten()));
+    return data.positions;
+  };
+  const at::Tensor positions = chosen(1);
+  EXPECT_EQ(positions.sizes(), at::IntArrayRef({3, 5}));
+  EXPECT_TRUE(at::equal(positions.div(20, "floor"), at::arange(5, at::kLong).expand({3, 5})));  // one of each fifth
+  EXPECT_TRUE(at::equal(positions, chosen(1)));
+  EXPECT_FALSE(at::equal(positions, chosen(2)));
+  EXPECT_FALSE(at::equal(positions[0], positions[1]));
+}
+
+TEST(ChoosePositions, LeavesOutThoseWithoutALabel) {
+  at::Tensor target = at::zeros({3, 10, 10}, at::kLong);
+  target.narrow(1, 0, 5).fill_(255);
+  target.narrow(1, 5, 2).fill_(-1);
+  Dataset data = of_maps(target);
+  choose_positions(data, {10, 10}, 2, 30, 0);
+  EXPECT_EQ(classes_of(data, 2).max().item<int64_t>(), 0);
+  EXPECT_GE(data.positions.min().item<int64_t>(), 70);
+  Dataset all = of_maps(target);
+  choose_positions(all, {10, 10}, 2, 300, 0);
+  EXPECT_EQ((classes_of(all, 2) == -1).sum().item<int64_t>(), 210);
+  target[1].fill_(255);
+  expect_error(
+      [&] {
+        Dataset none = of_maps(target);
+        choose_positions(none, {10, 10}, 2, 30, 0);
+      },
+      ExitCode::data_mismatch, "a.npz: array 'y': sample 1 has no position with a label. Leave the sample out.");
+}
+
+TEST(ChoosePositions, TakesChannelsOfTargetsForColumns) {
+  const at::Tensor target = test::random_normal({3, 4, 2, 3}, 1);
+  Dataset data = of_maps(target);
+  choose_positions(data, {2, 3}, 4, 100, 0);
+  EXPECT_TRUE(at::equal(values_of(data, 4), target.flatten(2).transpose(1, 2).reshape({18, 4})));
+}
+
+TEST(ChoosePositions, RefusesATargetOfAnotherShape) {
+  const auto choose = [](const std::vector<int64_t>& shape, const std::vector<int64_t>& map) {
+    Dataset data = of_maps(at::zeros(shape));
+    choose_positions(data, map, 4, 100, 0);
+  };
+  expect_error(
+      [&] {
+        choose({3, 3, 2}, {2, 3});
+      },
+      ExitCode::data_mismatch,
+      "a.npz: array 'y': shape [3, 3, 2]; expected [N, 2, 3] or [N, 4, 2, 3], as the model's output is "
+      "[N, 4, 2, 3]. Pass --target-key for another array.");
+  expect_error(
+      [&] {
+        choose({3, 1, 1}, {});
+      },
+      ExitCode::data_mismatch,
+      "a.npz: array 'y': shape [3, 1, 1]; expected [N] or [N, K]. Pass --target-key for another array.");
+  EXPECT_NO_THROW(choose({3, 4}, {}));
+}
+
+TEST(PlacesOf, AreMinusOneForNoClass) {
+  EXPECT_TRUE(at::equal(places_of(at::tensor({-1, 2, 1}, at::kLong), {2, 5}), at::tensor({-1, 0, -1}, at::kLong)));
 }
 
 }  // namespace

@@ -430,5 +430,71 @@ TEST_F(EvaluateValues, GivesOutputsOfManyBatches) {
   EXPECT_TRUE(at::equal(outputs_for(original_, data_, samples), data_.input[0].index_select(0, samples)));
 }
 
+TEST(EvaluateLabels, ComparesEachLabelWithTheOriginals) {
+  Dataset data;
+  TestSet test;
+  test.data = &data;
+  test.samples = at::arange(4, at::kLong);
+  test.values = at::tensor({1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0}).view({4, 2});
+  // As probabilities, the original ranks both labels without a fault; so does the first module, but not the second.
+  const at::Tensor original = at::tensor({0.9, 0.8, 0.1, 0.7, 0.3, 0.2, 0.2, 0.1}).view({4, 2});
+  const at::Tensor modules = at::tensor({2.0, 3.0, -1.0, -2.0, -3.0, 1.0, -1.0, -4.0}, at::kDouble).view({4, 2});
+  const Evaluation found =
+      evaluate(original, modules, test::each_value({0, 1}), OutputKind::sigmoid, Task::multilabel, test);
+  EXPECT_EQ(found.samples, 4);
+  EXPECT_DOUBLE_EQ(found.original.score, 1);
+  EXPECT_DOUBLE_EQ(found.original_headline(1), 1);
+  EXPECT_DOUBLE_EQ(found.headline(0), 1);
+  EXPECT_DOUBLE_EQ(found.headline(1), (1 + 2.0 / 3) / 2);
+  EXPECT_DOUBLE_EQ(found.combined.score, (1 + (1 + 2.0 / 3) / 2) / 2);
+  EXPECT_DOUBLE_EQ(found.agreement, 6.0 / 8);
+}
+
+TEST(EvaluateLabels, TakesTheMeanOverTheLabelsOfASet) {
+  Dataset data;
+  TestSet test;
+  test.data = &data;
+  test.samples = at::arange(2, at::kLong);
+  test.values = at::tensor({1.0, 0.0, 1.0, 0.0, 1.0, 0.0}).view({2, 3});
+  const at::Tensor logits = at::tensor({1.0, 5.0, 2.0, -1.0, -5.0, 3.0}).view({2, 3});
+  const Evaluation found = evaluate(logits, logits.index_select(1, at::tensor({1, 2}, at::kLong)).to(at::kDouble),
+                                    {test::whole({1, 2})}, OutputKind::label_logits, Task::multilabel, test);
+  EXPECT_DOUBLE_EQ(found.headline(0), 0.5);  // both labels rank the wrong sample first
+  EXPECT_DOUBLE_EQ(found.headline(0), found.original_headline(0));
+  EXPECT_DOUBLE_EQ(found.agreement, 1);
+  EXPECT_EQ(found.modules[0].classes.size(), 2U);
+}
+
+TEST(EvaluatePositions, CountsThoseWithALabel) {
+  Dataset data;
+  data.input = at::zeros({1, 1});
+  data.positions = at::arange(4, at::kLong).unsqueeze(0);
+  TestSet test;
+  test.data = &data;
+  test.samples = at::zeros({1}, at::kLong);
+  test.classes = at::tensor({0, 1, -1, 1}, at::kLong);
+  const at::Tensor original = at::tensor({2.0, 1.0, 1.0, 2.0, 5.0, 0.0, 0.0, 1.0}).view({4, 2});
+  const at::Tensor modules = at::tensor({2.0, 1.0, 3.0, 2.0, 0.0, 9.0, 0.0, 1.0}, at::kDouble).view({4, 2});
+  const Evaluation found =
+      evaluate(original, modules, test::each({0, 1}), OutputKind::logits, Task::classification, test);
+  EXPECT_EQ(found.positions, 4);
+  EXPECT_EQ(found.samples, 3);
+  EXPECT_DOUBLE_EQ(found.original.score, 1);
+  EXPECT_DOUBLE_EQ(found.combined.score, 2.0 / 3);
+  EXPECT_DOUBLE_EQ(mean_iou(found.original), 1);
+  EXPECT_DOUBLE_EQ(mean_iou(found.combined), 0.5);  // 1 of 2 for either class
+  EXPECT_DOUBLE_EQ(found.combined.classes[0].iou(), 0.5);
+}
+
+TEST(OutputsFor, AreThoseAtThePointsOfEachSample) {
+  const Program program =
+      test::program_from("def forward(self, x):\n    return torch.stack([x, x * 2], 1)\n", {}, at::zeros({2, 5}));
+  Dataset data;
+  data.input = at::arange(15, at::kFloat).view({3, 5});
+  data.positions = at::tensor({0, 4, 1, 2, 3, 3}, at::kLong).view({3, 2});
+  const at::Tensor found = outputs_for(program, data, at::tensor({2, 0}, at::kLong));
+  EXPECT_TRUE(at::equal(found, at::tensor({13.f, 26.f, 13.f, 26.f, 0.f, 0.f, 4.f, 8.f}).view({4, 2})));
+}
+
 }  // namespace
 }  // namespace incite

@@ -408,5 +408,79 @@ TEST(MeasureSet, RanksTheClassesOfASetOfAllByTheirLogOddsWhateverIsAddedToARow) 
   EXPECT_EQ(found.accuracy, original.accuracy);
 }
 
+/// The definition: over thresholds from the highest on, what recall gains times precision.
+double average_precision_by_thresholds(const at::Tensor& scores, const at::Tensor& positive) {
+  double sum = 0, recall = 0;
+  const at::Tensor levels = std::get<0>(at::_unique2(scores)).flip(0);
+  for (int64_t i = 0; i < levels.size(0); ++i) {
+    const at::Tensor chosen = scores >= levels[i];
+    const auto hits = chosen.logical_and(positive).sum().item<double>();
+    const double now = hits / positive.sum().item<double>();
+    sum += (now - recall) * hits / chosen.sum().item<double>();
+    recall = now;
+  }
+  return sum;
+}
+
+TEST(AveragePrecision, IsTheMeanPrecisionAtEachHit) {
+  // Hits are the first, third and fourth: (1 + 2/3 + 3/4) / 3.
+  const at::Tensor scores = at::tensor({0.9, 0.2, 0.8, 0.7, 0.5}, at::kDouble);
+  EXPECT_DOUBLE_EQ(average_precision(scores, yes_or_no({1, 0, 0, 1, 1})), (1 + 2.0 / 3 + 3.0 / 4) / 3);
+}
+
+TEST(AveragePrecision, EqualsTheDefinitionOnRandomScoresWithTies) {
+  for (uint64_t seed = 0; seed < 50; ++seed) {
+    const int64_t n = 2 + static_cast<int64_t>(seed * 7);
+    const at::Tensor scores = (random_normal({n}, seed).to(at::kDouble) * static_cast<double>(1 + seed % 9)).round();
+    const at::Tensor positive = random_normal({n}, 1000 + seed) > 0.5;
+    if (!positive.any().item<bool>()) continue;
+    EXPECT_NEAR(average_precision(scores, positive), average_precision_by_thresholds(scores, positive), 1e-12) << seed;
+  }
+}
+
+TEST(AveragePrecision, IsTheShareOfPositivesWhereScoresTellNothing) {
+  EXPECT_DOUBLE_EQ(average_precision(at::zeros({4}, at::kDouble), yes_or_no({1, 0, 0, 0})), 0.25);
+}
+
+TEST(AveragePrecision, IsUndefinedWithoutPositivesAndForNaN) {
+  EXPECT_TRUE(std::isnan(average_precision(at::zeros({2}, at::kDouble), yes_or_no({0, 0}))));
+  EXPECT_TRUE(std::isnan(average_precision(at::tensor({0.0, undefined}, at::kDouble), yes_or_no({0, 1}))));
+}
+
+TEST(MeasureLabels, TakesEachLabelByItself) {
+  const at::Tensor odds = at::tensor({1.0, 2.0, -1.0, 3.0, 2.0, -4.0}, at::kDouble).view({3, 2});
+  const at::Tensor truth = at::tensor({1.0, 1.0, 0.0, 0.0, 0.0, 0.0}).view({3, 2});
+  const ModelMeasures found = measure_labels(odds, truth);
+  ASSERT_EQ(found.classes.size(), 2U);
+  EXPECT_DOUBLE_EQ(found.classes[0].average_precision, 0.5);  // behind the third sample
+  EXPECT_DOUBLE_EQ(found.classes[0].precision, 0.5);          // says yes to the first and the third
+  EXPECT_DOUBLE_EQ(found.classes[0].recall, 1);
+  EXPECT_DOUBLE_EQ(found.classes[1].average_precision, 0.5);  // behind the second
+  EXPECT_DOUBLE_EQ(found.classes[1].auc, 0.5);
+  EXPECT_DOUBLE_EQ(found.score, 0.5);
+}
+
+TEST(MeasureLabels, LeavesLabelsThatNoSampleHasOutOfTheMean) {
+  const ModelMeasures found = measure_labels(at::tensor({1.0, 2.0, -1.0, 3.0}, at::kDouble).view({2, 2}),
+                                             at::tensor({1.0, 0.0, 0.0, 0.0}).view({2, 2}));
+  EXPECT_TRUE(std::isnan(found.classes[1].average_precision));
+  EXPECT_DOUBLE_EQ(found.score, 1);
+}
+
+TEST(MeanOfLabels, IsTheMeanOfDefinedMeasuresOrTheOnlyLabels) {
+  ClassMeasures first, second;
+  first.f1 = 0.5;
+  first.average_precision = 0.25;
+  first.support = 7;
+  second.f1 = 1;
+  const SetMeasures one = mean_of_labels({first});
+  EXPECT_EQ(one.support, 7);
+  EXPECT_DOUBLE_EQ(one.f1, 0.5);
+  const SetMeasures both = mean_of_labels({first, second});
+  EXPECT_DOUBLE_EQ(both.f1, 0.75);
+  EXPECT_DOUBLE_EQ(both.average_precision, 0.25);
+  EXPECT_EQ(both.classes.size(), 2U);
+}
+
 }  // namespace
 }  // namespace incite

@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "program/executor.hpp"
 #include "slicing/convex.hpp"
 #include "support/output_sets.hpp"
@@ -179,7 +181,7 @@ TEST(CalibratedHead, SaysTheLogOddsTimesTheScalePlusTheOffset) {
     const Head head{at::stack({-share * row, share * row}), at::stack({-share * bias, share * bias})};
     const OutputSet set = test::one(0);
     const Head before = log_odds_rows(head, set, kind);
-    const Head after = log_odds_rows(calibrated(head, {3, -2}, set, kind), set, kind);
+    const Head after = log_odds_rows(calibrated(head, {{3, -2}}, set, kind), set, kind);
     EXPECT_TRUE(at::allclose(after.weight, before.weight * 3));
     EXPECT_NEAR(after.bias.item<double>(), 0.7 * 3 - 2, 1e-6);
   }
@@ -328,10 +330,38 @@ TEST(CalibratedHead, OfASetMovesTheLogOddsOfItsClassesByTheScaleAndTheOffset) {
           at::linear(features.to(at::kDouble), by.weight.to(at::kDouble), by.bias.to(at::kDouble));
       return log_odds(kind == OutputKind::sigmoid ? at::sigmoid(logits) : logits, kind, set, /*own_head=*/true);
     };
-    const Head after = calibrated(head, {0.75, -2}, set, kind);
+    const Head after = calibrated(head, {{0.75, -2}}, set, kind);
     EXPECT_TRUE(at::allclose(odds_by(after), odds_by(head) * 0.75 - 2, 1e-4, 1e-4)) << to_string(kind);
     EXPECT_LT(after.bias.sum().abs().item<double>(), 1e-5);
   }
+}
+
+TEST(CalibrateLabels, MakesProbabilitiesOfLogOddsOfAnyScale) {
+  const at::Tensor truth = random_normal({4000, 2}, 3).to(at::kDouble) * 2 - 1;  // log-odds
+  const at::Tensor uniform = (random_normal({4000, 2}, 5).to(at::kDouble) / std::sqrt(2)).erf() / 2 + 0.5;
+  const at::Tensor labels = (uniform < truth.sigmoid()).to(at::kDouble);
+  const at::Tensor odds = truth * at::tensor({10.0, 0.2}, at::kDouble) + at::tensor({3.0, -4.0}, at::kDouble);
+  const std::vector<Calibration> found = calibrate_labels(odds, labels);
+  EXPECT_NEAR(found[0].scale, 0.1, 0.02);
+  EXPECT_NEAR(found[1].scale, 5, 0.5);
+  EXPECT_LT((calibrated(odds, found) - truth).abs().mean().item<double>(), 0.2);
+}
+
+TEST(CalibrateLabels, LeavesALabelOfAllOrNoSamplesAsItIs) {
+  const at::Tensor odds = random_normal({50, 2}, 3).to(at::kDouble);
+  const at::Tensor labels = at::stack({at::ones({50}), at::zeros({50})}, 1);
+  EXPECT_TRUE(at::allclose(calibrated(odds, calibrate_labels(odds, labels)), odds));
+}
+
+TEST(CalibratedHead, HasACalibrationForEachLabel) {
+  const Head head{random_normal({2, 3}, 1), random_normal({2}, 2)};
+  const at::Tensor features = random_normal({5, 3}, 3);
+  const auto odds = [&](const Head& of) {
+    return at::linear(features.to(at::kDouble), of.weight.to(at::kDouble), of.bias.to(at::kDouble));
+  };
+  const std::vector<Calibration> both = {{2, 1}, {0.5, -3}};
+  const Head found = calibrated(head, both, test::whole({4, 7}), OutputKind::label_logits);
+  EXPECT_TRUE(at::allclose(odds(found), calibrated(odds(head), both)));
 }
 
 }  // namespace

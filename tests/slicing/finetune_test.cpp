@@ -330,5 +330,21 @@ TEST(Finetune, TrainsTailsAlone) {
   }
 }
 
+TEST(Finetune, LessensTheLogLossOfLabelsThatHoldAtOnce) {
+  Untrained untrained({1, 2});
+  untrained.set.values = (untrained.data.input.inputs[0].narrow(1, 0, 3) > 0.5).to(at::kFloat);
+  untrained.set.original = untrained.set.values.narrow(0, 0, 900);
+  FinetuneParams params;
+  params.epochs = 8;
+  params.calibrated = true;
+  const std::vector<OutputSet> sets = {test::one_value(1), test::whole({0, 2})};
+  const FinetuneResult result =
+      finetune(untrained.modules, sets, OutputKind::label_logits, Task::multilabel, untrained.set, params);
+  EXPECT_LT(result.losses.back(), 0.5 * result.losses.front());
+  const at::Tensor truth =
+      untrained.set.values.index_select(0, untrained.set.validation).index_select(1, at::tensor({1, 0, 2}, at::kLong));
+  EXPECT_GT(((result.columns > 0) == (truth > 0)).to(at::kDouble).mean().item<double>(), 0.85);
+}
+
 }  // namespace
 }  // namespace incite

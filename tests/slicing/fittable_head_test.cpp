@@ -127,7 +127,7 @@ TEST(FittableHead, IsALinearLayerOverPositionsWithGlobalAveragePooling) {
 TEST(FittableHead, RefusesAnyOtherConvolution) {
   const std::string message =
       "no head can be fitted for the output layer 'b'; expected a linear layer over [samples, features], or a linear "
-      "layer or 1x1 convolution followed by global average pooling; use --head original";
+      "layer or 1x1 convolution whose positions are averaged or are those of the output; use --head original";
   for (const auto& [arguments, kernel] : std::vector<std::pair<std::string, int64_t>>{
            {"", 3}, {", stride=2", 1}, {", padding=1", 1}, {", dilation=2", 1}, {", padding=\"same\"", 1}}) {
     const HeadModel model = convolutions(2, squeeze, arguments, kernel);
@@ -140,9 +140,10 @@ TEST(FittableHead, RefusesALinearLayerWhoseSamplesMayNotComeFirst) {
       "h = torch.relu(torch.linear(x.unsqueeze(0), self.a.weight, self.a.bias))\n"
       "    return torch.linear(h, self.b.weight, self.b.bias).squeeze(0)",
       random_normal({7, 2}, 9), random_normal({5, 2}, 1), random_normal({3, 5}, 3));
-  expect_error([&] { model.head(); }, ExitCode::unsupported,
-               "no head can be fitted for the output layer 'b'; expected a linear layer over [samples, features], or a "
-               "linear layer or 1x1 convolution followed by global average pooling; use --head original");
+  expect_error(
+      [&] { model.head(); }, ExitCode::unsupported,
+      "no head can be fitted for the output layer 'b'; expected a linear layer over [samples, features], or a "
+      "linear layer or 1x1 convolution whose positions are averaged or are those of the output; use --head original");
 }
 
 /// What the program's last layer reads.

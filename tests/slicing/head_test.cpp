@@ -624,5 +624,38 @@ TEST(AdamHead, OfASetOfValuesStartsFromItsRows) {
   EXPECT_TRUE(at::equal(head.bias, at::tensor({1.0, 3.0}, at::kFloat))) << head.bias;
 }
 
+/// Six features, of which labels 0 and 2 depend on one each, and may hold at once.
+HeadData two_labels(int64_t count) {
+  HeadData data;
+  data.features = random_normal({count, 6}, 21);
+  data.values = (data.features.index_select(1, at::tensor({0, 2}, at::kLong)) > 0.5).to(at::kFloat);
+  data.kind = OutputKind::label_logits;
+  return data;
+}
+
+TEST(LabelHead, TellsOfEachLabelByItself) {
+  for (const HeadMethod method : {HeadMethod::lbfgs, HeadMethod::adam}) {
+    const HeadData data = two_labels(2000);
+    HeadParams params;
+    params.method = method;
+    params.learning_rate = 1e-2;
+    const Head start{random_normal({3, 6}, 1), at::zeros({3})};
+    const Head head = fit_multilabel_head(data, start, test::whole({0, 2}), params);
+    ASSERT_EQ(head.weight.sizes(), at::IntArrayRef({2, 6}));
+    const at::Tensor right = (outputs_of(head, data.features) > 0) == (data.values > 0);
+    EXPECT_GT(right.to(at::kDouble).mean().item<double>(), 0.97) << to_string(method);
+  }
+}
+
+TEST(LabelHead, ComesNearTheTeacherAndTheShareOfSamples) {
+  // Features tell nothing; a tenth of the samples has the label, and the teacher gives it 0.6.
+  HeadData data;
+  data.features = at::ones({100, 1});
+  data.values = (at::arange(100, at::kLong) < 10).to(at::kFloat).unsqueeze(1);
+  data.teacher = at::full({100, 1}, 0.6);
+  const Head head = fit_multilabel_head(data, {}, one_value(3), {});
+  EXPECT_NEAR(outputs_of(head, data.features).sigmoid()[0].item<double>(), 0.2 * 0.1 + 0.8 * 0.6, 1e-3);
+}
+
 }  // namespace
 }  // namespace incite

@@ -67,5 +67,45 @@ TEST(CheckClasses, RefusesSamplesOfAModulesClassesAlone) {
       "data.npz: all samples are of classes 2 and 5; a module needs samples of other classes too");
 }
 
+/// Checks samples with these labels, of a model of two.
+void check_labels(const std::vector<double>& labels) {
+  Dataset data;
+  data.file = "data.npz";
+  TestSet fit;
+  fit.data = &data;
+  fit.values = at::tensor(labels, at::kFloat).view({-1, 2});
+  fit.samples = at::arange(fit.values.size(0), at::kLong);
+  check_classes(fit, test::each_value({0, 1}), 2);
+}
+
+TEST(CheckClasses, NeedsSamplesWithEachLabelAndWithoutIt) {
+  EXPECT_NO_THROW(check_labels({1, 1, 0, 0}));
+  expect_error(
+      [] {
+        check_labels({1, 0, 0, 0});
+      },
+      ExitCode::data_mismatch,
+      "data.npz: no sample of label 1, so it can't get a module; add some, or pass --outputs present to leave "
+      "it out");
+  expect_error(
+      [] {
+        check_labels({1, 1, 0, 1});
+      },
+      ExitCode::data_mismatch, "data.npz: all samples have the label 1; its module needs samples without it too");
+}
+
+TEST(ChooseTask, TakesRowsOf0And1ForLabelsWhereTheOutputsCanBeThose) {
+  Dataset data;
+  data.target = at::tensor({1, 1, 0, 0, 0, 1}).view({2, 3});
+  EXPECT_EQ(choose_task({}, data, OutputKind::logits, 3), Task::multilabel);
+  EXPECT_EQ(choose_task({}, data, OutputKind::sigmoid, 3), Task::multilabel);
+  EXPECT_EQ(choose_task({}, data, OutputKind::other, 3), Task::regression);
+  data.target = at::eye(3);
+  EXPECT_EQ(choose_task({}, data, OutputKind::sigmoid, 3), Task::classification);
+  expect_error([&] { choose_task(Task::multilabel, data, OutputKind::probabilities, 3); }, ExitCode::data_mismatch,
+               "--task multilabel: the model's outputs are probabilities; expected logits or a sigmoid, which tell of "
+               "each label by itself");
+}
+
 }  // namespace
 }  // namespace incite

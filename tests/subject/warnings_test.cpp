@@ -110,5 +110,31 @@ TEST(FewSamplesWarning, NamesTheClassesThatHaveFew) {
   EXPECT_EQ(of({{0, 100}, {3, 2}}, {0}), std::nullopt);  // it has no module
 }
 
+TEST(GuessingWarning, TellsOfLabelsThatTheModelDoesNotRank) {
+  Dataset data;
+  TestSet set;
+  set.data = &data;
+  set.samples = at::arange(200, at::kLong);
+  set.values = (at::arange(400, at::kLong).remainder(3) == 0).to(at::kFloat).view({200, 2});
+  const at::Tensor good = set.values * 3 - 1;
+  EXPECT_FALSE(guessing_warning(good, OutputKind::label_logits, Task::multilabel, set));
+  const auto warning = guessing_warning(at::zeros({200, 2}), OutputKind::label_logits, Task::multilabel, set);
+  ASSERT_TRUE(warning);
+  EXPECT_TRUE(
+      warning->starts_with("the model ranks samples by its labels no better than a guess (mean AUC 0.5 on 200 "))
+      << *warning;
+}
+
+TEST(FewSamplesWarning, NamesTheLabelsThatHaveFew) {
+  Dataset data;
+  TestSet set;
+  set.data = &data;
+  set.samples = at::arange(100, at::kLong);
+  set.values = at::stack({at::arange(100) < 50, at::arange(100) < 3}, 1).to(at::kFloat);
+  EXPECT_EQ(few_samples_warning(set, {0, 1}).value_or(""),
+            "label 1 (3 samples) has fewer than 20 samples to fit on, so its module may do worse on other data; add "
+            "samples");
+}
+
 }  // namespace
 }  // namespace incite

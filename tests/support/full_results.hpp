@@ -82,8 +82,8 @@ inline Decomposition full_decomposition() {
                 {"force", true}};
   d.groups = {{{"conv1", "conv2"}, 16, 4, 2, 40, 0.75}};
   d.scoring = {12, 3e9, 64, 6};
-  d.modules = {{one(0), "module-0.pt", 400, 2000, 2.5, {{"conv1", {0, 3}}, {"fc", {0}}}, 1e-7, 3e5, {}},
-               {one(2), "module-2.pt", 500, 2500, 2.0, {{"conv1", {}}}, 2e-7, 4e5, {}}};
+  d.modules = {{one(0), "module-0.pt", 400, 2000, 2.5, {{"conv1", {0, 3}}, {"fc", {0}}}, 1e-7, 3e5, {Calibration{}}},
+               {one(2), "module-2.pt", 500, 2500, 2.0, {{"conv1", {}}}, 2e-7, 4e5, {Calibration{}}}};
   d.evaluation = full_evaluation();
   d.overlap = at::tensor({1.0, 0.25, 0.25, 1.0}, at::kDouble).view({2, 2});
   d.mean_overlap = 0.25;

@@ -325,5 +325,27 @@ TEST(OutputKind, HasTheNamesOfTheDocument) {
   EXPECT_STREQ(to_string(OutputKind::other), "other");
 }
 
+TEST(KindFor, TakesTheLogitsOfAMultilabelModelForThoseOfLabels) {
+  EXPECT_EQ(kind_for(Task::multilabel, OutputKind::logits), OutputKind::label_logits);
+  EXPECT_EQ(kind_for(Task::multilabel, OutputKind::sigmoid), OutputKind::sigmoid);
+  EXPECT_EQ(kind_for(Task::classification, OutputKind::logits), OutputKind::logits);
+  EXPECT_EQ(kind_for(Task::regression, OutputKind::logits), OutputKind::logits);
+}
+
+TEST(LogOdds, OfLabelsAreEachByItselfOfAHeadOrOfTheOriginal) {
+  const at::Tensor logits = at::tensor({1.0, -2.0, 3.0}).view({1, 3});
+  const at::Tensor own = logits.index_select(1, at::tensor({0, 2}, at::kLong)).to(at::kDouble);
+  const OutputSet set = test::whole({0, 2});
+  for (const bool sigmoid : {false, true}) {
+    const OutputKind kind = sigmoid ? OutputKind::sigmoid : OutputKind::label_logits;
+    const at::Tensor outputs = sigmoid ? logits.sigmoid() : logits;
+    EXPECT_TRUE(at::allclose(log_odds(outputs, kind, set, /*own_head=*/false), own, 1e-5));
+    EXPECT_TRUE(
+        at::allclose(log_odds(outputs.index_select(1, at::tensor({0, 2}, at::kLong)), kind, set, true), own, 1e-5));
+    EXPECT_TRUE(at::allclose(label_log_odds(outputs, kind), logits.to(at::kDouble), 1e-5));
+    EXPECT_TRUE(at::allclose(probabilities(outputs, kind), logits.sigmoid()));
+  }
+}
+
 }  // namespace
 }  // namespace incite

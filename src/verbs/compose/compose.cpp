@@ -56,7 +56,7 @@ std::string identity_of_all(const std::vector<Part>& parts) {
     whole.outputs = 0;
   }
   whole.set = {};
-  whole.kind = whole.task == Task::classification ? OutputKind::logits : whole.kind;
+  if (whole.task != Task::regression) whole.kind = kind_for(whole.task, OutputKind::logits);
   whole.own_head = true;
   return to_text(whole);
 }
@@ -125,7 +125,11 @@ void check(const std::filesystem::path& file, const std::vector<Part>& parts, co
   const at::Tensor size = at::cat(expected, 1).abs();
   INCITE_ASSERT(found.sizes() == size.sizes());
   const at::Tensor difference = (found - at::cat(expected, 1)).abs();
-  const at::Tensor wrong = (difference > tolerance * size.clamp_min(1)).logical_and(size < largest_log_odds).any(0);
+  const at::Tensor wrong = (difference > tolerance * size.clamp_min(1))
+                               .logical_and(size < largest_log_odds)
+                               .transpose(0, 1)
+                               .flatten(1)
+                               .any(1);
   int64_t column = 0;
   for (const Part& part : parts) {
     for (size_t i = 0; i < part.columns.size(); ++i, ++column) {

@@ -61,12 +61,14 @@ at::Tensor joint_samples(const Workshop& w, const std::vector<Selection>& select
   double features = 0;
   for (const Selection& keep : selections)
     features += width * kept_share(model.map, read, keep);
-  return as_many_as_fit(w.subject, features * sizeof(float), most_joint_bytes);
+  const auto points = static_cast<double>(w.subject.data->points_each());
+  return as_many_as_fit(w.subject, features * points * sizeof(float), most_joint_bytes);
 }
 
 /// The samples for fitting last layers: a part of `joint`. Undefined if they are not fitted.
 at::Tensor last_samples(const Workshop& w, const std::vector<Selection>& selections, const at::Tensor& joint) {
   if (w.plan.options.calibration != CalibrationMethod::layers || !joint.defined()) return {};
+  if (w.subject.data->positions.defined()) return {};  // a sample's inputs take too much memory
   const AnalysedModel& model = w.subject.model;
   const std::optional<Tail> tail = tail_of(w, model.program);
   if (!tail) return {};
@@ -87,19 +89,21 @@ void join_heads(const Workshop& w, const std::vector<at::Tensor>& features, std:
   const OutputKind kind = w.subject.model.kind;
   JointHeadData data;
   data.features = features;
-  data.columns =
-      places_of(w.subject.fit.classes.index_select(0, samples), w.subject.outputs).to(w.subject.model.program.device);
-  data.validating = w.subject.validation.size(0);
+  const at::Tensor classes = w.subject.fit.classes.index_select(0, w.subject.data->points(samples));
+  data.columns = places_of(classes, w.subject.outputs).to(w.subject.model.program.device);
+  data.validating = w.subject.validation.size(0) * w.subject.data->points_each();
   const std::vector<OutputSet>& sets = w.subject.modules;
   if (!sets.front().others)
-    data.teacher = original_probabilities(w, samples.size(0) - data.validating).to(w.subject.model.program.device);
+    data.teacher =
+        original_probabilities(w, samples.size(0) - w.subject.validation.size(0)).to(w.subject.model.program.device);
   JointHeads joint = fit_heads_together(data, apart, sets, kind);
   fitted.head_losses = joint.losses;
   fitted.heads = joint.heads.empty() ? std::move(apart) : std::move(joint.heads);
   std::vector<at::Tensor> columns;
   for (size_t m = 0; m < fitted.heads.size(); ++m) {
     const Head rows = log_odds_rows(fitted.heads[m], sets[m], kind);
-    const at::Tensor read = features[m].narrow(0, samples.size(0) - data.validating, data.validating).to(at::kDouble);
+    const at::Tensor read =
+        features[m].narrow(0, features[m].size(0) - data.validating, data.validating).to(at::kDouble);
     const at::Tensor odds = products(read, rows.weight);
     columns.push_back(rows.bias.defined() ? odds + rows.bias : odds);
   }
@@ -115,8 +119,7 @@ FinetuneData finetune_data(const Workshop& w, int64_t count) {
   data.validation = subject.validation;
   data.classes = subject.fit.classes;
   data.values = subject.fit.values;
-  if (subject.task != Task::classification) return data;
-  data.original = original_probabilities(w, count);
+  if (subject.task != Task::regression) data.original = original_probabilities(w, count);
   return data;
 }
 
@@ -214,7 +217,9 @@ Program take_module(const Workshop& w, const std::vector<Selection>& selections,
 
 bool calibrates(const Workshop& w) {
   const DecomposeOptions& options = w.plan.options;
-  return options.calibration != CalibrationMethod::none && competes(w) && w.subject.modules.size() > 1;
+  if (options.calibration == CalibrationMethod::none) return false;
+  if (w.subject.task == Task::multilabel) return row_of(options.head).own && w.subject.validation.size(0) > 0;
+  return competes(w) && w.subject.modules.size() > 1;
 }
 
 }  // namespace incite

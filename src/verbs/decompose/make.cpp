@@ -74,17 +74,34 @@ ModuleResult write(const Workshop& w, const OutputSet& set, const Selection& kee
   return result;
 }
 
+/// By module. `columns`: what the modules say of the validation samples.
+std::vector<std::vector<Calibration>> calibrations_of(const Workshop& w, const at::Tensor& columns) {
+  const Subject& subject = w.subject;
+  std::vector<std::vector<Calibration>> calibrations(subject.modules.size(), {Calibration{}});
+  if (!calibrates(w)) return calibrations;
+  if (subject.task == Task::multilabel) {
+    const std::vector<Calibration> found = calibrate_labels(columns, validation_values(subject));
+    auto first = found.begin();
+    for (size_t m = 0; m < calibrations.size(); ++m) {
+      calibrations[m].assign(first, first + subject.modules[m].size());
+      first += subject.modules[m].size();
+    }
+    return calibrations;
+  }
+  const at::Tensor classes = subject.fit.classes.index_select(0, subject.data->points(subject.validation));
+  const std::vector<Calibration> found = calibrate(columns, places_of(classes, subject.outputs), subject.modules);
+  for (size_t m = 0; m < calibrations.size(); ++m)
+    calibrations[m] = {found[m]};
+  return calibrations;
+}
+
 }  // namespace
 
 Modules make(const Workshop& w, const Choice& choice) {
   const Subject& subject = w.subject;
   const std::vector<OutputSet>& sets = subject.modules;
   FittedModules fitted = fit_together(w, choice.selections);
-  std::vector<Calibration> calibrations(sets.size());
-  if (calibrates(w)) {
-    const at::Tensor classes = subject.fit.classes.index_select(0, subject.validation);
-    calibrations = calibrate(fitted.validation_columns, places_of(classes, subject.outputs), sets);
-  }
+  const std::vector<std::vector<Calibration>> calibrations = calibrations_of(w, fitted.validation_columns);
   Modules modules;
   modules.head_losses = fitted.head_losses;
   modules.last_layer_losses = fitted.last_layer_losses;

@@ -24,6 +24,8 @@ constexpr int64_t most_first_samples = 16384;    // for a head, if all heads are
 constexpr int64_t most_at_once = 1024;           // samples
 constexpr int64_t most_last_layers = 2;          // hidden layers that are fitted together with the heads
 constexpr int64_t most_probabilities = 1 << 26;  // of the original, kept in memory while modules are made
+constexpr int64_t most_head_points = 1 << 18;    // of outputs that have positions
+constexpr int64_t channels_at_once = 32;         // that are resampled
 
 Batch first_batch(const Subject& subject) {
   return first_samples(*subject.data, subject.model.program.device);
@@ -42,9 +44,10 @@ at::Tensor known_probabilities(const Plan& plan, const Subject& subject) {
   const bool whole =
       std::any_of(subject.modules.begin(), subject.modules.end(), [](const OutputSet& set) { return !set.others; });
   const bool needed = plan.options.repair != RepairMethod::none || plan.options.finetune > 0 || whole;
-  if (subject.task != Task::classification || !needed) return {};
+  if (subject.task == Task::regression || !needed) return {};
   const AnalysedModel& model = subject.model;
-  const int64_t samples = std::min(subject.train.size(0), most_probabilities / model.outputs);
+  const int64_t samples =
+      std::min(subject.train.size(0), most_probabilities / model.outputs / subject.data->points_each());
   return probabilities(outputs_for(model.program, *subject.data, subject.train.narrow(0, 0, samples)), model.kind);
 }
 
@@ -142,17 +145,29 @@ bool read_checkpoint(const std::filesystem::path& file, Program& module) {
 
 // ---- Repair -------------------------------------------------------------------------------------------------------
 
-/// Samples to repair a module on: those of its classes, as many that the original most likely confuses with them, and
-/// as many others. For a regression or a set of all classes, any samples.
+/// Whether each training sample is of a class of the set, or has a label of it: [n] bool.
+at::Tensor own_samples(const Subject& subject, const OutputSet& set) {
+  if (subject.task == Task::classification)
+    return places_of(subject.fit.classes.index_select(0, subject.train), set.outputs) >= 0;
+  const at::Tensor labels = subject.fit.values.index_select(1, at::tensor(set.outputs, at::kLong));
+  return (labels.index_select(0, subject.train) > 0).any(1);
+}
+
+/// Samples to repair a module on: those of its classes or labels, as many that the original most likely confuses with
+/// them, and as many others. Any samples for a regression, for a set of all outputs, where a sample has many classes at
+/// its positions, and where there are no others.
 at::Tensor repair_samples(const Workshop& w, const OutputSet& set) {
   const at::Tensor& train = w.subject.train;
-  if (!set.others) return train.narrow(0, 0, std::min(train.size(0), 2 * most_repair_samples));
-  const at::Tensor own = places_of(w.subject.fit.classes.index_select(0, train), set.outputs) >= 0;
+  const at::Tensor any = train.narrow(0, 0, std::min(train.size(0), 2 * most_repair_samples));
+  const bool has_own = w.subject.task != Task::regression && !w.subject.data->positions.defined();
+  if (!has_own || set.size() == w.subject.model.outputs) return any;
+  const at::Tensor own = own_samples(w.subject, set);
   const at::Tensor positives = own.nonzero().flatten();
   const at::Tensor known = own.narrow(0, 0, w.original.size(0));
   const at::Tensor likely = w.original.index_select(1, at::tensor(set.outputs, at::kLong)).sum(1);
   const at::Tensor similar = likely.masked_fill(known, -1).argsort(true, 0, true);
   const int64_t count = std::min({positives.size(0), known.logical_not().sum().item<int64_t>(), most_repair_samples});
+  if (count == 0) return any;
   const at::Tensor hard = similar.narrow(0, 0, count);
   const at::Tensor rest = own.logical_not().index_fill(0, hard, false).nonzero().flatten();
   std::vector<at::Tensor> kinds = {positives.narrow(0, 0, count), hard};
@@ -177,10 +192,13 @@ void repair_body(const Workshop& w, Program& body, const Selection& keep, const 
 /// How many samples fit into memory while a head with so many features is fitted in double precision.
 int64_t most_head_samples(const Workshop& w, int64_t features) {
   const int64_t row = features * 4 * static_cast<int64_t>(sizeof(double));
-  return std::max<int64_t>(w.memory / std::max<int64_t>(row, 1), 1000);
+  const int64_t points = std::max<int64_t>(w.memory / std::max<int64_t>(row, 1), 1000);
+  const int64_t each = w.subject.data->points_each();
+  return each == 1 ? points : std::max<int64_t>(std::min(points, most_head_points) / each, 1);
 }
 
-/// Samples to fit a head on. The last `validating` choose its penalty; a method that needs no validation gets all.
+/// Samples to fit a head on. The last `validating` samples choose its penalty; a method that needs no validation gets
+/// all.
 at::Tensor head_samples(const Workshop& w, int64_t features, int64_t& validating) {
   const at::Tensor& all = w.subject.train;
   const at::Tensor& validation = w.subject.validation;
@@ -208,7 +226,10 @@ Head fitted_head(const Workshop& w, const Program& body, const OutputSet& set) {
   Head original;
   original.weight = body.value(layer.weight).content.toTensor().flatten(1);
   HeadData data;
-  at::Tensor samples = head_samples(w, original.weight.size(1), data.validating);
+  int64_t validating = 0;
+  at::Tensor samples = head_samples(w, original.weight.size(1), validating);
+  const int64_t fitted = samples.size(0) - validating;
+  data.validating = validating * w.subject.data->points_each();
   data.has_bias = layer.bias >= 0;
   data.kind = w.subject.model.kind;
   if (data.has_bias) original.bias = body.value(layer.bias).content.toTensor();
@@ -217,13 +238,13 @@ Head fitted_head(const Workshop& w, const Program& body, const OutputSet& set) {
   params.epochs = w.plan.options.epochs;
   params.seed = derive_seed(w.plan.options.seed, fmt::format("head {}", fmt::join(set.outputs, ",")));
   if (w.subject.task == Task::classification) {
-    at::Tensor rows = rows_of_head(fit.classes.index_select(0, samples), set);
+    at::Tensor rows = rows_of_head(fit.classes.index_select(0, w.subject.data->points(samples)), set);
     if (row_of(params.method).balances) {
       const at::Tensor balanced = balanced_rows(rows, set, params.seed);
       samples = samples.index_select(0, balanced);
       rows = rows.index_select(0, balanced);
     } else if (!set.others) {
-      data.teacher = original_probabilities(w, samples.size(0) - data.validating).to(device);
+      data.teacher = original_probabilities(w, fitted).to(device);
     }
     data.features = head_features(w, body, samples);
     data.rows = rows.to(device);
@@ -231,8 +252,39 @@ Head fitted_head(const Workshop& w, const Program& body, const OutputSet& set) {
   }
   data.features = head_features(w, body, samples);
   data.rectified = !place.relus.empty();
-  data.values = fit.values.index_select(0, samples).index_select(1, at::tensor(set.outputs, at::kLong)).to(device);
+  const at::Tensor outputs = at::tensor(set.outputs, at::kLong);
+  data.values = fit.values.index_select(0, w.subject.data->points(samples)).index_select(1, outputs).to(device);
+  if (w.subject.task == Task::multilabel) {
+    if (row_of(params.method).needs_validation) {
+      const at::Tensor all = original_probabilities(w, fitted);
+      data.teacher = all.index_select(1, outputs).to(device);
+    }
+    return fit_multilabel_head(data, original, set, params);
+  }
   return fit_regression_head(data, original, set, params);
+}
+
+/// The features [n, features, positions...] of a head, resampled as its outputs are, at the points of the samples: some
+/// channels at a time, since there are many more than outputs.
+at::Tensor resampled_features(const Workshop& w, const Executor& executor, const FittableHead& head,
+                              const Environment& environment, const at::Tensor& features, const at::Tensor& samples) {
+  const Program& module = executor.program();
+  std::vector<at::Tensor> parts;
+  in_batches(features.size(1), channels_at_once, [&](int64_t first, int64_t count) {
+    at::Tensor values = features.narrow(1, first, count);
+    for (const ValueId value : head.resampled) {
+      const NodeId node = module.maker(value);
+      std::vector<c10::IValue> inputs;
+      for (const ValueId input : module.node(node).inputs)
+        inputs.push_back(environment[at_index(input)]);
+      std::vector<int64_t> shape = inputs[0].toTensor().sizes().vec();
+      shape[1] = count;
+      inputs[0] = values.reshape(shape);
+      values = executor.apply(node, std::move(inputs))[0].toTensor();
+    }
+    parts.push_back(w.subject.data->at_points(values, samples));
+  });
+  return at::cat(parts, 1);
 }
 
 }  // namespace
@@ -271,6 +323,12 @@ MadeModule make_module(const Workshop& w, const OutputSet& set, const Selection&
   return module;
 }
 
+at::Tensor validation_values(const Subject& subject) {
+  return subject.fit.values.index_select(0, subject.data->points(subject.validation))
+      .index_select(1, at::tensor(subject.outputs, at::kLong))
+      .to(at::kDouble);
+}
+
 at::Tensor validation_scores(const Workshop& w, const OutputSet& set, const Program& module) {
   TestSet test = w.subject.fit;
   test.samples = w.subject.validation;
@@ -284,15 +342,19 @@ const Layer& head_layer(const Subject& subject) {
 
 Head first_head(const Workshop& w, const OutputSet& set, const at::Tensor& features, const at::Tensor& samples,
                 int64_t validating) {
+  const int64_t each = w.subject.data->points_each();
   const int64_t all = samples.size(0) - validating;
-  const int64_t fitted = std::min({all, most_first_samples, most_head_samples(w, features.size(1))});
+  const int64_t most = std::max<int64_t>(most_first_samples / each, 1);
+  const int64_t fitted = std::min({all, most, most_head_samples(w, features.size(1))});
+  const int64_t choosing = std::min({validating, fitted, std::max<int64_t>(most / 4, 1)});
   HeadData data;
-  data.validating = std::min({validating, fitted, most_first_samples / 4});
-  const auto both = [&](const at::Tensor& rows) {
-    return at::cat({rows.narrow(0, 0, fitted), rows.narrow(0, all, data.validating)});
+  data.validating = choosing * each;
+  const auto both = [&](const at::Tensor& rows, int64_t points) {
+    return at::cat({rows.narrow(0, 0, fitted * points), rows.narrow(0, all * points, choosing * points)});
   };
-  data.features = both(features);
-  data.rows = rows_of_head(w.subject.fit.classes.index_select(0, both(samples)), set).to(features.device());
+  data.features = both(features, each);
+  const at::Tensor points = w.subject.data->points(both(samples, 1));
+  data.rows = rows_of_head(w.subject.fit.classes.index_select(0, points), set).to(features.device());
   if (!set.others) data.teacher = original_probabilities(w, fitted).to(features.device());
   data.has_bias = head_layer(w.subject).bias >= 0;
   data.kind = w.subject.model.kind;
@@ -300,13 +362,15 @@ Head first_head(const Workshop& w, const OutputSet& set, const at::Tensor& featu
 }
 
 at::Tensor original_probabilities(const Workshop& w, int64_t count) {
-  if (w.original.defined() && w.original.size(0) >= count) return w.original.narrow(0, 0, count);
+  const int64_t points = count * w.subject.data->points_each();
+  if (w.original.defined() && w.original.size(0) >= points) return w.original.narrow(0, 0, points);
   const AnalysedModel& model = w.subject.model;
   return probabilities(outputs_for(model.program, *w.subject.data, w.subject.train.narrow(0, 0, count)), model.kind);
 }
 
 at::Tensor head_features(const Workshop& w, const Program& module, const at::Tensor& samples) {
   const at::NoGradGuard no_grad;
+  const Dataset& data = *w.subject.data;
   const FittableHead head = place_of_head(w.subject);
   const NodeId node = head_node(w.subject, module);
   const ValueId read = module.node(node).inputs[0];
@@ -314,11 +378,21 @@ at::Tensor head_features(const Workshop& w, const Program& module, const at::Ten
   const Executor executor(module);
   std::vector<bool> keep(module.values.size(), false);
   keep[at_index(read)] = true;
+  NodeId end = node;
+  for (const ValueId value : head.resampled) {
+    const NodeId resampling = module.maker(value);
+    for (const ValueId input : module.node(resampling).inputs)
+      keep[at_index(input)] = true;
+    end = std::max(end, resampling);
+  }
   std::vector<at::Tensor> features;
   in_batches(samples.size(0), batch, [&](int64_t first, int64_t count) {
-    Environment environment = executor.start(w.subject.data->batch(samples.narrow(0, first, count), module.device));
-    executor.run(environment, 0, node, keep);
-    features.push_back(head.features(environment[at_index(read)].toTensor()));
+    const at::Tensor part = samples.narrow(0, first, count);
+    Environment environment = executor.start(data.batch(part, module.device));
+    executor.run(environment, 0, end, keep);
+    const at::Tensor own = head.features(environment[at_index(read)].toTensor());
+    features.push_back(head.resampled.empty() ? data.at_points(own, part)
+                                              : resampled_features(w, executor, head, environment, own, part));
   });
   return at::cat(features);
 }

@@ -22,8 +22,7 @@ struct Workshop {
   const Subject& subject;
   StagedFiles& files;  ///< for checkpoints and modules
   const Progress& progress;
-  at::Tensor
-      original;  ///< classification: the original's probabilities for the first training samples, [n, outputs] float32
+  at::Tensor original;  ///< the original's probabilities for points of the first training samples, [n, outputs] float32
   int64_t memory = 0;   ///< bytes available to each module while it is made
   int64_t workers = 1;  ///< modules made at the same time
 };
@@ -42,22 +41,25 @@ struct MadeModule {
 /// together later. Throws Error (internal) if the slice differs from the masked original.
 MadeModule make_module(const Workshop& workshop, const OutputSet& set, const Selection& keep, bool empty_head);
 
+/// The values or labels of the modules' outputs for points of the validation samples: [points, columns] float64.
+at::Tensor validation_values(const Subject& subject);
+
 /// The columns of a module for the validation samples: see module_scores.
 at::Tensor validation_scores(const Workshop& workshop, const OutputSet& set, const Program& module);
 
 /// The layer that a module's head replaces.
 const Layer& head_layer(const Subject& subject);
 
-/// The original's probabilities for the first `count` training samples: [count, outputs] float32.
+/// The original's probabilities for points of the first `count` training samples: [points, outputs] float32.
 at::Tensor original_probabilities(const Workshop& workshop, int64_t count);
 
-/// The inputs of a module's head for some samples, from one run of its body: [samples, features] float32.
+/// The inputs of a module's head for points of some samples, from one run of its body: [points, features] float32.
 at::Tensor head_features(const Workshop& workshop, const Program& module, const at::Tensor& samples);
 /// The same, from the inputs of the module's tail.
 at::Tensor head_features(const Workshop& workshop, const Program& module, const TailData& tail);
 
 /// A classification head fitted to few samples, since all heads are fitted together afterwards. `features` are its
-/// inputs for `samples`; the last `validating` of them choose the penalty.
+/// inputs for points of `samples`; the last `validating` samples choose the penalty.
 Head first_head(const Workshop& workshop, const OutputSet& set, const at::Tensor& features, const at::Tensor& samples,
                 int64_t validating);
 

@@ -16,7 +16,10 @@ namespace incite {
 namespace {
 
 Metric choose_metric(const DecomposeOptions& options, Task task) {
-  if (!options.metric) return task == Task::classification ? options.classification_metric : Metric::absolute;
+  if (!options.metric) {
+    if (task == Task::regression) return Metric::absolute;
+    return task == Task::classification ? options.classification_metric : Metric::probability;
+  }
   if (!is_for(*options.metric, task)) {
     std::vector<std::string> fitting;
     for (const auto& [metric, name] : names_of(Metric{})) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <numeric>
 #include <set>
+#include <tuple>
 
 #include "base/fail.hpp"
 #include "base/human.hpp"
@@ -76,8 +77,10 @@ class Evaluator {
   }
 
   ModelEvaluation run() {
+    settle_positions(data_, program_, most_measured_outputs, /*seed=*/0);
     result_.outputs = output_count(program_, batch_);
-    result_.all_samples = data_.size();
+    result_.positions = data_.positions.defined() ? data_.points_each() : 0;
+    result_.samples = result_.all_samples = data_.size() * data_.points_each();
     result_.cost = {program_.parameter_count(), static_cast<int64_t>(std::filesystem::file_size(options_.model)),
                     multiply_adds(program_, batch_)};
     if (described_.is_module()) {
@@ -100,11 +103,10 @@ class Evaluator {
     result_.one_column = is_one_column(result_.task, model.outputs);
     if (result_.one_column) model = as_two_columns(options_.model, model.program, data_);
     result_.outputs = model.outputs;
-    result_.kind = model.kind == OutputKind::other ? OutputKind::logits : model.kind;
+    result_.kind = kind_for(result_.task, model.kind == OutputKind::other ? OutputKind::logits : model.kind);
     const at::Tensor samples = test_.samples;
-    test_ = truth(model.program, data_, result_.task, result_.outputs);
+    test_ = truth(model.program, data_, result_.task, result_.kind, result_.outputs);
     test_.samples = samples;
-    result_.samples = data_.size();
     const at::Tensor outputs = outputs_for(model.program, data_, samples, progress_);
     if (auto warning = guessing_warning(outputs, result_.kind, result_.task, test_))
       result_.warnings.push_back(*warning);
@@ -133,15 +135,24 @@ class Evaluator {
       result_.labels.resize(static_cast<size_t>(result_.outputs));
       std::iota(result_.labels.begin(), result_.labels.end(), 0);
     }
-    const at::Tensor columns = outputs_for(program_, data_, test_.samples, progress_);
-    if (result_.task == Task::regression) return values(columns, originals);
-    if (result_.outputs == 1) return yes_or_no(columns.select(1, 0).to(at::kDouble), originals);
-    const at::Tensor classes = original_classes(data_, originals);
+    at::Tensor columns = outputs_for(program_, data_, test_.samples, progress_);
+    result_.kind = kind_for(result_.task, result_.kind);
+    if (result_.task != Task::classification) return columns_alone(columns, originals);
+    const at::Tensor classes = labelled_classes(columns, originals);
+    if (result_.outputs == 1) return yes_or_no(columns.select(1, 0).to(at::kDouble), classes);
     for (int64_t column = 0; column < columns.size(1); ++column) {
       const int64_t label = result_.labels[static_cast<size_t>(column)];
       result_.alone.push_back(class_measures(columns.select(1, column), classes == label));
     }
     together(columns, classes);
+  }
+
+  /// The classes of all points that are labelled; takes the others' rows out of `columns`.
+  at::Tensor labelled_classes(at::Tensor& columns, int64_t originals) {
+    at::Tensor classes;
+    std::tie(columns, classes) = labelled(columns, original_classes(data_, originals));
+    result_.all_samples = classes.size(0);
+    return classes;
   }
 
   /// Measures log-odds [samples, labels] on the samples whose class has a label. `classes`: of all samples.
@@ -154,15 +165,16 @@ class Evaluator {
         measure_classifier(columns.index_select(0, covered), OutputKind::logits, places.index_select(0, covered));
   }
 
-  /// Measures the columns of a regression on the targets that they are for.
-  void values(const at::Tensor& columns, int64_t originals) {
+  /// Measures the columns of a regression or of labels on the targets that they are for.
+  void columns_alone(const at::Tensor& columns, int64_t originals) {
     const int64_t targets = data_.target.dim() == 2 ? data_.target.size(1) : 1;
     // Perhaps only those of the columns.
     const bool own = targets != originals && (targets == columns.size(1) || originals == 0);
-    const at::Tensor wanted = own ? values_of(data_, columns.size(1))
-                                  : values_of(data_, originals).index_select(1, at::tensor(result_.labels, at::kLong));
-    result_.samples = data_.size();
-    result_.measures = measure_regression(columns, wanted);
+    const bool labels = result_.task == Task::multilabel;
+    const int64_t count = own ? columns.size(1) : originals;
+    at::Tensor wanted = labels ? labels_of(data_, count) : values_of(data_, count);
+    if (!own) wanted = wanted.index_select(1, at::tensor(result_.labels, at::kLong));
+    result_.measures = labels ? measure_labels(columns.to(at::kDouble), wanted) : measure_regression(columns, wanted);
   }
 
   void module() {
@@ -177,21 +189,21 @@ class Evaluator {
            options_.model.string(), result_.outputs, identity.rows(),
            human_list(identity.set.outputs, "output", "outputs"), identity.outputs);
     }
-    const at::Tensor columns =
+    at::Tensor columns =
         module_scores({identity.set, &program_, identity.own_head}, identity.kind, identity.task, test_, progress_);
-    if (identity.task == Task::regression) return values(columns, identity.outputs);
-    if (identity.set.size() == 1) return yes_or_no(columns.select(1, 0), identity.outputs);
-    const at::Tensor classes = original_classes(data_, identity.outputs);
+    if (identity.task != Task::classification) return columns_alone(columns, identity.outputs);
+    const at::Tensor classes = labelled_classes(columns, identity.outputs);
+    if (identity.set.size() == 1) return yes_or_no(columns.select(1, 0), classes);
     result_.alone = measure_set(columns, identity.set, classes).classes;
     together(columns, classes);
   }
 
   /// Measures log-odds [samples] as answers to the question whether a sample is of the label's class.
-  void yes_or_no(const at::Tensor& scores, int64_t originals) {
+  void yes_or_no(const at::Tensor& scores, const at::Tensor& classes) {
     result_.is_module = true;
-    const at::Tensor own = original_classes(data_, originals) == result_.labels[0];
+    const at::Tensor own = classes == result_.labels[0];
     check_covered(own.sum().item<int64_t>());
-    result_.samples = data_.size();
+    result_.samples = classes.size(0);
     result_.measures =
         measure_classifier(at::stack({at::zeros_like(scores), scores}, 1), OutputKind::logits, own.to(at::kLong));
     result_.alone = {class_measures(scores, own)};

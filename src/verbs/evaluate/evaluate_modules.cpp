@@ -59,13 +59,14 @@ ModulesEvaluation evaluate_modules(const EvaluateOptions& options, const Progres
   Dataset data = read_to_evaluate(options, reading_of(identity_of(decomposition, decomposition.modules.front())));
   const std::filesystem::path file = original_file(options, decomposition);
   Program original = load_model(file, data, decomposition.output, device);
+  settle_positions(data, original, most_measured_outputs, /*seed=*/0);
   const Batch batch = first_samples(data, device);
   decomposition.bytes = bytes_of(file);
   decomposition.multiply_adds = multiply_adds(original, batch);
   if (options.latency) result.latency = LatencyResult{measure_latency(original, data), {}, {0, 0}};
   decomposition.one_column = is_one_column(decomposition.task, output_count(original, batch));
   if (decomposition.one_column) original = as_two_columns(file, original, data).program;
-  TestSet test = truth(original, data, decomposition.task, decomposition.outputs);
+  TestSet test = truth(original, data, decomposition.task, decomposition.kind, decomposition.outputs);
   test.samples = at::arange(data.size(), at::kLong);
 
   const size_t runs = decomposition.modules.size() + 1;
