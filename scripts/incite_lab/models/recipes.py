@@ -28,6 +28,8 @@ class DenseRecipe:
 
 
 VGGNET16 = ImageRecipe(epochs=3, batch=32, learning_rate=3e-4, images=4_000, given=8_000, tested=2_000, side=56, bfloat16=True)
+MULTILABEL = ImageRecipe(epochs=8, batch=64, learning_rate=4e-3, side=48)
+SEGMENTATION = ImageRecipe(epochs=12, batch=16, learning_rate=5e-3, side=64)
 # paper: as the artifact of the paper trains its regressors. long: what these networks can reach.
 DENSE = {
     "paper": DenseRecipe(epochs=100, batch=32, learning_rate=1e-3, cosine=False),
