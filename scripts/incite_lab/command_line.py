@@ -29,6 +29,7 @@ COMMANDS = {
     "promises": "studies.quality.promises",
     "pruning": "studies.sets.pruning",
     "sets": "studies.sets.curve",
+    "reuse": "studies.reuse.reuse",
     "experiments": "studies.experiments.experiments",
     "zoo": "studies.zoo.zoo",
     "compose-demo": "studies.compose.compose_demo",
