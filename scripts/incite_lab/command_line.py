@@ -30,6 +30,8 @@ COMMANDS = {
     "pruning": "studies.sets.pruning",
     "sets": "studies.sets.curve",
     "reuse": "studies.reuse.reuse",
+    "multilabel": "studies.made.studies:MULTILABEL",
+    "segmentation": "studies.made.studies:SEGMENTATION",
     "experiments": "studies.experiments.experiments",
     "zoo": "studies.zoo.zoo",
     "compose-demo": "studies.compose.compose_demo",

@@ -6,13 +6,14 @@ from typing import Any
 
 from incite_lab.run.store import Record
 
+KINDS = ("accuracy", "mean_average_precision", "mean_iou", "mae")  # of measures; each but the last is a share
 SCORING = ("clustering", "scoring")  # stages that a run with another's scores leaves out
 
 
 def compact(document: dict[str, Any]) -> Record:
     """The part of decomposition.json that results are made from: no channels."""
     evaluation, modules = document["evaluation"], document["modules"]
-    kind = "accuracy" if "original_accuracy" in evaluation else "mae"
+    kind = next(kind for kind in KINDS if f"original_{kind}" in evaluation)
     return {
         "kind": kind,
         "original": evaluation[f"original_{kind}"],
@@ -29,15 +30,15 @@ def compact(document: dict[str, Any]) -> Record:
 
 
 def loss(record: Record) -> float:
-    """Points of accuracy, or per cent of the mean absolute error: more is worse."""
-    if record["kind"] == "accuracy":
-        return 100 * (record["original"] - record["combined"])
-    return 100 * (record["combined"] / record["original"] - 1)
+    """Points, or per cent of the mean absolute error: more is worse."""
+    if record["kind"] == "mae":
+        return 100 * (record["combined"] / record["original"] - 1)
+    return 100 * (record["original"] - record["combined"])
 
 
 def change(kind: str, lost: float) -> float:
-    """A loss as the change of what is measured: accuracies fall, errors rise."""
-    return -lost if kind == "accuracy" else lost
+    """A loss as the change of what is measured: shares fall, errors rise."""
+    return lost if kind == "mae" else -lost
 
 
 def seconds(record: Record) -> float:
@@ -52,7 +53,7 @@ def summary(record: Record) -> str:
     """One line for logs; a loss above 0 is worse, as in tables of losses."""
     if record["combined"] is None:
         return "one module"
-    unit = "points" if record["kind"] == "accuracy" else "% of MAE"
+    unit = "% of MAE" if record["kind"] == "mae" else "points"
     return f"{record['compression']:.2f}x, loss {loss(record):+.2f} {unit}, {seconds(record):.0f} s"
 
 

@@ -1,0 +1,58 @@
+"""The section of docs/quality.md for a study on made data."""
+
+from dataclasses import dataclass
+from statistics import mean
+from typing import Any
+
+from incite_lab.pages.tables import markdown
+from incite_lab.run.record import spread
+from incite_lab.studies.quality import results
+
+
+@dataclass(frozen=True)
+class Words:
+    measure: str
+    over: str  # what the measure is a mean of
+    bar: float  # points that may be lost
+    at: str  # this compression
+
+
+def section(part: dict[str, Any], command: str, words: Words) -> list[str]:
+    text = (
+        f"`incite-lab {command}`, {results.conditions(part)}. {words.measure[0].upper()}{words.measure[1:]} {words.over}, on test data that no "
+        "choice used; change: modules together against the original. each: a module for each output; all: one module for all outputs, "
+        "`--modules all`; finetune: with `--finetune 3`. The seed changes clusters, samples and heads; the networks stay the same. All modules: "
+        "the sum of their parameters, relative to the original's. ±: sample standard deviation over seeds."
+    )
+    header = ["network", "method", "size", "compression", "original", "modules", "change, points", "all modules", "in all"]
+    lines = []
+    for one in part["subjects"].values():
+        title = one["title"]
+        for row in one["rows"]:
+            lines.append([
+                title,
+                row["method"].replace("-", ", "),
+                f"{row['target']}x",
+                f"{spread(row['compression'])}x",
+                f"{100 * one['original']:.2f} %",
+                f"{100 * mean(row['combined']):.2f} %",
+                spread([-lost for lost in row["loss"]], "+.2f"),
+                f"{mean(row['parameters']) / one['parameters']:.2f}x",
+                f"{spread(row['total'], '.0f')} s",
+            ])  # fmt: skip
+            title = ""
+    used = ", ".join(f"{one['title']}: {one['fit']:,} training samples" for one in part["subjects"].values() if one["fit"])
+    return [text, *([f"{used}."] if used else []), "", *markdown(header, lines, "lllr"), "", *verdicts(part, words)]
+
+
+def verdicts(part: dict[str, Any], words: Words) -> list[str]:
+    """A line for each network: the bar, and the mean loss of each method."""
+    lines = []
+    for one in part["subjects"].values():
+        losses = {row["method"].replace("-", ", "): mean(row["loss"]) for row in one["rows"] if row["target"] == words.at}
+        if not losses:
+            continue
+        outcomes = "; ".join(f"{method}: {lost:.2f}, {'held' if lost <= words.bar else 'missed'}" for method, lost in losses.items())
+        unit = "point" if words.bar == 1 else "points"
+        lines.append(f"- {one['title']}, at most {words.bar:g} {unit} lost at {words.at}x: {outcomes}.")
+    return lines
