@@ -64,6 +64,8 @@ def test_a_column_has_one_unit_and_one_meaning(experiments: Experiments) -> None
     assert [*classes] == [
         "model", "seed",
         "original_accuracy_percent", "combined_accuracy_percent", "accuracy_loss_points",
+        "original_mean_average_precision_percent", "combined_mean_average_precision_percent", "mean_average_precision_loss_points",
+        "original_mean_iou_percent", "combined_mean_iou_percent", "mean_iou_loss_points",
         "original_mae", "combined_mae", "mae_loss_percent",
         "compression_ratio", "overlap_percent", "scored_samples",
         "load_seconds", "analysis_seconds", "clustering_seconds", "scoring_seconds", "modules_seconds", "evaluation_seconds",

@@ -20,7 +20,7 @@ from incite_lab.run.record import loss, seconds
 from incite_lab.run.runner import Runner
 from incite_lab.run.store import Record
 from incite_lab.studies.experiments import checks
-from incite_lab.studies.experiments.files import LOSSES, SECONDS, STAGES, Experiment, Mistake, Origin, read
+from incite_lab.studies.experiments.files import LOSSES, SECONDS, SHARES, STAGES, Experiment, Mistake, Origin, read
 
 Row = dict[str, Any]  # by column
 
@@ -79,13 +79,13 @@ def cells(origin: Origin, found: Record | Failed) -> Row:
 
 def quality(found: Record) -> Row:
     """A loss above 0 is worse. None of one module alone, or against an error of 0."""
-    original, combined = found["original"], found["combined"]
-    lost = loss(found) if combined is not None and (found["kind"] == "accuracy" or original > 0) else None
-    if found["kind"] == "accuracy":
+    kind, original, combined = found["kind"], found["original"], found["combined"]
+    lost = loss(found) if combined is not None and (kind in SHARES or original > 0) else None
+    if kind in SHARES:
         return {
-            "original_accuracy_percent": percent(original),
-            "combined_accuracy_percent": percent(combined),
-            "accuracy_loss_points": lost,
+            f"original_{kind}_percent": percent(original),
+            f"combined_{kind}_percent": percent(combined),
+            f"{kind}_loss_points": lost,
         }
     return {"original_mae": original, "combined_mae": combined, "mae_loss_percent": lost}
 

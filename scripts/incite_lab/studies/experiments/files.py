@@ -11,9 +11,10 @@ from incite_lab.run.runner import Job
 
 STAGES = ("load", "analysis", "clustering", "scoring", "modules", "evaluation")
 SECONDS = {stage: f"{stage}_seconds" for stage in (*STAGES, "total")}
-LOSSES = {"accuracy_loss_points": "points of accuracy", "mae_loss_percent": "% of the mean absolute error"}
+SHARES = {"accuracy": "accuracy", "mean_average_precision": "mean average precision", "mean_iou": "mean IoU"}  # kinds of record.KINDS
+LOSSES = {f"{kind}_loss_points": f"points of {words}" for kind, words in SHARES.items()} | {"mae_loss_percent": "% of the mean absolute error"}
 MEASURES = (
-    "original_accuracy_percent", "combined_accuracy_percent", "accuracy_loss_points",
+    *(column for kind in SHARES for column in (f"original_{kind}_percent", f"combined_{kind}_percent", f"{kind}_loss_points")),
     "original_mae", "combined_mae", "mae_loss_percent",
     "compression_ratio", "overlap_percent", "scored_samples", *SECONDS.values(),
 )  # fmt: skip
