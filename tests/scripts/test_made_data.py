@@ -34,9 +34,7 @@ def test_made_data_is_the_same_each_time() -> None:
 
 # By hand, for a radius of 10. circle: π 8.5². square: with the diagonal 20. triangle: 3 √3 / 4 · 10². ring: π (10² − 5.5²).
 # cross: two bars of 20 by 6, which share a square of 6 by 6.
-@pytest.mark.parametrize(
-    ("name", "area"), [("circle", 227.0), ("square", 200.0), ("triangle", 129.9), ("ring", 219.1), ("cross", 204.0)]
-)
+@pytest.mark.parametrize(("name", "area"), [("circle", 227.0), ("square", 200.0), ("triangle", 129.9), ("ring", 219.1), ("cross", 204.0)])
 @pytest.mark.parametrize("angle", [0.3, 2.0])
 def test_shapes_have_their_area(name: str, area: float, angle: float) -> None:
     assert shapes.mask(name, np.array([31.7, 32.1]), 10, angle).sum() == pytest.approx(area, abs=12)

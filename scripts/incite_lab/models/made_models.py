@@ -56,10 +56,11 @@ class MadeModel:
             save_scripted(model, file)
         scripted = torch.jit.load(str(file))
         print(f"{sum(parameter.numel() for parameter in scripted.parameters()):,} parameters")
-        for part in ("test", "train"):
-            x, y = parts[part]["x"][: len(parts["test"]["x"])], parts[part]["y"][: len(parts["test"]["y"])]
+        for part, arrays in reversed(parts.items()):
+            x, truth = arrays["x"][: len(parts["test"]["x"])], arrays["y"][: len(parts["test"]["x"])]
             with torch.no_grad():
-                print(f"{part}, {len(x):,} images: {self.measured([scripted(batch.float() / 255) for batch in torch.from_numpy(x).split(100)], y)}")
+                outputs = [scripted(batch.float() / 255) for batch in torch.from_numpy(x).split(100)]
+            print(f"{part}, {len(x):,} images: {self.measured(outputs, truth)}")
 
     def measured(self, outputs: "list[Tensor]", y: np.ndarray) -> str:
         from incite_lab.models import measures

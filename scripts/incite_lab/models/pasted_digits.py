@@ -14,10 +14,7 @@ CLASSES = 10
 def splits(mnist: Arrays) -> dict[str, Arrays]:
     """train and test, made from MNIST's training and test images; always the same. x: uint8 [N, 1, 48, 48]; y: uint8 [N, 10], 0 or 1."""
     random = np.random.default_rng(0)
-    return {
-        part: pasted(mnist[f"x_{part}"], mnist[f"y_{part}"], count, random)
-        for part, count in (("train", TRAIN), ("test", TEST))
-    }
+    return {part: pasted(mnist[f"x_{part}"], mnist[f"y_{part}"], count, random) for part, count in (("train", TRAIN), ("test", TEST))}
 
 
 def pasted(images: np.ndarray, labels: np.ndarray, count: int, random: np.random.Generator) -> Arrays:

@@ -154,8 +154,7 @@ def row(count: int, problems: list[Problem], found: dict[tuple[str, Problem], Re
         "original": [round(each, 6) for each in originals],
         "original_parameters": found[APART, problems[0]]["original_parameters"],
         "loss": {
-            way: [round(100 * (own - found[way, problem]["combined"]), 4) for own, problem in zip(originals, problems, strict=True)]
-            for way in WAYS
+            way: [round(100 * (own - found[way, problem]["combined"]), 4) for own, problem in zip(originals, problems, strict=True)] for way in WAYS
         },
         "parameters": {way: [found[way, problem]["parameters"] for problem in problems] for way in WAYS},
     }
