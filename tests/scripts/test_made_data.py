@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
 from incite_lab.models import measures, pasted_digits, shapes
+from incite_lab.models.training import turned
 
 
 def test_labels_say_which_digits_are_in_the_image() -> None:
@@ -38,6 +40,17 @@ def test_made_data_is_the_same_each_time() -> None:
 @pytest.mark.parametrize("angle", [0.3, 2.0])
 def test_shapes_have_their_area(name: str, area: float, angle: float) -> None:
     assert shapes.mask(name, np.array([31.7, 32.1]), 10, angle).sum() == pytest.approx(area, abs=12)
+
+
+def test_labels_are_turned_with_their_images() -> None:
+    torch.manual_seed(0)
+    images = torch.arange(18).reshape(2, 1, 3, 3)
+    seen = set()
+    for _ in range(60):
+        x, y = turned(images, images[:, 0])
+        assert (x[:, 0] == y).all() and (x[1] == x[0] + 9).all()
+        seen.add(tuple(y[0].flatten().tolist()))
+    assert len(seen) == 8
 
 
 def test_average_precision_is_the_mean_precision_at_the_hits() -> None:

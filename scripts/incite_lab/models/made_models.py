@@ -11,7 +11,7 @@ import numpy as np
 
 from incite_lab.models import made_data
 from incite_lab.models.made_data import Made
-from incite_lab.models.recipes import MULTILABEL, SEGMENTATION, ImageRecipe
+from incite_lab.models.recipes import FCN, MULTILABEL, UNET, ImageRecipe
 from incite_lab.paths import MODELS
 
 if TYPE_CHECKING:
@@ -82,9 +82,9 @@ MULTILABEL_MNIST = MadeModel(
 )  # fmt: skip
 UNET_SHAPES = MadeModel(
     "Trains a small U-Net that finds shapes, and writes model.pt.\n\nThe data is that of `incite-lab data shapes`.",
-    made_data.SHAPES, ("segmenters", "UNet"), "unet-shapes", SEGMENTATION, per_pixel=True,
+    made_data.SHAPES, ("segmenters", "UNet"), "unet-shapes", UNET, per_pixel=True,
 )  # fmt: skip
 FCN_SHAPES = MadeModel(
     "Trains a small FCN that finds shapes, and writes model.pt.\n\nThe data is that of `incite-lab data shapes`.",
-    made_data.SHAPES, ("segmenters", "FCN"), "fcn-shapes", SEGMENTATION, per_pixel=True,
+    made_data.SHAPES, ("segmenters", "FCN"), "fcn-shapes", FCN, per_pixel=True,
 )  # fmt: skip

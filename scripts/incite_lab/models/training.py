@@ -68,8 +68,16 @@ def enlarged(images: np.ndarray, side: int = 56) -> Tensor:
     return functional.interpolate(x.float(), size=(side, side), mode="bilinear").round().to(torch.uint8)
 
 
+def turned(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Square images [N, C, H, H] and labels of their pixels [N, H, H], all mirrored or turned in the same way, one of eight."""
+    mirror, quarters = (int(torch.randint(count, ())) for count in (2, 4))
+    if mirror:
+        x, y = x.flip(-1), y.flip(-1)
+    return x.rot90(quarters, (-2, -1)), y.rot90(quarters, (-2, -1))
+
+
 def train_on_images(model: nn.Module, x: Tensor, y: Tensor, loss_of: Callable[[Tensor, Tensor], Tensor], recipe: ImageRecipe) -> None:
-    """Adam with one cycle of the learning rate, on whole batches of uint8 images [N, 1, H, W]. Prints each epoch's loss on stderr."""
+    """Adam with one cycle of the learning rate, on whole batches of uint8 images [N, C, H, W]. Prints each epoch's loss on stderr."""
     batch = recipe.batch
     supported = torch.cpu.get_capabilities()
     bfloat16 = recipe.bfloat16 and any(supported.get(name, False) for name in ("amx_bf16", "avx512_bf16"))
@@ -81,9 +89,10 @@ def train_on_images(model: nn.Module, x: Tensor, y: Tensor, loss_of: Callable[[T
         start, losses = time.monotonic(), []
         order = torch.randperm(len(x))
         for rows in order[: len(x) // batch * batch].split(batch):
+            images, truth = turned(x[rows], y[rows]) if recipe.turned else (x[rows], y[rows])
             with multiplies:
-                output = model(x[rows].float() / 255)
-            loss = loss_of(output.float(), y[rows])
+                output = model(images.float() / 255)
+            loss = loss_of(output.float(), truth)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
