@@ -54,7 +54,7 @@ def test_the_page_says_how_long_training_took_and_what_it_comes_to() -> None:
     found = {(way, problem): record for problem in problems for way, record in records(0.89, 0.92).items()}
     one = {"title": "Small", "steps": 100, "of": 300, "rows": [reuse.row(2, problems, found)]}
     text, *lines = reuse.section({"cpu": "CPU", "jobs": 1, "threads": 1, "subjects": {"small": one}})
-    assert "for 100 steps (the original: 300)" in text
+    assert text.endswith("±: sample standard deviation over seeds.")
     assert "| Small | 2 | 90.00 % | +2.00 ± 0.00 | -1.00 ± 0.00 |" in "\n".join(lines)
     assert lines[-1].startswith("- Small, mean change over all problems: modules of ten +2.00, modules for these -1.00,")
-    assert lines[-1].endswith("have fewer than the original for 2 classes.")
+    assert lines[-1].endswith("have fewer than the original for 2 classes. From scratch: 100 steps, the original 300.")

@@ -168,7 +168,7 @@ def section(part: dict[str, Any]) -> list[str]:
         f"decides. Other columns: change against it, in points. modules of ten: `--target-compression {TARGET}` for all classes, then "
         "`incite compose` with the modules of these classes. modules for these: `--outputs`, so that heads are fitted for the new problem. "
         "one module: `--modules set=…`. from scratch: a LeNet-5 with so many outputs, on the original's training images of these classes, "
-        f"{steps_of(part)}. ±: sample standard deviation over seeds."
+        "for the number of steps below. ±: sample standard deviation over seeds."
     )
     header = ["network", "classes", "original", *WAYS.values(), *(f"{word}: parameters" for word in WAYS.values())]
     lines = []
@@ -182,13 +182,13 @@ def section(part: dict[str, Any]) -> list[str]:
     return [text, "", *markdown(header, lines, "lr"), "", *findings(part)]
 
 
-def steps_of(part: dict[str, Any]) -> str:
-    steps, of = next((one["steps"], one["of"]) for one in part["subjects"].values())
-    return f"for as many steps as the original ({of:,})" if steps == of else f"for {steps:,} steps (the original: {of:,})"
+def steps_of(one: dict[str, Any]) -> str:
+    steps, of = one["steps"], one["of"]
+    return f"{of:,} steps, as many as the original's" if steps == of else f"{steps:,} steps, the original {of:,}"
 
 
 def findings(part: dict[str, Any]) -> list[str]:
-    """A sentence for each network."""
+    """An item for each network."""
     lines = []
     for one in part["subjects"].values():
         means = {way: mean(-lost for each in one["rows"] for lost in each["loss"][way]) for way in WAYS}
@@ -198,6 +198,7 @@ def findings(part: dict[str, Any]) -> list[str]:
         smaller = [str(each["count"]) for each, size in zip(one["rows"], share[TEN], strict=True) if size < 1]
         lines.append(
             f"- {one['title']}, mean change over all problems: {parts} points. One module has {mean(share[SET]):.2f} of the original's "
-            f"parameters; the modules of ten together have fewer than the original for {', '.join(smaller) or 'no number of'} classes."
+            f"parameters; the modules of ten together have fewer than the original for {', '.join(smaller) or 'no number of'} classes. "
+            f"From scratch: {steps_of(one)}."
         )
     return lines
