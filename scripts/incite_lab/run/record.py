@@ -6,7 +6,7 @@ from typing import Any
 
 from incite_lab.run.store import Record
 
-KINDS = ("accuracy", "mean_average_precision", "mean_iou", "mae")  # of measures; each but the last is a share
+KINDS = ("mean_iou", "mean_average_precision", "accuracy", "mae")  # what tells how good a model is, the first that is there; an error is last
 SCORING = ("clustering", "scoring")  # stages that a run with another's scores leaves out
 
 
