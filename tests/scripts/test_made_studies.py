@@ -26,6 +26,10 @@ def test_a_loss_is_points_of_a_share_or_per_cent_of_an_error(kind: str, lost: fl
     assert record.change(kind, lost) == -2.0 if kind != "mae" else lost
 
 
+def test_of_maps_the_iou_counts() -> None:
+    assert record.KINDS.index("mean_iou") < record.KINDS.index("accuracy")  # a decomposition has both
+
+
 def test_fewer_training_samples_are_the_first_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(studies, "BUILD", tmp_path / "build")
     files = {part: tmp_path / "made" / f"{part}.npz" for part in made_data.PARTS}
@@ -42,10 +46,10 @@ def test_the_page_says_whether_the_bar_is_held() -> None:
         numbers = {"combined": [0.9, 0.9], "compression": [5.0, 5.0], "parameters": [20, 20], "total": [3.0, 3.0]}
         return {"method": method, "target": target, "loss": losses, **numbers}
 
-    one = {"title": "Net", "fit": 1000, "original": 0.91, "parameters": 10}
+    one = {"title": "Net", "fit": 1000, "options": ("--samples", "200"), "original": 0.91, "parameters": 10}
     one["rows"] = [row("each", "5", [0.5, 0.7]), row("all-finetune", "5", [3.0, 3.0]), row("each", "10", [2.0, 2.0])]
     part = {"cpu": "CPU", "jobs": 1, "threads": 1, "subjects": {"net": one}}
     lines = page.section(part, "multilabel", page.Words("mean average precision", "of the labels", bar=1, at="5"))
-    assert "Net: 1,000 training samples." in lines
+    assert lines[0].endswith("over seeds. Net: 1,000 training samples, `--samples 200`.")
     assert "| Net | each | 5x | 5.00 ± 0.00x | 91.00 % | 90.00 % | -0.60 ± 0.14 | 2.00x | 3 ± 0 s |" in lines
     assert lines[-1] == "- Net, at most 1 point lost at 5x: each: 0.60, held; all, finetune: 3.00, missed."

@@ -41,8 +41,14 @@ def section(part: dict[str, Any], command: str, words: Words) -> list[str]:
                 f"{spread(row['total'], '.0f')} s",
             ])  # fmt: skip
             title = ""
-    used = ", ".join(f"{one['title']}: {one['fit']:,} training samples" for one in part["subjects"].values() if one["fit"])
-    return [text, *([f"{used}."] if used else []), "", *markdown(header, lines, "lllr"), "", *verdicts(part, words)]
+    used = ", ".join(f"{one['title']}: {used_of(one)}" for one in part["subjects"].values())
+    return [f"{text} {used}.", "", *markdown(header, lines, "lllr"), "", *verdicts(part, words)]
+
+
+def used_of(one: dict[str, Any]) -> str:
+    """The samples and the options of every run."""
+    samples = f"{one['fit']:,} training samples" if one["fit"] else "all training samples"
+    return f"{samples}, `{' '.join(one['options'])}`" if one["options"] else samples
 
 
 def verdicts(part: dict[str, Any], words: Words) -> list[str]:

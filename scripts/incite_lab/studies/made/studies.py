@@ -73,7 +73,7 @@ class Study:
         if not done:
             raise SystemExit("no run was finished; nothing is written")
         found = {run: done[job] for run, job in jobs.items() if job in done}
-        measures = {model.folder: one for title, model in chosen.items() if (one := measured(title, model, args, found))}
+        measures = {model.folder: one | {"options": self.options} for title, model in chosen.items() if (one := measured(title, model, args, found))}
         write_section(self.section, page.section(results.update(self.part, runs, measures), self.part, self.words), QUALITY)
 
     def job(self, run: Run, files: Mapping[str, Path]) -> Job:
@@ -121,7 +121,7 @@ SEGMENTATION = Study(
     "Measures modules of models that segment images: mean intersection over union (IoU) at several sizes.\n\n"
     "Needs the release build: incite-lab segmentation\n"
     "Test data is used only to measure. Writes docs/quality.json and a section of docs/quality.md.",
-    "segmentation", "Segmentation", {"U-Net, shapes": UNET_SHAPES, "FCN, shapes": FCN_SHAPES}, (),
-    targets=("2", "3", "5"), fit=0,
+    "segmentation", "Segmentation", {"U-Net, shapes": UNET_SHAPES, "FCN, shapes": FCN_SHAPES}, ("--samples", "200"),
+    targets=("2", "3", "5"), fit=2_000,
     words=page.Words("mean IoU", "over the classes, of all pixels of the test images", bar=2.0, at="3"),
 )  # fmt: skip
