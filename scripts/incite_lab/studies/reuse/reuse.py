@@ -184,7 +184,7 @@ def section(part: dict[str, Any]) -> list[str]:
 
 def steps_of(one: dict[str, Any]) -> str:
     steps, of = one["steps"], one["of"]
-    return f"{of:,} steps, as many as the original's" if steps == of else f"{steps:,} steps, the original {of:,}"
+    return f"{of:,} steps, as many as the original's" if steps == of else f"{steps:,} steps, too few for a fair comparison; the original had {of:,}"
 
 
 def findings(part: dict[str, Any]) -> list[str]:
