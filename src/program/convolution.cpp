@@ -1,5 +1,7 @@
 #include "program/convolution.hpp"
 
+#include <ATen/core/Tensor.h>
+
 #include <algorithm>
 #include <array>
 
@@ -63,6 +65,20 @@ std::optional<Convolution> convolution_of(const Node& node,
 std::optional<Convolution> convolution_of(const Program& program, const Node& node) {
   return convolution_of(node,
                         [&](size_t input) -> const c10::IValue& { return program.value(node.inputs[input]).content; });
+}
+
+bool is_pointwise(const Program& program, const Node& node) {
+  const std::optional<Convolution> convolution = convolution_of(program, node);
+  if (!convolution || convolution->transposed || node.op == "aten::convolution") return false;
+  const auto all_are = [](const c10::IValue& argument, int64_t number) {
+    if (!argument.isIntList()) return false;  // padding="same"
+    const std::vector<int64_t> list = argument.toIntVector();
+    return std::all_of(list.begin(), list.end(), [number](int64_t element) { return element == number; });
+  };
+  const at::IntArrayRef kernel = program.value(node.inputs[1]).content.toTensor().sizes().slice(2);
+  return std::all_of(kernel.begin(), kernel.end(), [](int64_t size) { return size == 1; }) &&
+         all_are(convolution->stride, 1) && all_are(convolution->padding, 0) && all_are(convolution->dilation, 1) &&
+         convolution->groups == c10::IValue(1);
 }
 
 }  // namespace incite

@@ -31,4 +31,8 @@ std::optional<Convolution> convolution_of(const Node& node,
 /// The same, with what the program's constants say.
 std::optional<Convolution> convolution_of(const Program& program, const Node& node);
 
+/// Whether a node is a convolution that computes at each position from that position alone, all channels from all.
+/// aten::convolution, which none of PyTorch's layers calls, is not taken.
+bool is_pointwise(const Program& program, const Node& node);
+
 }  // namespace incite

@@ -257,22 +257,6 @@ constexpr std::array<HeadRow, 3> methods = {{
     {HeadMethod::original, false, false, false, nullptr, nullptr, nullptr},
 }};
 
-/// A convolution that computes at each position from that position alone, all channels from all. aten::convolution,
-/// which none of PyTorch's layers calls, is not taken.
-bool is_pointwise(const Program& program, const Node& node, ValueId weight) {
-  const std::optional<Convolution> convolution = convolution_of(program, node);
-  if (!convolution || convolution->transposed || node.op == "aten::convolution") return false;
-  const auto all_are = [](const c10::IValue& argument, int64_t number) {
-    if (!argument.isIntList()) return false;  // padding="same"
-    const std::vector<int64_t> list = argument.toIntVector();
-    return std::all_of(list.begin(), list.end(), [number](int64_t element) { return element == number; });
-  };
-  const at::IntArrayRef kernel = program.value(weight).content.toTensor().sizes().slice(2);
-  return std::all_of(kernel.begin(), kernel.end(), [](int64_t size) { return size == 1; }) &&
-         all_are(convolution->stride, 1) && all_are(convolution->padding, 0) && all_are(convolution->dilation, 1) &&
-         convolution->groups == c10::IValue(1);
-}
-
 /// Puts a tensor in the place of a parameter, whose shape it gets but for the number of rows.
 void replace(Program& module, ValueId parameter, const at::Tensor& rows) {
   c10::IValue& content = module.value(parameter).content;
@@ -327,8 +311,8 @@ FittableHead fittable_head(const Program& program, const UnitMap& map, Task task
   const Node& node = program.node(head.node);
   OutputPath path = output_path(program, map);
   const bool has_positions = map.activations[at_index(program.output)].rank > 2;
-  const bool reads_rows = node.op == "aten::linear" ? head.output_axis == 1 || path.pooled || has_positions
-                                                    : is_pointwise(program, node, head.weight);
+  const bool reads_rows =
+      node.op == "aten::linear" ? head.output_axis == 1 || path.pooled || has_positions : is_pointwise(program, node);
   if (!reads_rows) {
     fail(ExitCode::unsupported,
          "no head can be fitted for the output layer '{}'; expected a linear layer over [samples, features], or a "

@@ -14,6 +14,7 @@
 #include "slicing/head.hpp"
 #include "subject/checks.hpp"
 #include "subject/samples.hpp"
+#include "units/one_head.hpp"
 
 namespace incite {
 namespace {
@@ -119,6 +120,14 @@ std::vector<int64_t> take_absent(const Subject& subject, std::vector<int64_t>& o
   return absent;
 }
 
+/// If two layers add up to the outputs, one that is the same function takes their place: see with_one_head.
+void join_added_heads(Subject& subject) {
+  const UnitMap& map = subject.model.map;
+  if (map.head < 0 || map.unit(map.layer(map.head).units.front()).members.size() < 2) return;
+  subject.model = analysed(with_one_head(subject.model.program), *subject.data);
+  subject.model.kind = kind_for(subject.task, subject.model.kind);
+}
+
 /// Throws Error (unsupported) if the positions of the output layer are not those of the output, or of its resampling.
 void check_positions(const FittableHead& head, const Subject& subject) {
   const Program& program = subject.model.program;
@@ -218,6 +227,7 @@ Subject prepare(LoadedModel loaded, const DecomposeOptions& options) {
   subject.one_column = is_one_column(subject.task, subject.model.outputs);
   if (subject.one_column) subject.model = as_two_columns(options.model, subject.model.program, *subject.data);
   subject.model.kind = kind_for(subject.task, subject.model.kind);
+  if (row_of(options.head).own) join_added_heads(subject);
   const AnalysedModel& model = subject.model;
   check_model(options.model, model.map);
   chosen_outputs(options.outputs, model.outputs);  // so that a wrong number is the first error

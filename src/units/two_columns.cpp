@@ -15,7 +15,7 @@
 namespace incite {
 namespace {
 
-constexpr double tolerance = 1e-6;
+constexpr double column_tolerance = 1e-6;
 
 class TwoColumns {
  public:
@@ -106,7 +106,7 @@ class TwoColumns {
       const at::Tensor after = output();
       const bool fits = after.dim() >= 2 && after.size(1) == 2;
       if (fits && (after.select(1, 1) - before.select(1, 0)).abs().max().item<double>() <=
-                      tolerance * std::max(1.0, before.abs().max().item<double>())) {
+                      column_tolerance * std::max(1.0, before.abs().max().item<double>())) {
         return;
       }
     } catch (const std::runtime_error&) {  // an operation that counts the outputs

@@ -152,6 +152,34 @@ def test_one_output_tells_two_classes_apart_at_each_position(cli: Cli) -> None:
     assert document["evaluation"]["mean_iou_loss"] < 0.05
 
 
+class TwoHeads(nn.Module):
+    """The sum of two output layers, as in LR-ASPP."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv2d(2, 12, 3, padding=1), nn.ReLU())
+        self.second = nn.Sequential(nn.Conv2d(12, 12, 3, padding=1, stride=2), nn.ReLU())
+        self.low, self.high = nn.Conv2d(12, CLASSES, 1), nn.Conv2d(12, CLASSES, 1)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        first = self.first(x)
+        second = nn.functional.interpolate(self.second(first), size=first.shape[-2:], mode="bilinear", align_corners=False)
+        return {"out": self.low(first) + self.high(second)}
+
+
+def test_output_layers_that_are_added_up_become_one(cli: Cli) -> None:
+    x, y = samples(120, seed=0)
+    model = TwoHeads()
+    trained(model, x, torch.from_numpy(y).long(), lambda found, truth: nn.functional.cross_entropy(found["out"], truth))
+    networks.save(model, cli.folder / "model.pt")
+    np.savez(cli.folder / "data.npz", x=x, y=y)
+    document = json.loads(cli.done(*into("out"), "--json", "--output", "out", "--target-compression", "2"))
+    assert document["model"]["parameters"] == sum(parameter.numel() for parameter in model.parameters())
+    assert document["evaluation"]["mean_iou_loss"] < 0.05
+    module = torch.jit.load(str(cli.folder / "out/module-1.pt"))
+    assert set(module.state_dict()) <= set(model.state_dict())
+
+
 class Detector(nn.Module):
     """Boxes and scores at each position, as detectors give them: [N, 4 + classes, positions]."""
 
