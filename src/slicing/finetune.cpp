@@ -351,9 +351,11 @@ class Finetuner {
     };
     at::Tensor together = mean(-logs.gather(1, places.clamp_min(0).unsqueeze(1)).squeeze(1));
     if (rows.defined() && data_.original.defined()) {
-      const at::Tensor known_shares = teacher(rows);
-      const at::Tensor shares = known_shares / known_shares.sum(1, true).clamp_min(1e-12);
-      together = (1 - params_.teacher) * together - params_.teacher * mean((shares * logs).sum(1));
+      const double t = params_.temperature;  // its square keeps the gradient as large as it is without one
+      const at::Tensor soft = teacher(rows).pow(1 / t);
+      const at::Tensor shares = soft / soft.sum(1, true).clamp_min(1e-12);
+      const at::Tensor soft_logs = t == 1 ? logs : (columns / t).log_softmax(1);
+      together = (1 - params_.teacher) * together - params_.teacher * t * t * mean((shares * soft_logs).sum(1));
     }
     return together + (count() == 1 ? 1.0 : own_share) * alone;
   }
@@ -380,7 +382,7 @@ class Finetuner {
     at::Tensor compared = said;
     if (params_.calibrated && task_ == Task::multilabel)
       compared = calibrated(said, calibrate_labels(said, wanted_values(data_.validation)));
-    else if (params_.calibrated && count() > 1)
+    else if (params_.calibrated)
       compared = calibrated(said, calibrate(said, places_.index_select(0, points(data_.validation)), sets_), sets_);
     const at::NoGradGuard no_grad;
     return loss(compared, data_.validation, {}).item<double>();

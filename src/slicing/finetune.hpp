@@ -23,7 +23,10 @@ struct FinetuneParams {
   int64_t trial_steps = 64;     ///< ... of so many steps
   int64_t batch = 64;           ///< samples a step
   double teacher = 0.8;         ///< share of the original's outputs in the loss, the rest is the labels'
-  bool calibrated = false;      ///< classification: losses on validation samples are those after calibrate
+  /// Divides log-probabilities and log-odds in the original's share. The original is nearly certain of samples that it
+  /// was trained on; only its small probabilities say which classes look similar to it.
+  double temperature = 4;
+  bool calibrated = false;  ///< classification: losses on validation samples are those after calibrate
   uint64_t seed = 0;
   int64_t workers = 1;                ///< modules that are run at a time
   std::string stage = "fine-tuning";  ///< what progress calls it
@@ -53,11 +56,12 @@ struct FinetuneResult {
 /// mini-batches, in a seeded order, for all of them. Buffers (running statistics) stay as they are. The epoch of the
 /// second half with the least validation loss is kept, which may be none.
 ///
-/// Classification: the cross-entropy of the softmax over all columns, which are log-odds, against the labels and the
-/// original's probabilities (Hinton et al., 2015), on samples whose class has a column; and each module's own
-/// class-balanced cross-entropy on all. Each module gets the gradient of its own columns, so that one after another is
-/// run. Multilabel: the binary cross-entropy of each column, against the labels and the original's probabilities.
-/// Regression: the absolute error over the values' deviation. `sets` says which outputs each module is for.
+/// Classification: the cross-entropy of the softmax over all columns, which are log-odds, against the labels, and with
+/// both sides softened by a temperature, against the original's probabilities (Hinton et al., 2015), on samples whose
+/// class has a column; and each module's own class-balanced cross-entropy on all. Each module gets the gradient of its
+/// own columns, so that one after another is run. Multilabel: the binary cross-entropy of each column, against the
+/// labels and the original's probabilities. Regression: the absolute error over the values' deviation. `sets` says
+/// which outputs each module is for.
 FinetuneResult finetune(std::vector<Program>& modules, const std::vector<OutputSet>& sets, OutputKind kind, Task task,
                         const FinetuneData& data, const FinetuneParams& params, const Progress& progress = {});
 

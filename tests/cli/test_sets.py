@@ -130,6 +130,12 @@ def test_sets_go_with_the_other_options(five: Cli, options: tuple[str, ...]) -> 
         assert all(module["compression"] > 1 for module in document["modules"])
 
 
+def test_one_module_is_calibrated_once_it_is_fine_tuned(five: Cli) -> None:
+    scales = [decompose(five, "out", "--modules", "all", "--finetune", epochs)["modules"][0]["calibration"]["scale"] for epochs in ("0", "2")]
+    assert scales[0] == 1
+    assert scales[1] != 1
+
+
 def test_sets_of_a_regression(cli: Cli) -> None:
     x, _ = networks.samples(300)
     y = np.stack([x[:, 0], x[:, 1] * x[:, 2], x.sum(1)], axis=1)

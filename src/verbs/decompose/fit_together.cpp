@@ -141,6 +141,7 @@ void fit_last_layers(const Workshop& w, std::vector<std::optional<TailData>> tai
   params.epochs = last_epochs;
   params.batch = last_batch;
   params.teacher = last_teacher;
+  params.temperature = 1;
   params.stage = "fitting last layers";
   params.seed = derive_seed(w.plan.options.seed, "last layers");
   fitted.last_layer_losses = train(w, data, params, fitted);
@@ -219,7 +220,8 @@ bool calibrates(const Workshop& w) {
   const DecomposeOptions& options = w.plan.options;
   if (options.calibration == CalibrationMethod::none) return false;
   if (w.subject.task == Task::multilabel) return row_of(options.head).own && w.subject.validation.size(0) > 0;
-  return competes(w) && w.subject.modules.size() > 1;
+  // A module by itself has the confidence that its head was fitted to, until fine-tuning changes it.
+  return competes(w) && (w.subject.modules.size() > 1 || options.finetune > 0);
 }
 
 }  // namespace incite

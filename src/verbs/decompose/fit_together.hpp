@@ -30,8 +30,8 @@ FittedModules fit_together(const Workshop& workshop, const std::vector<Selection
 Program take_module(const Workshop& workshop, const std::vector<Selection>& selections, FittedModules& fitted,
                     size_t module);
 
-/// Whether the options and samples call for calibration: a scale and an offset for each of several modules, or for each
-/// label.
+/// Whether the options and samples call for calibration: a scale and an offset for each of several modules, for one
+/// that is fine-tuned, or for each label.
 bool calibrates(const Workshop& workshop);
 
 }  // namespace incite
