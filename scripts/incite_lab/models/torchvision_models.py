@@ -1,4 +1,4 @@
-"""torchvision's classification models, with random weights through which a signal passes."""
+"""torchvision's classification and segmentation models, with random weights through which a signal passes."""
 
 import math
 import re
@@ -29,10 +29,16 @@ def one_line(error: BaseException | str) -> str:
     return (messages or lines or [type(error).__name__])[0]
 
 
+def is_segmentation(name: str) -> bool:
+    return name in torchvision.models.list_models(module=torchvision.models.segmentation)
+
+
 def new_model(name: str, size: int) -> nn.Module:
     """A model with torchvision's initial weights, for square inputs of this size where its constructor asks for one."""
     torch.manual_seed(0)
     options: dict[str, Any] = {"weights": None}
+    if is_segmentation(name):
+        options["weights_backbone"] = None
     if name.startswith("vit_"):
         options["image_size"] = size
     if name in ("googlenet", "inception_v3"):
@@ -100,7 +106,9 @@ def normal(count: int, size: int, seed: int) -> torch.Tensor:
 
 
 def logits_of(output: Any) -> torch.Tensor:
-    """The logits: GoogLeNet and Inception give a tuple with auxiliary heads, as TorchScript even without."""
+    """The logits: GoogLeNet and Inception give a tuple with auxiliary heads, as TorchScript even without; segmentation a dict."""
+    if isinstance(output, dict):
+        return output["out"]
     return output[0] if isinstance(output, tuple) else output
 
 
@@ -146,6 +154,6 @@ def export(model: nn.Module, form: str, size: int) -> torch.jit.ScriptModule:
         if form == "frozen":
             return torch.jit.freeze(torch.jit.script(model))
         with torch.set_grad_enabled(form == "trace"):
-            return torch.jit.trace(model, example, check_trace=False)
+            return torch.jit.trace(model, example, check_trace=False, strict=False)  # it may return a dict
     except Exception as error:  # TorchScript raises whatever its compiler's Python raised
         raise NotExported(one_line(error)) from error

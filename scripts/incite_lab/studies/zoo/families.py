@@ -30,10 +30,13 @@ class Family:
 FAMILIES = (
     Family("AlexNet", "alexnet", PLAIN),
     Family("ConvNeXt", "convnext_*", ATTENTION),
+    Family("DeepLabV3", "deeplabv3_*", CONVOLUTIONAL),
     Family("DenseNet", "densenet*", CONVOLUTIONAL),
     Family("EfficientNet", "efficientnet_*", CONVOLUTIONAL),
+    Family("FCN", "fcn_*", CONVOLUTIONAL),
     Family("GoogLeNet", "googlenet", CONVOLUTIONAL),
     Family("Inception", "inception_*", CONVOLUTIONAL),
+    Family("LR-ASPP", "lraspp_*", CONVOLUTIONAL),
     Family("MaxViT", "maxvit_*", ATTENTION),
     Family("MNASNet", "mnasnet*", CONVOLUTIONAL),
     Family("MobileNet", "mobilenet_*", CONVOLUTIONAL),

@@ -14,7 +14,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from incite_lab.models.torchvision_models import SAMPLES, Failed, NotExported, export, logits_of, normal, one_line, smallest
+from incite_lab.models.torchvision_models import (
+    SAMPLES,
+    Failed,
+    NotExported,
+    export,
+    is_segmentation,
+    logits_of,
+    normal,
+    one_line,
+    smallest,
+)
 from incite_lab.studies.zoo.rows import KEEP, TOLERANCE
 
 OUTPUTS = (3, 7)
@@ -47,6 +57,8 @@ def write_inputs(name: str, form: str, folder: Path) -> int:
         raise NotExported(f"TorchScript's output differs from the model's by {difference(found, wanted):.1e}")
     exported.save(str(folder / "model.pt"))
     targets = np.array([OUTPUTS[index % len(OUTPUTS)] for index in range(SAMPLES)])
+    if wanted.dim() > 2:  # a class for each position
+        targets = np.broadcast_to(targets[:, None, None], (SAMPLES, *wanted.shape[2:]))
     np.savez(folder / "data.npz", x=samples.numpy(), y=targets)
     return size
 
@@ -68,8 +80,12 @@ def incite(binary: Path, *arguments: str) -> dict[str, Any]:
     raise (Wrong if done.returncode == INTERNAL else Failed)(f"{message} (exit code {done.returncode})")
 
 
-def decompose(binary: Path, threads: int, folder: str, outputs: Iterable[int], keep: float) -> dict[str, Any]:
-    data = ("--data", "data.npz", "--test", "data.npz", "--threads", str(threads))
+def output_of(name: str) -> tuple[str, ...]:
+    return ("--output", "out") if is_segmentation(name) else ()
+
+
+def decompose(binary: Path, threads: int, name: str, folder: str, outputs: Iterable[int], keep: float) -> dict[str, Any]:
+    data = ("--data", "data.npz", "--test", "data.npz", "--threads", str(threads), *output_of(name))
     wanted = ("--outputs", ",".join(map(str, outputs)), "--keep", str(keep))
     return incite(binary, "decompose", "model.pt", "--out", folder, *data, *wanted, *METHOD)
 
@@ -160,14 +176,14 @@ def examine(name: str, form: str, binary: Path, threads: int, export_only: bool)
     if export_only:
         yield {"verdict": "exported"}
         return
-    inspected = incite(binary, "inspect", "model.pt", "--data", "data.npz", "--threads", str(threads))
+    inspected = incite(binary, "inspect", "model.pt", "--data", "data.npz", "--threads", str(threads), *output_of(name))
     yield counts(inspected)
     started = time.monotonic()
-    document = decompose(binary, threads, "modules", OUTPUTS, KEEP)
+    document = decompose(binary, threads, name, "modules", OUTPUTS, KEEP)
     slices = max(module["slice_difference"] for module in document["modules"])
     yield {"seconds": time.monotonic() - started, "error": slices}
     require(slices <= TOLERANCE, f"a slice differs from the masked original by {slices:.1e}")
-    decompose(binary, threads, "whole", OUTPUTS[:1], 1.0)
+    decompose(binary, threads, name, "whole", OUTPUTS[:1], 1.0)
     with torch.jit.optimized_execution(False):
         compression = check_folder(Path.cwd(), form, size, inspected["outputs"]["head"], document["model"]["parameters"])
     yield {"compression": compression, "verdict": "ok"}

@@ -84,7 +84,7 @@ def page(rows: list[Row], args: argparse.Namespace) -> str:
         [
             "# Zoo",
             "",
-            "torchvision's classification models with random weights, at the smallest input that each accepts. Each gets two modules",
+            "torchvision's classification and segmentation models with random weights, at the smallest input that each accepts. Each gets two modules",
             f"at keep {KEEP}, which are checked for the invariants and loaded again in Python. Scores are random: the table shows that",
             "modules are correct and how much smaller they are, not how accurate they are.",
             "",
