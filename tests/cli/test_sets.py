@@ -131,9 +131,13 @@ def test_sets_go_with_the_other_options(five: Cli, options: tuple[str, ...]) -> 
 
 
 def test_one_module_is_calibrated_once_it_is_fine_tuned(five: Cli) -> None:
-    scales = [decompose(five, "out", "--modules", "all", "--finetune", epochs)["modules"][0]["calibration"]["scale"] for epochs in ("0", "2")]
-    assert scales[0] == 1
-    assert scales[1] != 1
+    def scale(epochs: str) -> float:
+        document = decompose(five, "out", "--modules", "all", "--finetune", epochs)
+        return document["modules"][0]["calibration"]["scale"]
+
+    assert scale("0") == 1
+    # The scale of a softmax could drive several sigmoids to 1.
+    assert (scale("2") == 1) == five.folder.name.startswith("sigmoid")
 
 
 def test_sets_of_a_regression(cli: Cli) -> None:

@@ -220,8 +220,10 @@ bool calibrates(const Workshop& w) {
   const DecomposeOptions& options = w.plan.options;
   if (options.calibration == CalibrationMethod::none) return false;
   if (w.subject.task == Task::multilabel) return row_of(options.head).own && w.subject.validation.size(0) > 0;
-  // A module by itself has the confidence that its head was fitted to, until fine-tuning changes it.
-  return competes(w) && (w.subject.modules.size() > 1 || options.finetune > 0);
+  // A module by itself has the confidence that its head was fitted to, until fine-tuning changes it. The scale of a
+  // softmax can drive several sigmoids to 1, and then none of them is the largest.
+  return competes(w) &&
+         (w.subject.modules.size() > 1 || (options.finetune > 0 && w.subject.model.kind != OutputKind::sigmoid));
 }
 
 }  // namespace incite

@@ -31,7 +31,7 @@ Program take_module(const Workshop& workshop, const std::vector<Selection>& sele
                     size_t module);
 
 /// Whether the options and samples call for calibration: a scale and an offset for each of several modules, for one
-/// that is fine-tuned, or for each label.
+/// that is fine-tuned (unless its outputs are sigmoids), or for each label.
 bool calibrates(const Workshop& workshop);
 
 }  // namespace incite
