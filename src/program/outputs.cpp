@@ -74,8 +74,10 @@ std::optional<ItemPath> find(const c10::IValue& whole, const std::string& asked)
   return std::nullopt;
 }
 
-bool usable(const at::Tensor& tensor, int64_t samples) {
-  return tensor.is_floating_point() && tensor.dim() >= 2 && tensor.size(0) == samples;
+/// Whether a tensor can be the output, if outputs have so many dimensions, or more.
+bool usable(const at::Tensor& tensor, int64_t samples, int64_t dimensions, bool or_more = false) {
+  return tensor.is_floating_point() && tensor.dim() > 0 && tensor.size(0) == samples &&
+         (tensor.dim() == dimensions || (or_more && tensor.dim() > dimensions));
 }
 
 /// "out [N, 21], aux [N, 21]"
@@ -141,13 +143,14 @@ ItemPath choose_output(const c10::IValue& whole, int64_t samples, const std::str
   }
   if (leaves.size() == 1) return leaves[0].path;
   std::vector<Leaf> candidates;
-  std::copy_if(leaves.begin(), leaves.end(), std::back_inserter(candidates),
-               [&](const Leaf& leaf) { return usable(leaf.tensor, samples); });
-  if (candidates.empty()) {  // [samples] is taken as [samples, 1], where nothing else will do
-    std::copy_if(leaves.begin(), leaves.end(), std::back_inserter(candidates), [&](const Leaf& leaf) {
-      return leaf.tensor.is_floating_point() && leaf.tensor.dim() == 1 && leaf.tensor.size(0) == samples;
-    });
-  }
+  const auto add_usable = [&](int64_t dimensions, bool or_more) {
+    if (!candidates.empty()) return;
+    std::copy_if(leaves.begin(), leaves.end(), std::back_inserter(candidates),
+                 [&](const Leaf& leaf) { return usable(leaf.tensor, samples, dimensions, or_more); });
+  };
+  add_usable(2, false);
+  add_usable(1, false);  // taken as [samples, 1], where nothing else will do
+  add_usable(3, true);   // with positions; hidden states beside [samples, outputs] have as many dimensions
   if (candidates.size() == 1) return candidates[0].path;
   if (candidates.empty()) {
     fail(ExitCode::unsupported,

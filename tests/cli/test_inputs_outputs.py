@@ -355,9 +355,17 @@ class DeepTuple(TwoLayers):
         return self.second(hidden), hidden.unsqueeze(2)
 
 
+def test_outputs_without_positions_come_before_those_with(made: Made) -> None:
+    found = json.loads(made(DeepTuple(), arrays()).done(*INSPECT, "--json"))
+    assert (found["outputs"]["count"], found["outputs"]["head"]) == (3, "second")
+
+
 def test_an_output_that_will_not_do(made: Made) -> None:
-    message = "model.pt: its output is a tensor of shape [N, 8, 1]; expected one floating-point tensor [samples, outputs]"
-    made(DeepTuple(), arrays()).refused(6, message, *INSPECT, "--output", "1")
+    message = (
+        "data.npz: array 'y': shape [90]; expected [N, 1] or [N, 8, 1], as the model's output is [N, 8, 1]. Pass "
+        "--target-key for another array."
+    )
+    made(DeepTuple(), arrays()).refused(5, message, *INSPECT, "--output", "1")
 
 
 def test_an_output_of_one_value_a_sample_is_a_column(made: Made) -> None:
