@@ -8,28 +8,20 @@
 #include <string>
 
 #include "program/convolution.hpp"
+#include "units/output_kind.hpp"
 
 namespace incite {
 namespace {
 
 /// The node that adds up the outputs, behind operations that no head needs to know of; -1: there is none.
 NodeId sum_of_outputs(const Program& program) {
-  static const std::set<std::string> after = {"aten::upsample_nearest1d",
-                                              "aten::upsample_nearest2d",
-                                              "aten::upsample_nearest3d",
-                                              "aten::upsample_linear1d",
-                                              "aten::upsample_bilinear2d",
-                                              "aten::upsample_trilinear3d",
-                                              "aten::softmax",
-                                              "aten::log_softmax",
-                                              "aten::sigmoid",
-                                              "aten::flatten",
+  static const std::set<std::string> after = {"aten::softmax", "aten::log_softmax", "aten::sigmoid", "aten::flatten",
                                               "aten::contiguous"};
   for (ValueId value = program.output; program.is_computed(value);) {
     const NodeId maker = program.maker(value);
     const Node& node = program.node(maker);
     if (node.op == "aten::add" && node.overload == "Tensor") return maker;
-    if (!after.contains(node.op)) return -1;
+    if (!after.contains(node.op) && !is_resampling(node.op)) return -1;
     value = node.inputs[0];
   }
   return -1;

@@ -65,13 +65,17 @@ bool pools_globally(const Program& program, const Node& node, const Layer& head)
 
 }  // namespace
 
+bool is_resampling(const std::string& op) {
+  static const std::set<std::string> resampling = {"aten::upsample_nearest1d",  "aten::upsample_nearest2d",
+                                                   "aten::upsample_nearest3d",  "aten::upsample_linear1d",
+                                                   "aten::upsample_bilinear2d", "aten::upsample_trilinear3d"};
+  return resampling.contains(op);
+}
+
 OutputPath output_path(const Program& program, const UnitMap& map) {
   static const std::set<std::string> layout = {
       "aten::view", "aten::reshape", "aten::flatten",       "aten::squeeze", "aten::contiguous",  "aten::detach",
       "aten::size", "aten::to",      "prim::ListConstruct", "aten::clone",   "prim::NumToTensor", "aten::Int"};
-  static const std::set<std::string> resampling = {"aten::upsample_nearest1d",  "aten::upsample_nearest2d",
-                                                   "aten::upsample_nearest3d",  "aten::upsample_linear1d",
-                                                   "aten::upsample_bilinear2d", "aten::upsample_trilinear3d"};
   if (map.head < 0) return {};
   const Layer& head = map.layer(map.head);
   std::vector<bool> after(program.values.size(), false);
@@ -94,7 +98,7 @@ OutputPath output_path(const Program& program, const UnitMap& map) {
       path.kind = OutputKind::sigmoid;
     } else if (node.op == "aten::relu") {
       path.relus.push_back(node.outputs[0]);
-    } else if (resampling.contains(node.op) && path.relus.empty()) {
+    } else if (is_resampling(node.op) && path.relus.empty()) {
       path.resampled.push_back(node.outputs[0]);
     } else if (!path.pooled && pools_globally(program, node, head)) {
       path.pooled = true;

@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <string>
 #include <vector>
 
 #include "incite/options.hpp"
@@ -9,6 +10,9 @@
 #include "units/unit_map.hpp"
 
 namespace incite {
+
+/// Whether an operation resamples each channel to other positions, and is linear.
+bool is_resampling(const std::string& op);
 
 /// The way from a model's head to its output.
 ///

@@ -10,6 +10,7 @@
 #include "base/fail.hpp"
 #include "program/column.hpp"
 #include "program/executor.hpp"
+#include "units/output_kind.hpp"
 #include "units/unit_map.hpp"
 
 namespace incite {
@@ -60,13 +61,7 @@ class TwoColumns {
                                                    "aten::adaptive_avg_pool2d",
                                                    "aten::adaptive_avg_pool3d",
                                                    "aten::contiguous",
-                                                   "aten::detach",
-                                                   "aten::upsample_nearest1d",
-                                                   "aten::upsample_nearest2d",
-                                                   "aten::upsample_nearest3d",
-                                                   "aten::upsample_linear1d",
-                                                   "aten::upsample_bilinear2d",
-                                                   "aten::upsample_trilinear3d"};
+                                                   "aten::detach"};
     const Layer& head = map_.layer(map_.head);
     for (ValueId at = program_.output; at != head.output;) {
       if (!program_.is_computed(at)) refuse("no one layer makes it");
@@ -77,7 +72,7 @@ class TwoColumns {
         replace(node, "aten::softmax");
       } else if (at == program_.output && node.op == "aten::log_sigmoid") {
         replace(node, "aten::log_softmax");
-      } else if (!harmless.contains(node.op)) {
+      } else if (!harmless.contains(node.op) && !is_resampling(node.op)) {
         refuse(fmt::format("{} at {} stands after layer '{}' that makes it", node.op, node.source, head.name));
       }
       at = read;
