@@ -238,13 +238,10 @@ Batch Dataset::batch(int64_t first, int64_t count, at::Device device) const {
   return converted(input.narrow(first, count), device);
 }
 
-at::Tensor points_of(const at::Tensor& samples, int64_t points_each) {
-  if (points_each == 1) return samples;
-  return (samples.unsqueeze(1) * points_each + at::arange(points_each, samples.options())).flatten();
-}
-
 at::Tensor Dataset::points(const at::Tensor& samples) const {
-  return points_of(samples, points_each());
+  const int64_t each = points_each();
+  if (each == 1) return samples;
+  return (samples.unsqueeze(1) * each + at::arange(each, samples.options())).flatten();
 }
 
 at::Tensor Dataset::at_points(const at::Tensor& outputs, const at::Tensor& samples) const {
@@ -288,10 +285,11 @@ void choose_positions(Dataset& data, at::IntArrayRef map, int64_t outputs, int64
       }
       // One of each of as many parts of the labelled positions.
       const double part = static_cast<double>(labelled.size(0)) / static_cast<double>(each);
+      const auto* const from = labelled.const_data_ptr<int64_t>();
       auto* const chosen = data.positions.data_ptr<int64_t>() + sample * each;
       for (int64_t i = 0; i < each; ++i) {
         const auto place = static_cast<int64_t>((static_cast<double>(i) + random.uniform()) * part);
-        chosen[i] = labelled[std::min(place, labelled.size(0) - 1)].item<int64_t>();
+        chosen[i] = from[std::min(place, labelled.size(0) - 1)];
       }
     }
   }

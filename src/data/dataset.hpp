@@ -70,9 +70,6 @@ Batch first_samples(const Dataset& data, at::Device device);
 /// Two samples, for analysing a program; the only one twice.
 Batch two_samples(const Dataset& data, at::Device device);
 
-/// The points of some samples, as Dataset::points.
-at::Tensor points_of(const at::Tensor& samples, int64_t points_each);
-
 /// The label of a position that is not labelled, in a target of 255 classes or fewer; so is every one below 0.
 inline constexpr int64_t no_label = 255;
 

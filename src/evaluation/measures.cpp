@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <tuple>
 
 #include "base/batch.hpp"
@@ -81,11 +82,13 @@ at::Tensor confidence_of(const Rows& rows, OutputKind kind) {
 }
 
 /// The mean of a measure over the classes for which it is defined.
-double mean_of(const std::vector<ClassMeasures>& classes, double ClassMeasures::*measure) {
+template <typename Measure>
+double mean_of(const std::vector<ClassMeasures>& classes, Measure measure) {
   double sum = 0, defined = 0;
   for (const ClassMeasures& one : classes) {
-    if (std::isnan(one.*measure)) continue;
-    sum += one.*measure;
+    const double value = std::invoke(measure, one);
+    if (std::isnan(value)) continue;
+    sum += value;
     defined += 1;
   }
   return ratio(sum, defined);
@@ -262,13 +265,7 @@ SetMeasures measure_set(const at::Tensor& odds, const OutputSet& set, const at::
 }
 
 double mean_iou(const ModelMeasures& measures) {
-  double sum = 0, defined = 0;
-  for (const ClassMeasures& one : measures.classes) {
-    if (std::isnan(one.iou())) continue;
-    sum += one.iou();
-    defined += 1;
-  }
-  return ratio(sum, defined);
+  return mean_of(measures.classes, &ClassMeasures::iou);
 }
 
 double mean_confidence(const at::Tensor& outputs, OutputKind kind) {

@@ -167,7 +167,10 @@ std::string verdict(const Evaluation& evaluation) {
                        human_percent(original), one ? "" : "s together", human_percent(combined),
                        100 * (combined - original));
   }
-  if (!std::isfinite(combined)) return fmt::format("Measured on {} samples\n", human_count(evaluation.test_samples));
+  if (!std::isfinite(combined)) {
+    return fmt::format("Measured on {} {}\n", human_count(evaluation.test_samples),
+                       evaluation.positions > 0 ? "positions" : "samples");
+  }
   const auto percent = [&](double share) {
     const std::string interval = human_interval(share, evaluation.samples);
     return human_percent(share) + (interval.empty() ? "" : " " + interval);
