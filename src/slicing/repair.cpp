@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <optional>
 
@@ -22,17 +23,18 @@ constexpr int64_t most_alive = int64_t{256} << 20;  // bytes: sums are added up 
 /// How a convolution walks over its input, [height, width]; one-dimensional ones have height 1.
 struct Walk {
   std::vector<int64_t> kernel, stride, padding, dilation;
+  bool transposed = false;
 };
 
 bool is_list(const c10::IValue& value, size_t size) {
   return value.isIntList() && value.toIntList().size() == size;
 }
 
-/// The walk of an ordinary convolution over one or two dimensions; false for everything else, and for
+/// The walk of a convolution, plain or transposed, over one or two dimensions; false for everything else, and for
 /// aten::convolution, which none of PyTorch's layers calls.
 bool find_walk(const Program& program, const Node& node, Walk& walk) {
   const std::optional<Convolution> convolution = convolution_of(program, node);
-  if (!convolution || convolution->transposed || node.op == "aten::convolution") return false;
+  if (!convolution || node.op == "aten::convolution") return false;
   const at::Tensor weight = program.value(node.inputs[1]).content.toTensor();
   const auto dimensions = static_cast<size_t>(weight.dim() - 2);
   if (dimensions > 2 || convolution->groups != c10::IValue(1)) return false;
@@ -40,7 +42,7 @@ bool find_walk(const Program& program, const Node& node, Walk& walk) {
     if (!is_list(*list, dimensions)) return false;  // padding="same"
   }
   walk = {weight.sizes().slice(2).vec(), convolution->stride.toIntVector(), convolution->padding.toIntVector(),
-          convolution->dilation.toIntVector()};
+          convolution->dilation.toIntVector(), convolution->transposed};
   if (dimensions == 1) {
     walk.kernel.insert(walk.kernel.begin(), 1);
     walk.stride.insert(walk.stride.begin(), 1);
@@ -48,6 +50,31 @@ bool find_walk(const Program& program, const Node& node, Walk& walk) {
     walk.dilation.insert(walk.dilation.begin(), 1);
   }
   return true;
+}
+
+/// A transposed convolution is a plain one, over an input that has zeros between its positions, with the kernel turned
+/// around: its weight as the plain one's, [outputs, inputs, height, width], and back.
+at::Tensor turned_around(const at::Tensor& weight) {
+  std::vector<int64_t> kernel;
+  for (int64_t axis = 2; axis < weight.dim(); ++axis)
+    kernel.push_back(axis);
+  return weight.transpose(0, 1).flip(kernel);
+}
+
+/// Puts a transposed convolution's zeros between the positions of its input, and around them as many as the plain one
+/// reads for an output [..., height, width].
+at::Tensor spread_out(const at::Tensor& x, int64_t height, int64_t width, const Walk& walk) {
+  const std::array<int64_t, 2> sizes{height, width};
+  std::array<int64_t, 2> before{}, after{}, spread{};
+  for (size_t i = 0; i < 2; ++i) {
+    const int64_t reach = walk.dilation[i] * (walk.kernel[i] - 1);
+    spread[i] = (x.size(2 + static_cast<int64_t>(i)) - 1) * walk.stride[i] + 1;
+    before[i] = reach - walk.padding[i];
+    after[i] = sizes[i] + reach - before[i] - spread[i];
+  }
+  const at::Tensor zeros = at::zeros({x.size(0), x.size(1), spread[0], spread[1]}, x.options());
+  zeros.slice(2, 0, std::nullopt, walk.stride[0]).slice(3, 0, std::nullopt, walk.stride[1]).copy_(x);
+  return at::constant_pad_nd(zeros, {before[1], after[1], before[0], after[0]});
 }
 
 /// How far a program has been run on each chunk of the samples, so that the next layer goes on from there.
@@ -152,7 +179,9 @@ class Repairer {
     Fit fit = collect(layer, convolution ? &walk : nullptr);
     c10::IValue& weight_slot = module_.value(layer.weight).content;
     const at::Tensor weight = weight_slot.toTensor();
-    at::Tensor start = weight.flatten(1).to(at::kDouble);
+    const bool transposed = convolution && walk.transposed;
+    const at::Tensor plain = transposed ? turned_around(weight) : weight;
+    at::Tensor start = plain.flatten(1).to(at::kDouble);
     if (has_bias)
       start = at::cat({start, module_.value(layer.bias).content.toTensor().to(at::kDouble).unsqueeze(1)}, 1);
     start = start.t();
@@ -169,7 +198,8 @@ class Repairer {
     if (!(problem.error(change) < problem.error())) return;
     const at::Tensor solved = start + change;
     const int64_t features = solved.size(0) - (has_bias ? 1 : 0);
-    weight_slot = solved.narrow(0, 0, features).t().reshape(weight.sizes()).to(weight.options()).contiguous();
+    const at::Tensor repaired = solved.narrow(0, 0, features).t().reshape(plain.sizes());
+    weight_slot = (transposed ? turned_around(repaired) : repaired).to(weight.options()).contiguous();
     if (has_bias) {
       c10::IValue& bias = module_.value(layer.bias).content;
       bias = solved[features].to(bias.toTensor().options()).contiguous();
@@ -293,11 +323,13 @@ class Repairer {
   /// kernel's width].
   static at::Tensor patches_of(const at::Tensor& x, int64_t height, int64_t width, const Walk& walk) {
     const at::Tensor padded =
-        at::constant_pad_nd(x, {walk.padding[1], walk.padding[1], walk.padding[0], walk.padding[0]});
+        walk.transposed ? spread_out(x, height, width, walk)
+                        : at::constant_pad_nd(x, {walk.padding[1], walk.padding[1], walk.padding[0], walk.padding[0]});
     const int64_t line = padded.stride(2), place = padded.stride(3);
+    const int64_t down = walk.transposed ? 1 : walk.stride[0], across = walk.transposed ? 1 : walk.stride[1];
     return padded.as_strided({x.size(0), height, width, x.size(1), walk.kernel[0], walk.kernel[1]},
-                             {padded.stride(0), line * walk.stride[0], place * walk.stride[1], padded.stride(1),
-                              line * walk.dilation[0], place * walk.dilation[1]});
+                             {padded.stride(0), line * down, place * across, padded.stride(1), line * walk.dilation[0],
+                              place * walk.dilation[1]});
   }
 
   /// The Gram matrix of wide layers takes rows times features² multiplications.

@@ -30,7 +30,7 @@ struct RepairParams {
 /// Refits the weights of a slice, in closed form: layer by layer from the input on, each layer's remaining weights and
 /// bias become those that bring its pre-activations nearest to the original's on `samples` of the data (ridge least
 /// squares in float64, from the cut weights). Layers whose input is as in the original, the head unless asked for,
-/// grouped and transposed convolutions, and layers that share their weights stay as they are.
+/// grouped convolutions, and layers that share their weights stay as they are.
 ///
 /// `module` is slice(program, map, keep) and is changed in place.
 void repair(const Program& program, const UnitMap& map, const Selection& keep, const Dataset& data,
