@@ -136,7 +136,7 @@ class Finetuner {
   }
 
   FinetuneResult run() {
-    batch_ = at_once(params_.batch);
+    batch_ = at_once(data_.data->positions.defined() ? params_.position_batch : params_.batch);
     validating_at_once_ = at_once(validation_batch);
     std::optional<OneThread> between;  // the steps of the workers
     if (params_.workers > 1) between.emplace();

@@ -21,7 +21,8 @@ struct FinetuneParams {
   double tolerance = 2;         ///< a trial has done harm where the loss is more times what it was
   int64_t trials = 6;           ///< most short trainings before the first epoch, each with a lower rate, ...
   int64_t trial_steps = 64;     ///< ... of so many steps
-  int64_t batch = 64;           ///< samples a step
+  int64_t batch = 64;           ///< samples a step, ...
+  int64_t position_batch = 16;  ///< ... or so many where each has many points
   double teacher = 0.8;         ///< share of the original's outputs in the loss, the rest is the labels'
   /// Divides log-probabilities and log-odds in the original's share. The original is nearly certain of samples that it
   /// was trained on; only its small probabilities say which classes look similar to it.
