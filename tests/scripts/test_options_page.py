@@ -1,14 +1,12 @@
-"""docs/options.md lists the options that the program has, in its words."""
+"""docs/options.md."""
 
-from pathlib import Path
-
-from incite_lab import command_line
-from incite_lab.paths import DOCS
+from incite_lab.pages.options import row
 
 
-def test_the_page_of_options_is_what_the_program_says(binary: Path, tmp_path: Path) -> None:
-    command_line.main(["options-page", "--binary", str(binary), "--out", str(tmp_path / "options.md")])
-    page = (tmp_path / "options.md").read_text()
-    assert page == (DOCS / "options.md").read_text(), "run incite-lab options-page"
-    assert "| `--held-out SHARE` | 0.2 | Share of --data to evaluate on if there is no --test, above 0 and below 1 |" in page
-    assert page.count("| `-d,--data FILE.npz` | required |") == 3  # compose does not need it
+def test_an_options_default_stands_after_its_last_equals_sign() -> None:
+    assert row("--held-out SHARE=0.2", "Share") == ["`--held-out SHARE`", "0.2", "Share"]
+    assert row("--modules each|all|NAME=LIST ...|FILE=each", "What") == ["`--modules each|all|NAME=LIST ...|FILE`", "each", "What"]
+
+
+def test_an_equals_sign_in_a_value_is_no_default() -> None:
+    assert row("--replace NAME=MODULE.pt ...", "Put") == ["`--replace NAME=MODULE.pt`", "", "Put"]
