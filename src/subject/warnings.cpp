@@ -40,7 +40,13 @@ constexpr size_t most_named = 3;
 const char* const advice =
     "check the inputs' scale (--input-scale), the order of their axes and the order of the labels";
 
-std::optional<std::string> classifier_warning(const at::Tensor& all, OutputKind kind, const at::Tensor& known) {
+/// What a set's points are called.
+const char* points_of(const TestSet& set) {
+  return set.data->positions.defined() ? "positions" : "samples";
+}
+
+std::optional<std::string> classifier_warning(const at::Tensor& all, OutputKind kind, const at::Tensor& known,
+                                              const char* points) {
   const auto [outputs, truth] = labelled(all, known);
   const int64_t n = truth.size(0);
   const at::Tensor right_ones = outputs.argmax(1) == truth;
@@ -51,7 +57,7 @@ std::optional<std::string> classifier_warning(const at::Tensor& all, OutputKind 
   if (classes < 2) return std::nullopt;
   const double accuracy = right_ones.sum().item<double>() / static_cast<double>(n);
   const auto right = [&] {
-    return fmt::format("the model is right on {} of {} samples", human_percent(accuracy), human_count(n));
+    return fmt::format("the model is right on {} of {} {}", human_percent(accuracy), human_count(n), points);
   };
   const auto largest = support.argmax().item<int64_t>();
   const double share = support[largest].item<double>() / static_cast<double>(n);
@@ -69,7 +75,8 @@ std::optional<std::string> classifier_warning(const at::Tensor& all, OutputKind 
   return std::nullopt;
 }
 
-std::optional<std::string> label_warning(const at::Tensor& outputs, OutputKind kind, const at::Tensor& truth) {
+std::optional<std::string> label_warning(const at::Tensor& outputs, OutputKind kind, const at::Tensor& truth,
+                                         const char* points) {
   double sum = 0;
   int64_t defined = 0;
   for (const ClassMeasures& label : measure_labels(label_log_odds(outputs, kind), truth).classes) {
@@ -78,11 +85,11 @@ std::optional<std::string> label_warning(const at::Tensor& outputs, OutputKind k
     ++defined;
   }
   if (defined == 0 || sum / static_cast<double>(defined) > least_auc) return std::nullopt;
-  return fmt::format("the model ranks samples by its labels no better than a guess (mean AUC {:.3g} on {} samples); {}",
-                     sum / static_cast<double>(defined), human_count(truth.size(0)), advice);
+  return fmt::format("the model ranks samples by its labels no better than a guess (mean AUC {:.3g} on {} {}); {}",
+                     sum / static_cast<double>(defined), human_count(truth.size(0)), points, advice);
 }
 
-std::optional<std::string> regression_warning(const at::Tensor& outputs, const at::Tensor& truth) {
+std::optional<std::string> regression_warning(const at::Tensor& outputs, const at::Tensor& truth, const char* points) {
   double sum = 0, bounded = 0;
   int64_t defined = 0;
   for (const ErrorMeasures& own : measure_regression(outputs, truth).errors) {
@@ -93,9 +100,9 @@ std::optional<std::string> regression_warning(const at::Tensor& outputs, const a
   }
   if (defined == 0 || bounded > 0) return std::nullopt;
   return fmt::format(
-      "the model predicts the targets no better than their mean (R2 {:.3g} on {} samples); check the inputs' scale "
+      "the model predicts the targets no better than their mean (R2 {:.3g} on {} {}); check the inputs' scale "
       "(--input-scale), the order of their axes, and the targets' scale and order",
-      sum / static_cast<double>(defined), human_count(truth.size(0)));
+      sum / static_cast<double>(defined), human_count(truth.size(0)), points);
 }
 
 /// The samples to run the model on: the first of the set, whose order is random.
@@ -109,31 +116,35 @@ at::Tensor samples_to_run(const Program& program, const TestSet& fit) {
 }  // namespace
 
 std::optional<std::string> guessing_warning(const at::Tensor& outputs, OutputKind kind, Task task, const TestSet& set) {
-  if (task == Task::classification) return classifier_warning(outputs, kind, set.own_classes());
+  const char* points = points_of(set);
+  if (task == Task::classification) return classifier_warning(outputs, kind, set.own_classes(), points);
   const at::Tensor truth = set.own_values();
-  return task == Task::multilabel ? label_warning(outputs, kind, truth) : regression_warning(outputs, truth);
+  return task == Task::multilabel ? label_warning(outputs, kind, truth, points)
+                                  : regression_warning(outputs, truth, points);
 }
 
 std::optional<std::string> few_samples_warning(const TestSet& fit, const std::vector<int64_t>& modules) {
   const at::Tensor counts = support(fit, *std::max_element(modules.begin(), modules.end()) + 1);
+  const std::string_view points = points_of(fit);
   std::vector<std::string> named;
   size_t few = 0;
   for (const int64_t output : modules) {
     const auto count = counts[output].item<int64_t>();
     if (count >= few_samples) continue;
-    if (++few <= most_named) named.push_back(fmt::format("{} ({} sample{})", output, count, count == 1 ? "" : "s"));
+    if (++few <= most_named)
+      named.push_back(fmt::format("{} ({} {})", output, count, points.substr(0, points.size() - (count == 1 ? 1 : 0))));
   }
   if (few == 0) return std::nullopt;
   std::string last = few > most_named ? fmt::format("{} more", few - most_named) : named.back();
   if (few <= most_named) named.pop_back();
   const std::string list = named.empty() ? last : fmt::format("{} and {}", fmt::join(named, ", "), last);
   const bool labels = !fit.classes.defined();
-  return fmt::format("{}{} {} {} fewer than {} samples to fit on, so {} may do worse on other data; add samples",
+  return fmt::format("{}{} {} {} fewer than {} {} to fit on, so {} may do worse on other data; add samples",
                      labels ? "label" : "class",
                      few == 1 ? ""
                      : labels ? "s"
                               : "es",
-                     list, few == 1 ? "has" : "have", few_samples, few == 1 ? "its module" : "their modules");
+                     list, few == 1 ? "has" : "have", few_samples, points, few == 1 ? "its module" : "their modules");
 }
 
 std::vector<std::string> warnings_before_scoring(const Subject& subject) {

@@ -136,5 +136,20 @@ TEST(FewSamplesWarning, NamesTheLabelsThatHaveFew) {
             "samples");
 }
 
+TEST(Warnings, CountPositionsWhereOutputsHaveSome) {
+  Dataset data;
+  data.positions = at::arange(2, at::kLong).repeat({50, 1});
+  std::vector<int64_t> classes(99, 0);
+  classes.push_back(1);
+  TestSet set = of_classes(data, classes);
+  set.samples = at::arange(50, at::kLong);
+  EXPECT_EQ(few_samples_warning(set, {0, 1}).value_or(""),
+            "class 1 (1 position) has fewer than 20 positions to fit on, so its module may do worse on other data; add "
+            "samples");
+  const auto warning = of_logits(deciding(std::vector<int64_t>(100, 1), 5), set);
+  ASSERT_TRUE(warning);
+  EXPECT_TRUE(warning->starts_with("the model is right on 1.00 % of 100 positions, ")) << *warning;
+}
+
 }  // namespace
 }  // namespace incite
