@@ -22,7 +22,7 @@ def section(part: dict[str, Any], command: str, words: Words) -> list[str]:
         f"`incite-lab {command}`, {results.conditions(part)}. {words.measure[0].upper()}{words.measure[1:]} {words.over}, on test data that no "
         "choice used; change: modules together against the original. each: a module for each output; all: one module for all outputs, "
         "`--modules all`; finetune: with `--finetune 3`. The seed changes clusters, samples and heads; the networks stay the same. All modules: "
-        "the sum of their parameters, relative to the original's. ±: sample standard deviation over seeds."
+        "the sum of their parameters, relative to the original's. ±: sample standard deviation over seeds; without it: one seed."
     )
     header = ["network", "method", "size", "compression", "original", "modules", "change, points", "all modules", "in all"]
     lines = []

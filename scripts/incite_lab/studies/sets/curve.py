@@ -89,7 +89,8 @@ def section(part: dict[str, Any]) -> list[str]:
     text = (
         f"`incite-lab sets`, {results.conditions(part)}; data and seeds as above. Modules for sets of 1, 2, 3, 5 and all outputs, neighbours "
         "in a set; accuracy of all modules together against the original, in points. Above: each module has the same size. Below: all "
-        "modules together have the same size, given as a share of the original's parameters. ±: sample standard deviation over seeds."
+        "modules together have the same size, given as a share of the original's parameters. ±: sample standard deviation over "
+        "seeds; without it: one seed."
     )
     header = ["network", "size", "sets of 1", "2", "3", "5", "all"]
     lines = []

@@ -124,7 +124,8 @@ def section(part: dict[str, Any]) -> list[str]:
         f"`incite-lab pruning`, {results.conditions(part)}; data and seeds as above. incite: `--modules all`, and `--finetune {EPOCHS}`. "
         "Torch-Pruning 1.6.1: global pruning by group magnitude, or by group Taylor importance on 1,024 training samples, to as many "
         f"parameters; then {EPOCHS} epochs of Adam on the labels (batches of 64, half a cosine; of three learning rates the one that is best on "
-        "a fifth of the training samples). A method that fails on a network is left out. ±: sample standard deviation over seeds."
+        "a fifth of the training samples). A method that fails on a network is left out. ±: sample standard deviation over "
+        "seeds; without it: one seed."
     )
     rows = []
     for one in part["subjects"].values():
