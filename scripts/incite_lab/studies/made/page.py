@@ -15,14 +15,15 @@ class Words:
     over: str  # what the measure is a mean of
     bar: float  # points that may be lost
     at: str  # this compression
+    epochs: int  # of fine-tuning
 
 
 def section(part: dict[str, Any], command: str, words: Words) -> list[str]:
     text = (
         f"`incite-lab {command}`, {results.conditions(part)}. {words.measure[0].upper()}{words.measure[1:]} {words.over}, on test data that no "
         "choice used; change: modules together against the original. each: a module for each output; all: one module for all outputs, "
-        "`--modules all`; finetune: with `--finetune 3`. The seed changes clusters, samples and heads; the networks stay the same. All modules: "
-        "the sum of their parameters, relative to the original's. ±: sample standard deviation over seeds; without it: one seed."
+        f"`--modules all`; finetune: with `--finetune {words.epochs}`. The seed changes clusters, samples and heads; the networks stay the "
+        "same. All modules: the sum of their parameters, relative to the original's. ±: sample standard deviation over seeds; without it: one seed."
     )
     header = ["network", "method", "size", "compression", "original", "modules", "change, points", "all modules", "in all"]
     lines = []

@@ -17,13 +17,7 @@ from incite_lab.studies.made import page
 from incite_lab.studies.quality import results
 from incite_lab.studies.quality.specs import SCORES_ALONE
 
-FINETUNE = ("--finetune", "3")
-METHODS: Mapping[str, tuple[str, ...]] = {
-    "each": (),
-    "each-finetune": FINETUNE,
-    "all": ("--modules", "all"),
-    "all-finetune": ("--modules", "all", *FINETUNE),
-}
+METHODS = ("each", "each-finetune", "all", "all-finetune")
 
 
 @dataclass(frozen=True)
@@ -44,6 +38,7 @@ class Study:
     models: Mapping[str, MadeModel]  # by title
     options: tuple[str, ...]  # of every run
     targets: tuple[str, ...]
+    epochs: int  # of fine-tuning
     fit: int  # training samples to use
     words: page.Words
 
@@ -51,7 +46,7 @@ class Study:
         names = [model.folder for model in self.models.values()]
         next(iter(self.models.values())).data.add_source(parser)
         parser.add_argument("--subjects", nargs="+", choices=names, default=names, metavar="NAME", help=f"some of {', '.join(names)}")
-        parser.add_argument("--methods", nargs="+", choices=[*METHODS], default=[*METHODS], metavar="NAME", help=f"some of {', '.join(METHODS)}")
+        parser.add_argument("--methods", nargs="+", choices=METHODS, default=[*METHODS], metavar="NAME", help=f"some of {', '.join(METHODS)}")
         default = " ".join(self.targets)
         parser.add_argument("--targets", nargs="+", default=[*self.targets], metavar="TIMES", help=f"compression (default: {default})")
         parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="SEED")
@@ -81,7 +76,9 @@ class Study:
         model = MODELS / run.model.folder / "model.pt"
         data = (model, files["train"], files["test"])
         scores = Job(f"{run.model.folder}, seed {run.seed}, scores", *data, (*self.options, *SCORES_ALONE), run.seed, keep_scores=True)
-        options = (*self.options, *METHODS[run.method], "--target-compression", run.target)
+        modules, _, finetuned = run.method.partition("-")
+        method = (*(("--modules", "all") if modules == "all" else ()), *(("--finetune", str(self.epochs)) if finetuned else ()))
+        options = (*self.options, *method, "--target-compression", run.target)
         return Job(f"{run.model.folder}, {run.method}, seed {run.seed}, {run.target}x", *data, options, run.seed, scores)
 
 
@@ -114,14 +111,14 @@ MULTILABEL = Study(
     "Needs the release build: incite-lab multilabel [--mnist MNIST.npz]\n"
     "Test data is used only to measure. Writes docs/quality.json and a section of docs/quality.md.",
     "multilabel", "Several labels for a sample", {"CNN, digits in one image": MULTILABEL_MNIST}, ("--task", "multilabel"),
-    targets=("2", "5", "10"), fit=10_000,
-    words=page.Words("mean average precision", "of the labels", bar=1.0, at="5"),
+    targets=("2", "5", "10"), epochs=3, fit=0,
+    words=page.Words("mean average precision", "of the labels", bar=1.0, at="5", epochs=3),
 )  # fmt: skip
 SEGMENTATION = Study(
     "Measures modules of models that segment images: mean intersection over union (IoU) at several sizes.\n\n"
     "Needs the release build: incite-lab segmentation\n"
     "Test data is used only to measure. Writes docs/quality.json and a section of docs/quality.md.",
-    "segmentation", "Segmentation", {"U-Net, shapes": UNET_SHAPES, "FCN, shapes": FCN_SHAPES}, ("--samples", "200"),
-    targets=("2", "3", "5"), fit=2_000,
-    words=page.Words("mean IoU", "over the classes, of all pixels of the test images", bar=2.0, at="3"),
+    "segmentation", "Segmentation", {"U-Net, shapes": UNET_SHAPES, "FCN, shapes": FCN_SHAPES}, ("--samples", "128"),
+    targets=("2", "3", "5"), epochs=10, fit=0,
+    words=page.Words("mean IoU", "over the classes, of all pixels of the test images", bar=2.0, at="3", epochs=10),
 )  # fmt: skip
