@@ -50,6 +50,7 @@ def test_the_page_says_whether_the_bar_is_held() -> None:
     one["rows"] = [row("each", "5", [0.5, 0.7]), row("all-finetune", "5", [3.0, 3.0]), row("each", "10", [2.0, 2.0])]
     part = {"cpu": "CPU", "jobs": 1, "threads": 1, "subjects": {"net": one}}
     lines = page.section(part, "multilabel", page.Words("mean average precision", "of the labels", bar=1, at="5", epochs=4))
-    assert lines[0].endswith("over seeds. Net: 1,000 training samples, `--samples 200`.")
+    assert "`--finetune 4`" in lines[0]
+    assert lines[0].endswith("one seed. Net: 1,000 training samples, `--samples 200`.")
     assert "| Net | each | 5x | 5.00 ± 0.00x | 91.00 % | 90.00 % | -0.60 ± 0.14 | 2.00x | 3 ± 0 s |" in lines
     assert lines[-1] == "- Net, at most 1 point lost at 5x: each: 0.60, held; all, finetune: 3.00, missed."
