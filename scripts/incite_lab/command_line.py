@@ -36,6 +36,7 @@ COMMANDS = {
     "zoo": "studies.zoo.zoo",
     "compose-demo": "studies.compose.compose_demo",
     "options-page": "pages.options",
+    "python-options": "pages.python_options",
     "check resume": "checks.resume",
     "check rules": "checks.rules",
     "check same": "checks.same.command",

@@ -54,8 +54,8 @@ def row(name: str, text: str) -> list[str]:
     required = name.endswith(" REQUIRED")
     name = name.removesuffix(" REQUIRED").removesuffix(" ...")
     option, default = name, ""
-    if not name.endswith("=MODULE.pt"):  # --replace NAME=MODULE.pt
-        option, _, default = name.partition("=")
+    if "=" in name and not name.endswith("=MODULE.pt"):  # --replace NAME=MODULE.pt
+        option, _, default = name.rpartition("=")
     return [f"`{option}`", "required" if required else default, text + (f"; not with {excluded}" if excluded else "")]
 
 
