@@ -15,6 +15,7 @@ from pathlib import Path
 
 from incite import _screen
 from incite._error import INTERNAL, Error, InciteWarning
+from incite._options import KINDS
 from incite._program import environment, program
 
 log = logging.getLogger("incite")
@@ -103,7 +104,7 @@ class _Process:
             for stream in (stdout, self._stderr):
                 selector.register(stream, selectors.EVENT_READ)
             while selector.get_map():
-                for key, _ in selector.select():
+                for key, _ in selector.select(timeout=1):  # an interrupt that is no signal waits no longer
                     piece = _piece(key.fd)
                     if not piece:
                         selector.unregister(key.fd)
@@ -118,7 +119,7 @@ class _Process:
             self._errors.append(text)
         elif kind == "warning":
             self._output.warnings.append(text)
-            warn(text)
+            warn(in_python(text))
         else:
             self._lines.append(line)
             log.info("%s", line)
@@ -150,8 +151,14 @@ def _piece(stream: int) -> bytes:
 
 
 def in_python(message: str) -> str:
-    """A message of the program with its flags as a caller in Python writes them: "--resume" is resume=True."""
-    message = re.sub(r"(?<![\w-])--(force|resume|keep-scores|tf32)\b", lambda flag: flag[1].replace("-", "_") + "=True", message)
+    """A message of the program with its options as a caller in Python writes them: "--resume" is resume=True."""
+
+    def keyword(flag: re.Match[str]) -> str:
+        name = flag[1].replace("-", "_")
+        kind = next((options[name] for options in KINDS.values() if name in options), "text" if name in ("out", "test") else None)
+        return flag[0] if kind is None else f"{name}=True" if kind == "flag" else name
+
+    message = re.sub(r"(?<![\w-])--([a-z][a-z0-9-]*)", keyword, message)
     return re.sub(r"\. See 'incite \w+ --help'$", "", message)
 
 

@@ -1,0 +1,201 @@
+"""From a model in Python to the file that the program reads."""
+
+import inspect
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from incite._data import Samples, examples_of, hash_of
+from incite._error import MODEL_FILE, UNSUPPORTED, Error
+from incite._options import KINDS
+from incite._run import warn
+
+log = logging.getLogger("incite")
+
+Model = nn.Module | ExportedProgram | str | os.PathLike[str]
+"""A model in memory: its file is exported. Or its file."""
+
+# Whether the program reads and writes torch.export's archives, .pt2.
+READS_PT2 = "format" in KINDS["decompose"]
+
+
+def argument_names(model: object) -> list[str]:
+    """Names of the arguments of a model's forward, by which a dict of inputs is ordered; empty if they are not known."""
+    if isinstance(model, torch.jit.ScriptModule):
+        return [argument.name for argument in model.forward.schema.arguments[1:]] if hasattr(model.forward, "schema") else []
+    return [*inspect.signature(model.forward).parameters] if isinstance(model, nn.Module) else []
+
+
+def write(model: Model, samples: Samples, options: Mapping[str, Any], folder: Path) -> Path:
+    """Writes a model's file, if it has none. Its name ends in a part of its hash."""
+    if isinstance(model, (str, os.PathLike)):
+        return Path(model)
+    if not isinstance(model, (nn.Module, ExportedProgram)):
+        raise Error(
+            MODEL_FILE, f"a model of type {type(model).__name__}; expected a torch.nn.Module, an ExportedProgram, a ScriptModule, or a file's name"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".new-", dir=folder) as unnamed:
+        file = _save(model, samples, options, Path(unnamed) / "model")  # archives hold the name that they were written under
+        return file.rename(folder / f"model-{hash_of(file)}{file.suffix}")
+
+
+def _save(model: nn.Module | ExportedProgram, samples: Samples, options: Mapping[str, Any], file: Path) -> Path:
+    """Writes the file. Returns its name with its ending."""
+    if isinstance(model, torch.jit.ScriptModule):
+        return _save_script(model, file)
+    if isinstance(model, ExportedProgram):
+        if not READS_PT2:
+            raise Error(MODEL_FILE, "an ExportedProgram: this version of Incite reads TorchScript alone; pass the torch.nn.Module")
+        return _save_exported(model, file)
+    with _for_export(model), torch.no_grad():
+        example = _example(model, samples, options)
+        return _save_module(model, example, file)
+
+
+def _save_module(model: nn.Module, example: tuple[Tensor, ...], file: Path) -> Path:
+    """By the first way that works. Says so if it is not the first."""
+    ways: list[tuple[str, Callable[[], Path]]] = [
+        ("torch.jit.script", lambda: _save_script(torch.jit.script(model), file)),
+        ("torch.jit.trace", lambda: _save_script(torch.jit.trace(model, example), file)),  # type: ignore[no-untyped-call]
+    ]
+    if READS_PT2:
+        ways.insert(0, ("torch.export.export", lambda: _save_exported(exported(model, example), file)))
+    reasons = []
+    for name, way in ways:
+        try:
+            with warnings.catch_warnings(), _quiet("torch"):
+                warnings.simplefilter("ignore")
+                written = way()
+        except Exception as error:  # exporters raise whatever they meet
+            reasons.append(f"{name}: {_first_line(error)}")
+            continue
+        if name == "torch.jit.trace":
+            warn(f"the model was exported by torch.jit.trace, which hides branches on the input's content ({'; '.join(reasons)})")
+        elif reasons:
+            warn(f"the model was exported by {name} ({'; '.join(reasons)})")
+        return written
+    raise Error(UNSUPPORTED, f"{type(model).__name__} can't be exported: {'; '.join(reasons)}")
+
+
+def exported(model: nn.Module, example: Sequence[Tensor]) -> ExportedProgram:
+    """A model as torch.export sees it, for batches of any size."""
+    batch = Dim("batch")
+    shapes: Any = tuple({0: batch} for _ in example)
+    if any(kind in (inspect.Parameter.VAR_POSITIONAL,) for kind in _kinds(model)):
+        shapes = (shapes,)
+    return torch.export.export(model, tuple(example), dynamic_shapes=shapes)
+
+
+def _kinds(model: nn.Module) -> list[Any]:
+    return [parameter.kind for parameter in inspect.signature(model.forward).parameters.values()]
+
+
+def _save_exported(program: ExportedProgram, file: Path) -> Path:
+    torch.export.save(program, file.with_suffix(".pt2"))
+    return file.with_suffix(".pt2")
+
+
+def _save_script(made: Any, file: Path) -> Path:
+    made.save(str(file.with_suffix(".pt")))
+    return file.with_suffix(".pt")
+
+
+def _example(model: nn.Module, samples: Samples, options: Mapping[str, Any]) -> tuple[Tensor, ...]:
+    """Samples that the model takes, on its device."""
+    device = next((tensor.device for tensor in (*model.parameters(), *model.buffers())), torch.device("cpu"))
+    reasons = []
+    for example in examples_of(samples, options):
+        placed = tuple(tensor.to(device) for tensor in example)
+        try:
+            model(*placed)
+        except Exception as error:  # what a model raises is its own
+            reasons.append(_first_line(error))
+            continue
+        return placed
+    shapes = ", ".join(str([*tensor.shape]) for tensor in examples_of(samples, options)[0])
+    raise Error(UNSUPPORTED, f"{type(model).__name__} does not take the samples, {shapes}: {reasons[0]}")
+
+
+@contextmanager
+def _for_export(model: nn.Module) -> Iterator[None]:
+    """The model in the mode for evaluation; afterwards each part is in its own mode again."""
+    modes = [(part, part.training) for part in model.modules()]
+    try:
+        for part, _ in modes:
+            part.training = False
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
+
+
+@contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """Without a library's messages below an error: they are about ways that are tried in turn."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def same_model(file: Path, model: nn.Module | ExportedProgram, samples: Samples, options: Mapping[str, Any]) -> bool:
+    """Whether a file that an earlier run wrote holds this model: its weights, and its outputs on two samples.
+
+    The bytes of two exports of one model may differ: names of files and of types are in them.
+    """
+    try:
+        earlier = load(file)
+    except Exception:  # not a file of ours
+        return False
+    ours = {name: tensor.detach().cpu() for name, tensor in model.state_dict.items()} if isinstance(model, ExportedProgram) else model.state_dict()
+    theirs = earlier.state_dict()
+    if any(name not in ours or not torch.equal(ours[name].detach().cpu(), tensor.cpu()) for name, tensor in theirs.items()):
+        return False
+    if isinstance(model, ExportedProgram):
+        return True
+    with _for_export(model), torch.no_grad():
+        example = _example(model, samples, options)
+        return _close(model(*example), earlier(*(tensor.cpu() for tensor in example)))
+
+
+def _close(ours: Any, theirs: Any) -> bool:
+    if isinstance(ours, Tensor):
+        return isinstance(theirs, Tensor) and ours.shape == theirs.shape and torch.allclose(ours.cpu(), theirs, atol=1e-5, rtol=1e-4)
+    if isinstance(ours, Mapping):
+        return all(_close(ours[name], theirs[name]) for name in ours)
+    return all(_close(one, other) for one, other in zip(ours, theirs, strict=True))
+
+
+def load(file: Path) -> nn.Module:
+    """A model's file as a torch module, on the CPU."""
+    if file.suffix == ".pt2":
+        return torch.export.load(file).module()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        loaded: nn.Module = torch.jit.load(str(file), map_location="cpu")  # type: ignore[no-untyped-call]
+    return loaded
+
+
+def write_module(module: nn.Module, file: Path) -> Path:
+    """Writes a module of a decomposition as it is now, for the program."""
+    if isinstance(module, torch.jit.ScriptModule):
+        return _save_script(module, file)
+    raise Error(MODEL_FILE, f"a module of type {type(module).__name__}; expected one of result.modules, or its file")
