@@ -141,13 +141,13 @@ def keys_of(samples: Samples, prefix: str = "") -> dict[str, str]:
     return keys if samples.target is None else {**keys, f"{prefix}target_key": samples.target_key}
 
 
-def examples_of(samples: Samples, options: Mapping[str, Any]) -> list[tuple[torch.Tensor, ...]]:
-    """Two samples for the export, as the model may take them: whole numbers as indices, else as float32.
+def examples_of(samples: Samples, options: Mapping[str, Any], count: int = 2) -> list[tuple[torch.Tensor, ...]]:
+    """The first samples, for an export, as the model may take them: whole numbers as indices, else as float32.
 
-    Two samples, since torch.export takes a size of 1 for a constant.
+    There are `count`, the first again if the data has fewer: torch.export takes a batch of 1 for a constant.
     """
     inputs = samples.inputs if samples.file is None else _from_file(samples.file, options)
-    return [tuple(_as_input(array, options, whole) for array in inputs.values()) for whole in (False, True)]
+    return [tuple(_as_input(array, options, count, whole) for array in inputs.values()) for whole in (False, True)]
 
 
 def _from_file(file: Path, options: Mapping[str, Any]) -> dict[str, Array]:
@@ -159,9 +159,9 @@ def _from_file(file: Path, options: Mapping[str, Any]) -> dict[str, Array]:
         raise Error(DATA_FILE, f"{file}: no samples to export the model with: {error}; expected an archive with the arrays {keys}") from None
 
 
-def _as_input(array: Array, options: Mapping[str, Any], whole: bool) -> torch.Tensor:
+def _as_input(array: Array, options: Mapping[str, Any], count: int, whole: bool) -> torch.Tensor:
     """As the program does: uint8 is scaled by 1/255, numbers with a fraction are float32. `whole`: uint8 are indices, others are float32."""
-    sample = torch.from_numpy(np.ascontiguousarray(np.resize(array[:2], (2, *array.shape[1:]))))
+    sample = torch.from_numpy(np.ascontiguousarray(np.resize(array[:count], (count, *array.shape[1:]))))
     given = options.get("input_scale")
     scale = (1 / 255 if sample.dtype == torch.uint8 else 1.0) if given in (None, "auto") else float(str(given))
     if sample.dtype == torch.bool or (not sample.is_floating_point() and (sample.dtype == torch.uint8) == whole):
@@ -169,7 +169,7 @@ def _as_input(array: Array, options: Mapping[str, Any], whole: bool) -> torch.Te
     else:
         sample = sample.float() * scale
     if shape := options.get("input_shape"):
-        sample = sample.reshape(2, *shape)
+        sample = sample.reshape(count, *shape)
     if options.get("input_layout") == "nhwc" and sample.ndim == 4:
         sample = sample.permute(0, 3, 1, 2)
     return sample.contiguous()

@@ -1,6 +1,7 @@
 """From a model in Python to the file that the program reads."""
 
 import inspect
+import json
 import logging
 import os
 import warnings
@@ -73,11 +74,11 @@ def _save_module(model: nn.Module, example: tuple[Tensor, ...], file: Path) -> P
     reasons = []
     for name, way in ways:
         try:
-            with warnings.catch_warnings(), _quiet("torch"):
+            with warnings.catch_warnings(), quiet("torch"):
                 warnings.simplefilter("ignore")
                 written = way()
         except Exception as error:  # exporters raise whatever they meet
-            reasons.append(f"{name}: {_first_line(error)}")
+            reasons.append(f"{name}: {first_line(error)}")
             continue
         if name == "torch.jit.trace":
             warn(f"the model was exported by torch.jit.trace, which hides branches on the input's content ({'; '.join(reasons)})")
@@ -119,7 +120,7 @@ def _example(model: nn.Module, samples: Samples, options: Mapping[str, Any]) -> 
         try:
             model(*placed)
         except Exception as error:  # what a model raises is its own
-            reasons.append(_first_line(error))
+            reasons.append(first_line(error))
             continue
         return placed
     shapes = ", ".join(str([*tensor.shape]) for tensor in examples_of(samples, options)[0])
@@ -140,7 +141,7 @@ def _for_export(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet(name: str) -> Iterator[None]:
+def quiet(name: str) -> Iterator[None]:
     """Without a library's messages below an error: they are about ways that are tried in turn."""
     logger = logging.getLogger(name)
     level = logger.level
@@ -151,7 +152,7 @@ def _quiet(name: str) -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
@@ -199,3 +200,10 @@ def write_module(module: nn.Module, file: Path) -> Path:
     if isinstance(module, torch.jit.ScriptModule):
         return _save_script(module, file)
     raise Error(MODEL_FILE, f"a module of type {type(module).__name__}; expected one of result.modules, or its file")
+
+
+def identity_of(file: Path) -> dict[str, Any]:
+    """What a module's file records of itself (docs/decomposition-json.md, Modules' files); empty for other files."""
+    text = getattr(load(file), "incite", "")
+    found: dict[str, Any] = json.loads(text) if text else {}
+    return found

@@ -139,7 +139,7 @@ class Decomposition(_Measured):
     """The modules of a network and what they are worth. `document` is decomposition.json; `folder` holds it and the modules' files."""
 
     def __init__(self, folder: Path, table: str, keep: TemporaryDirectory[str] | None = None) -> None:
-        super().__init__(_read(folder / "decomposition.json"), table, keep)
+        super().__init__(load_document(folder), table, keep)
         self.folder = folder
         self.modules = Modules(folder, self.document["modules"])
 
@@ -163,7 +163,7 @@ class Decomposition(_Measured):
         1e-4, before it is put into place. Needs `pip install incite[onnx]`. Raises Error if one can't be converted, or differs."""
         from incite import onnx
 
-        return [onnx.convert(self.modules.file(key), Path(folder), opset=opset, data=onnx.samples_of(self.document)) for key in self.modules]
+        return onnx.convert_all(self.document, self.folder, Path(folder), opset)
 
     def __repr__(self) -> str:
         return f"<incite.Decomposition: {len(self.modules)} modules, {self.compression:.2f}x, in {self.folder}>"
@@ -196,10 +196,12 @@ class Composition(_Result):
         """Writes the composition as ONNX, compared as in Decomposition.to_onnx."""
         from incite import onnx
 
-        return onnx.convert(self.file, Path(file), opset=opset, data=self.document.get("checked_on"))
+        return onnx.convert(self.file, Path(file), opset=opset, settings={"file": self.document.get("checked_on")})
 
 
-def _read(file: Path) -> Document:
+def load_document(folder: Path) -> Document:
+    """decomposition.json of a folder."""
+    file = folder / "decomposition.json"
     try:
         document: Document = json.loads(file.read_text())
     except (OSError, ValueError) as error:

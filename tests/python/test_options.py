@@ -25,7 +25,7 @@ def test_no_option_is_left_out(binary: Path, verb: str) -> None:
     flags = set(re.findall(r"^  (?:-\w,)?(--[\w-]+)", "\n".join(options.help_of(binary, verb)), re.M))
     keywords = {f"--{name.replace('_', '-')}" for name in incite._options.KINDS[verb]}
     assert flags > {"--data", "--json", "--threads"}
-    assert flags - keywords == {"--data", "--json", "--json-file", "--out", "--quiet", "--test", "--verbose"} & flags
+    assert flags - keywords == {"--data", "--help", "--json", "--json-file", "--out", "--quiet", "--test", "--verbose"} & flags
     assert keywords < flags
 
 
