@@ -53,8 +53,9 @@ struct DecomposeOptions : ModelOptions {
   CalibrationMethod calibration = CalibrationMethod::layers;  ///< how the modules' log-odds are made comparable
   int64_t finetune = 0;                                       ///< maximum epochs of fine-tuning; 0: none
   uint64_t seed = 0;
-  int64_t memory = 0;  ///< bytes for activations; 0: half of the free memory
-  bool tf32 = false;   ///< score with TF32 products; GPU only
+  int64_t memory = 0;                           ///< bytes for activations; 0: half of the free memory
+  bool tf32 = false;                            ///< score with TF32 products; GPU only
+  FileFormat format = FileFormat::torchscript;  ///< of the modules' files
   bool force = false;
   bool keep_scores = false;  ///< write scores.npz, which later runs can use as `scores`
 };

@@ -10,7 +10,7 @@ enum class ExitCode : int {
   ok = 0,
   internal = 1,       ///< a defect of Incite itself
   usage = 2,          ///< options that make no sense
-  model_file = 3,     ///< a model file that is not TorchScript
+  model_file = 3,     ///< a model file that is damaged, or neither TorchScript nor .pt2
   data_file = 4,      ///< a data file that can't be read
   data_mismatch = 5,  ///< data that does not fit the model or the task
   unsupported = 6,    ///< a model that can't be decomposed

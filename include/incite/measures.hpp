@@ -120,7 +120,7 @@ struct Latency {
 /// The size and the arithmetic of a model.
 struct Cost {
   int64_t parameters = 0;    ///< elements of the trained parameters that `forward` reads
-  int64_t bytes = 0;         ///< size of its TorchScript file
+  int64_t bytes = 0;         ///< size of its file
   double multiply_adds = 0;  ///< for one sample
 
   Cost& operator+=(const Cost& other) {

@@ -110,6 +110,15 @@ constexpr NameTable<HeadMethod, 3> names_of(HeadMethod) {
   return {{{HeadMethod::lbfgs, "lbfgs"}, {HeadMethod::adam, "adam"}, {HeadMethod::original, "original"}}};
 }
 
+/// What kind of file a module or a composition is written as.
+enum class FileFormat {
+  torchscript,  ///< for torch.jit.load: "module-3.pt"
+  pt2,          ///< an exported program, for torch.export.load: "module-3.pt2"
+};
+constexpr NameTable<FileFormat, 2> names_of(FileFormat) {
+  return {{{FileFormat::torchscript, "torchscript"}, {FileFormat::pt2, "pt2"}}};
+}
+
 /// How the log-odds of modules, whose heads are fitted one by one, are made comparable.
 enum class CalibrationMethod {
   none,

@@ -47,6 +47,9 @@ void print_to_stdout(const std::string& text);
 void print(const CommonOptions& common, const std::string& json, const std::string& table,
            const std::vector<std::string>& warnings = {});
 
+/// Adds the option --format: what kind of file to write.
+void add_format_option(CLI::App& verb, std::string& value);
+
 /// Adds the option --input-layout; `otherwise` is appended to its help.
 void add_layout_option(CLI::App& verb, std::string& value, const std::string& otherwise = {});
 /// The layout with this name; unset for an empty name.

@@ -115,6 +115,13 @@ void add_layout_option(CLI::App& verb, std::string& value, const std::string& ot
          "Data");
 }
 
+void add_format_option(CLI::App& verb, std::string& value) {
+  choice(verb, "--format", value, {to_string(FileFormat::torchscript), to_string(FileFormat::pt2)},
+         "What to write; torchscript: a file for torch.jit.load; pt2: an exported program, for torch.export.load; "
+         "default: torchscript",
+         "Output");
+}
+
 std::optional<InputLayout> parse_layout(const std::string& name) {
   if (name.empty()) return std::nullopt;
   return named<InputLayout>(name);

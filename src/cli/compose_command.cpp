@@ -12,6 +12,7 @@ namespace {
 struct ComposeArguments {
   ComposeOptions options;
   std::string input_layout;
+  std::string format;
   std::vector<std::string> replace;  // "3=other/module-3.pt"
 };
 
@@ -34,6 +35,7 @@ void run(ComposeArguments& arguments, CommonOptions& common) {
   if (arguments.options.input_layout && arguments.options.data.empty()) {
     fail(ExitCode::usage, "--input-layout describes the images of --data; expected --data as well");
   }
+  if (!arguments.format.empty()) arguments.options.format = *named<FileFormat>(arguments.format);
   const Composition composition = compose(arguments.options, make_progress(common));
   print(common, to_json(composition), to_table(composition, columns_of(STDOUT_FILENO)));
 }
@@ -50,10 +52,11 @@ void add_compose(CLI::App& app, CommonOptions& common) {
           "Module files, or folders written by 'incite decompose' (all of their modules), in the order of the outputs")
       ->required()
       ->type_name("MODULE.pt|FOLDER");
-  verb->add_option("-o,--out", options.out, "File to write: a TorchScript model with one output per module")
+  verb->add_option("-o,--out", options.out, "File to write: a model with one output per module")
       ->required()
       ->type_name("FILE.pt")
       ->group("Output");
+  add_format_option(*verb, arguments->format);
   verb->add_flag("--force", options.force, "Replace the file if it exists")->group("Output");
   verb->add_option("--names", options.names,
                    "Names of the outputs, such as cat,dog; default: their numbers in the original models")

@@ -1,13 +1,13 @@
 #include "data/npz.hpp"
 
 #include <fmt/ranges.h>
-#include <zip.h>
 
-#include <array>
 #include <fstream>
 #include <memory>
+#include <utility>
 
 #include "base/fail.hpp"
+#include "base/zip_archive.hpp"
 #include "data/npy.hpp"
 
 namespace incite {
@@ -16,23 +16,8 @@ namespace {
 
 constexpr std::string_view kSuffix = ".npy";
 
-struct ZipClose {
-  void operator()(zip_t* archive) const { zip_discard(archive); }  // nothing was changed
-  void operator()(zip_file_t* member) const { zip_fclose(member); }
-};
-using Archive = std::unique_ptr<zip_t, ZipClose>;
-using Member = std::unique_ptr<zip_file_t, ZipClose>;
-
-std::string zip_message(int code) {
-  zip_error_t error;
-  zip_error_init_with_code(&error, code);
-  std::string message = zip_error_strerror(&error);
-  zip_error_fini(&error);
-  return message;
-}
-
 /// Says why libzip would not open a file: its own message is the same for a cut archive and for a text file.
-[[noreturn]] void fail_to_open(const std::filesystem::path& path, int code) {
+[[noreturn]] void fail_to_open(const std::filesystem::path& path, const ZipError& error) {
   std::string start(6, '\0');
   std::ifstream file(path, std::ios::binary);
   if (!file.read(start.data(), static_cast<std::streamsize>(start.size()))) start.clear();
@@ -42,13 +27,13 @@ std::string zip_message(int code) {
   }
   if (start.starts_with("PK")) {
     fail(ExitCode::data_file, "{}: a damaged or truncated .npz archive ({}). Save or copy it again.", path.string(),
-         zip_message(code));
+         error.what());
   }
   fail(ExitCode::data_file, "{}: not an .npz archive ({}). Save the arrays with numpy.savez.", path.string(),
-       zip_message(code));
+       error.what());
 }
 
-Archive open_archive(const std::filesystem::path& path) {
+ZipArchive open_archive(const std::filesystem::path& path) {
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) {
     fail(ExitCode::data_file, "{}: no such file; expected an .npz archive. Check the path.", path.string());
@@ -56,57 +41,53 @@ Archive open_archive(const std::filesystem::path& path) {
   if (std::filesystem::is_directory(path, ignored)) {
     fail(ExitCode::data_file, "{}: a folder; expected an .npz archive. Check the path.", path.string());
   }
-  int code = 0;
-  Archive archive(zip_open(path.c_str(), ZIP_RDONLY, &code));
-  if (!archive) fail_to_open(path, code);
-  return archive;
+  try {
+    return ZipArchive(path);
+  } catch (const ZipError& error) {
+    fail_to_open(path, error);
+  }
 }
 
 class MemberSource : public ByteSource {
  public:
-  MemberSource(Member member, uint64_t size, std::string name)
+  MemberSource(ZipMember member, uint64_t size, std::string name)
       : ByteSource(size), member_(std::move(member)), name_(std::move(name)) {}
 
   /// Reads on to the end: only there does libzip compare the checksum.
   void check_rest() {
-    std::array<char, 4096> rest{};
-    zip_int64_t got = 0;
-    do {
-      got = zip_fread(member_.get(), rest.data(), rest.size());
-    } while (got > 0);
-    if (got < 0) fail_damaged();
+    try {
+      member_.check_rest();
+    } catch (const ZipError& error) {
+      fail_damaged(error);
+    }
   }
 
  protected:
   void read_some(char* to, uint64_t count) override {
-    while (count > 0) {
-      const zip_int64_t got = zip_fread(member_.get(), to, count);
-      if (got <= 0) fail_damaged();
-      to += got;
-      count -= static_cast<uint64_t>(got);
+    try {
+      member_.read(to, count);
+    } catch (const ZipError& error) {
+      fail_damaged(error);
     }
   }
 
  private:
-  [[noreturn]] void fail_damaged() {
-    const std::string reason = zip_error_strerror(zip_file_get_error(member_.get()));
-    fail(ExitCode::data_file, "{}: damaged ({}). Save or copy the file again.", name_,
-         reason == "No error" ? "it ends early" : reason);
+  [[noreturn]] void fail_damaged(const ZipError& error) {
+    fail(ExitCode::data_file, "{}: damaged ({}). Save or copy the file again.", name_, error.what());
   }
 
-  Member member_;
+  ZipMember member_;
   std::string name_;
 };
 
 }  // namespace
 
 NpzFile::NpzFile(std::filesystem::path path) : path_(std::move(path)) {
-  const Archive archive = open_archive(path_);
-  const zip_int64_t count = zip_get_num_entries(archive.get(), 0);
-  for (zip_int64_t i = 0; i < count; ++i) {
-    const char* const member = zip_get_name(archive.get(), static_cast<zip_uint64_t>(i), ZIP_FL_ENC_RAW);
-    if (member == nullptr || !std::string_view(member).ends_with(kSuffix)) continue;
-    const std::string_view key = std::string_view(member).substr(0, std::string_view(member).size() - kSuffix.size());
+  const ZipArchive archive = open_archive(path_);
+  for (const ZipEntry& entry : archive.entries()) {
+    const std::string_view member = entry.name;
+    if (!member.ends_with(kSuffix)) continue;
+    const std::string_view key = member.substr(0, member.size() - kSuffix.size());
     if (!members_.emplace(key, member).second) {
       fail(ExitCode::data_file, "{}: holds array '{}' twice. Save the file again.", path_.string(), key);
     }
@@ -122,16 +103,18 @@ bool NpzFile::contains(const std::string& key) const {
 template <typename Reading>
 auto NpzFile::read_member(const std::string& key, const Reading& reading) const {
   const std::string name = fmt::format("{}: array '{}'", path_.string(), key);
-  const Archive archive = open_archive(path_);
-  zip_stat_t stat;
-  zip_stat_init(&stat);
-  const bool known = zip_stat(archive.get(), members_.at(key).c_str(), ZIP_FL_ENC_RAW, &stat) == 0;
-  Member member(known ? zip_fopen_index(archive.get(), stat.index, 0) : nullptr);
-  if (!member || (stat.valid & ZIP_STAT_SIZE) == 0) {
-    fail(ExitCode::data_file, "{}: can't be unpacked ({}). Save the file again with numpy.savez.", name,
-         zip_strerror(archive.get()));
-  }
-  MemberSource source(std::move(member), stat.size, name);
+  const ZipArchive archive = open_archive(path_);
+  const ZipEntry* entry = archive.find(members_.at(key));
+  const auto source_of = [&] {
+    try {
+      if (entry == nullptr) throw ZipError("No such file");
+      return MemberSource(archive.open(*entry), entry->size, name);
+    } catch (const ZipError& error) {
+      fail(ExitCode::data_file, "{}: can't be unpacked ({}). Save the file again with numpy.savez.", name,
+           error.what());
+    }
+  };
+  MemberSource source = source_of();
   try {
     auto result = reading(source, name);
     source.check_rest();

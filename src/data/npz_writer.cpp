@@ -1,19 +1,17 @@
 #include "data/npz_writer.hpp"
 
 #include <ATen/ATen.h>
-#include <zip.h>
 
 #include <bit>
 #include <list>
-#include <memory>
+#include <stdexcept>
 
-#include "base/fail.hpp"
+#include "base/zip_writer.hpp"
 
 namespace incite {
 namespace {
 
 constexpr size_t most_deflated = 32 << 20;  // bytes: more takes longer than it is worth
-constexpr zip_uint32_t fastest = 1;
 
 static_assert(std::endian::native == std::endian::little, "arrays are written as they lie in memory");
 
@@ -53,34 +51,13 @@ std::string to_npy(const at::Tensor& array) {
 }  // namespace
 
 std::string to_npz(const std::vector<std::pair<std::string, at::Tensor>>& arrays) {
-  zip_error_t error;
-  zip_error_init(&error);
-  zip_source_t* whole = zip_source_buffer_create(nullptr, 0, 0, &error);
-  INCITE_ASSERT(whole != nullptr);
-  zip_source_keep(whole);  // closing the archive gives up its own hold
-  const std::unique_ptr<zip_source_t, decltype(&zip_source_free)> hold(whole, zip_source_free);
-  zip_t* archive = zip_open_from_source(whole, ZIP_TRUNCATE, &error);
-  INCITE_ASSERT(archive != nullptr);
-  std::list<std::string> members;  // read when the archive is closed
+  std::list<std::string> contents;
+  std::vector<ZipContent> members;
   for (const auto& [name, array] : arrays) {
-    const std::string& bytes = members.emplace_back(to_npy(array));
-    zip_source_t* source = zip_source_buffer(archive, bytes.data(), bytes.size(), 0);
-    const zip_int64_t index = zip_file_add(archive, (name + ".npy").c_str(), source, ZIP_FL_ENC_UTF_8);
-    INCITE_ASSERT(index >= 0);
-    const bool small = bytes.size() <= most_deflated;
-    INCITE_ASSERT(zip_set_file_compression(archive, static_cast<zip_uint64_t>(index),
-                                           small ? ZIP_CM_DEFLATE : ZIP_CM_STORE, small ? fastest : 0) == 0);
-    INCITE_ASSERT(zip_file_set_dostime(archive, static_cast<zip_uint64_t>(index), 0, 0x21, 0) == 0);  // 1980-01-01
+    const std::string& bytes = contents.emplace_back(to_npy(array));
+    members.push_back({name + ".npy", bytes, bytes.size() <= most_deflated});
   }
-  INCITE_ASSERT(zip_close(archive) == 0);
-  INCITE_ASSERT(zip_source_open(whole) == 0);
-  zip_stat_t stat;
-  zip_stat_init(&stat);
-  INCITE_ASSERT(zip_source_stat(whole, &stat) == 0);
-  std::string bytes(stat.size, '\0');
-  INCITE_ASSERT(zip_source_read(whole, bytes.data(), bytes.size()) == static_cast<zip_int64_t>(bytes.size()));
-  zip_source_close(whole);
-  return bytes;
+  return to_zip(members);
 }
 
 }  // namespace incite

@@ -20,9 +20,9 @@ FileAttributes read_attributes(const std::filesystem::path& file) {
   FileAttributes attributes;
   if (module.hasattr(identity_attribute) && module.attr(identity_attribute).isString())
     attributes.identity = module.attr(identity_attribute).toStringRef();
-  for (const c10::IValue& name : list_attribute(module, "names", c10::TypeKind::StringType))
+  for (const c10::IValue& name : list_attribute(module, names_attribute, c10::TypeKind::StringType))
     attributes.names.push_back(name.toStringRef());
-  for (const c10::IValue& output : list_attribute(module, "outputs", c10::TypeKind::IntType))
+  for (const c10::IValue& output : list_attribute(module, outputs_attribute, c10::TypeKind::IntType))
     attributes.outputs.push_back(output.toInt());
   for (const at::Tensor& parameter : module.parameters())
     attributes.parameters += parameter.numel();

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "base/fail.hpp"
+#include "program/core_operators.hpp"
 
 namespace incite {
 namespace {
@@ -137,6 +138,8 @@ class Lowering {
     if (program_.value(node->inputs[0]).content.toTensor().dim() != 2) return -1;
     if (node->op == "aten::t" || node->op == "aten::numpy_T") return node->inputs[0];
     if (node->op == "aten::transpose" && constant(*node, 1) != constant(*node, 2)) return node->inputs[0];
+    const c10::IValue order = node->op == "aten::permute" ? constant(*node, 1) : c10::IValue();
+    if (order.isIntList() && order.toIntVector() == std::vector<int64_t>{1, 0}) return node->inputs[0];
     return -1;
   }
 
@@ -250,6 +253,7 @@ class Lowering {
 }  // namespace
 
 void lower(Program& program) {
+  lower_core_operators(program);
   Lowering(program).run();
 }
 

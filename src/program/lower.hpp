@@ -7,6 +7,7 @@ namespace incite {
 /// Rewrites operations that do the work of several as those several, so that there is one way to write a thing and the
 /// label analysis sees the layers inside:
 /// - a recurrent network of several layers: a node for each layer;
+/// - what run_decompositions made of layers: see lower_core_operators;
 /// - x · Wᵀ, with or without a bias: a linear layer;
 /// - channel_shuffle: views and a transposition (its own kernel has no derivative);
 /// - the fused attention and encoder layer that PyTorch records when a model is traced without gradients: linear

@@ -55,6 +55,15 @@ bool is_library(const std::filesystem::path& file) {
          path.find("/torch/_") != std::string::npos;
 }
 
+/// The innermost place that is not PyTorch's own, where there is one.
+std::string named(const std::vector<Place>& places) {
+  if (places.empty()) return "an unknown line";
+  const auto users =
+      std::find_if(places.begin(), places.end(), [](const Place& place) { return !is_library(place.file); });
+  const Place& place = users == places.end() ? places.front() : *users;
+  return fmt::format("{}:{}", place.file.filename().string(), place.line);
+}
+
 }  // namespace
 
 std::string source_of(const jit::Node* node) {
@@ -66,11 +75,11 @@ std::string source_of(const jit::Node* node) {
       places.insert(places.end(), more.begin(), more.end());
     }
   }
-  if (places.empty()) return "an unknown line";
-  const auto users =
-      std::find_if(places.begin(), places.end(), [](const Place& place) { return !is_library(place.file); });
-  const Place& named = users == places.end() ? places.front() : *users;
-  return fmt::format("{}:{}", named.file.filename().string(), named.line);
+  return named(places);
+}
+
+std::string source_of(const jit::SourceRange& range) {
+  return named(places_of(range));
 }
 
 }  // namespace incite

@@ -31,9 +31,10 @@ std::vector<std::string> earlier_files(const std::filesystem::path& folder) {
 
 }  // namespace
 
-std::string module_file(const OutputSet& set) {
+std::string module_file(const OutputSet& set, FileFormat format) {
+  const char* const ending = format == FileFormat::pt2 ? "pt2" : "pt";
   constexpr size_t longest = 60;  // bytes of a name
-  if (!set.name.empty() || set.names.empty()) return fmt::format("module-{}.pt", set.label());
+  if (!set.name.empty() || set.names.empty()) return fmt::format("module-{}.{}", set.label(), ending);
   std::string name = set.names.front();
   for (char& c : name) {
     const auto byte = static_cast<unsigned char>(c);
@@ -45,7 +46,7 @@ std::string module_file(const OutputSet& set) {
       --end;
     name.resize(end);
   }
-  return fmt::format("module-{}-{}.pt", set.label(), name);
+  return fmt::format("module-{}-{}.{}", set.label(), name, ending);
 }
 
 ResultFolder::ResultFolder(std::filesystem::path folder, RunInputs inputs, std::vector<std::string> files)

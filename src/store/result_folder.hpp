@@ -5,13 +5,15 @@
 #include <string>
 #include <vector>
 
+#include "incite/options.hpp"
 #include "store/document.hpp"
 
 namespace incite {
 
 /// The file name of a module in a result folder: "module-3.pt", of an output with a name "module-3-cat.pt", of a set
-/// "module-digits.pt". Characters of names that file systems may refuse become '_'.
-std::string module_file(const OutputSet& set);
+/// "module-digits.pt"; as an exported program "module-3.pt2". Characters of names that file systems may refuse become
+/// '_'.
+std::string module_file(const OutputSet& set, FileFormat format);
 
 /// Input files of a run. They may lie in its result folder.
 struct RunInputs {

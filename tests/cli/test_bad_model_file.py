@@ -10,7 +10,8 @@ import networks
 from conftest import DECOMPOSE, Cli
 
 EXPORT = (
-    'Export the model with torch.jit.script(model.eval()).save("model.pt"), or torch.jit.trace(model.eval(), example)'
+    'Export the model with torch.jit.script(model.eval()).save("model.pt"), torch.jit.trace(model.eval(), example) or '
+    "torch.export.export(model.eval(), ...)"
 )
 
 
@@ -35,16 +36,16 @@ def test_a_name_longer_than_the_file_system_allows(data_only: Cli) -> None:
 
 def test_a_folder_in_place_of_a_model(data_only: Cli) -> None:
     (data_only.folder / "model.pt").mkdir()
-    data_only.refused(3, "model.pt: the file is empty or can't be read; expected a TorchScript file", *DECOMPOSE)
+    data_only.refused(3, "model.pt: the file is empty or can't be read; expected a TorchScript or .pt2 file", *DECOMPOSE)
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        pytest.param(b"", "the file is empty or can't be read; expected a TorchScript file", id="empty"),
-        pytest.param(b"x", f"not a TorchScript file. {EXPORT}", id="one byte"),
-        pytest.param(bytes(range(17, 200)) * 50, f"not a TorchScript file. {EXPORT}", id="bytes"),
-        pytest.param(b"this is not a model\n" * 9, f"not a TorchScript file. {EXPORT}", id="text"),
+        pytest.param(b"", "the file is empty or can't be read; expected a TorchScript or .pt2 file", id="empty"),
+        pytest.param(b"x", f"neither a TorchScript nor a .pt2 file. {EXPORT}", id="one byte"),
+        pytest.param(bytes(range(17, 200)) * 50, f"neither a TorchScript nor a .pt2 file. {EXPORT}", id="bytes"),
+        pytest.param(b"this is not a model\n" * 9, f"neither a TorchScript nor a .pt2 file. {EXPORT}", id="text"),
         pytest.param(b"PK\x03\x04 and no more", "the file is truncated or damaged; copy or export it again", id="PK"),
     ],
 )
@@ -70,6 +71,18 @@ def test_a_model_whose_code_is_damaged(good: Cli) -> None:
     good.refused(3, ("model.pt: can't be read as TorchScript, the file may be truncated or damaged: ",), *DECOMPOSE)
 
 
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_a_flipped_bit_in_a_weight(good: Cli, share: float) -> None:
+    file = good.folder / "model.pt"
+    with zipfile.ZipFile(file) as archive:
+        largest = max(archive.infolist(), key=lambda member: member.file_size)
+        content = archive.read(largest)
+    damaged = bytearray(file.read_bytes())
+    damaged[damaged.find(content) + int(share * len(content))] ^= 1
+    file.write_bytes(damaged)
+    good.refused(3, "model.pt: the file is truncated or damaged; copy or export it again", *DECOMPOSE)
+
+
 def test_a_zip_archive_of_something_else(data_only: Cli) -> None:
     with zipfile.ZipFile(data_only.folder / "model.pt", "w") as archive:
         archive.writestr("folder/notes.txt", "nothing")
@@ -79,7 +92,7 @@ def test_a_zip_archive_of_something_else(data_only: Cli) -> None:
 @pytest.mark.parametrize("content", [networks.mlp().state_dict(), networks.mlp()], ids=["state_dict", "module"])
 def test_what_torch_save_writes(data_only: Cli, content: Any) -> None:
     torch.save(content, data_only.folder / "model.pt")
-    message = f"model.pt: saved by torch.save (a state_dict or a pickled nn.Module), not TorchScript. {EXPORT}"
+    message = f"model.pt: saved by torch.save (a state_dict or a pickled nn.Module), not a model with its code. {EXPORT}"
     data_only.refused(3, message, *DECOMPOSE)
 
 
@@ -87,7 +100,7 @@ def test_what_an_old_torch_save_wrote(data_only: Cli) -> None:
     state = networks.mlp().state_dict()
     torch.save(state, data_only.folder / "model.pt", _use_new_zipfile_serialization=False)
     message = (
-        "model.pt: a Python pickle (a state_dict or nn.Module saved by an old torch.save), not TorchScript. " + EXPORT
+        "model.pt: a Python pickle (a state_dict or nn.Module saved by an old torch.save), not a model with its code. " + EXPORT
     )
     data_only.refused(3, message, *DECOMPOSE)
 

@@ -15,7 +15,7 @@ SIZES = (32, 48, 64, 75, 96, 112, 128, 160, 192, 224, 256, 299)  # inputs to try
 
 
 class NotExported(Exception):
-    """PyTorch can't write it as TorchScript."""
+    """PyTorch can't write it in this form."""
 
 
 class Failed(Exception):
@@ -146,14 +146,31 @@ def smallest(name: str) -> tuple[nn.Module, int]:
     raise NotExported(f"accepts no input of up to {SIZES[-1]} pixels: {refusal}")
 
 
-def export(model: nn.Module, form: str, size: int) -> torch.jit.ScriptModule:
+class Exported:
+    """A program of torch.export, for batches of any size."""
+
+    def __init__(self, model: nn.Module, example: torch.Tensor) -> None:
+        axes = ({0: torch.export.Dim("n")},)
+        self.program = torch.export.export(model, (example,), dynamic_shapes=axes, strict=False)
+
+    def __call__(self, samples: torch.Tensor) -> Any:
+        return self.program.module()(samples)
+
+    def save(self, file: str) -> None:
+        with open(file, "wb") as stream:  # a name must end in .pt2; incite takes any
+            torch.export.save(self.program, stream)
+
+
+def export(model: nn.Module, form: str, size: int) -> torch.jit.ScriptModule | Exported:
     example = normal(2, size, seed=1)
     try:
+        if form == "export":
+            return Exported(model, example)
         if form == "script":
             return torch.jit.script(model)
         if form == "frozen":
             return torch.jit.freeze(torch.jit.script(model))
         with torch.set_grad_enabled(form == "trace"):
             return torch.jit.trace(model, example, check_trace=False, strict=False)  # it may return a dict
-    except Exception as error:  # TorchScript raises whatever its compiler's Python raised
+    except Exception as error:  # both raise whatever their compilers' Python raised
         raise NotExported(one_line(error)) from error

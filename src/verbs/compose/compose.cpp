@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <cfloat>
+#include <fstream>
 
 #include "base/fail.hpp"
 #include "evaluation/evaluate.hpp"
 #include "program/executor.hpp"
 #include "program/load.hpp"
+#include "program/save_pt2.hpp"
 #include "store/files.hpp"
 #include "subject/samples.hpp"
 #include "verbs/compose/common_samples.hpp"
@@ -139,6 +141,17 @@ void check(const std::filesystem::path& file, const std::vector<Part>& parts, co
   }
 }
 
+/// A joined file as a .pt2 archive.
+std::string exported(const std::string& torchscript, const StagedFiles& files, const Batch& batch,
+                     const std::string& name) {
+  const std::filesystem::path joined = files.path(".joined.pt");  // removed with the hidden folder it is in
+  std::ofstream stream(joined, std::ios::binary);
+  stream.write(torchscript.data(), static_cast<std::streamsize>(torchscript.size()));
+  stream.close();
+  if (!stream) fail(ExitCode::output, "{}: can't be written; check the disk", joined.string());
+  return serialise_pt2(load_program(joined, batch), batch, read_attributes(joined), name);
+}
+
 }  // namespace
 
 Composition compose(const ComposeOptions& options, const Progress& progress) {
@@ -146,9 +159,15 @@ Composition compose(const ComposeOptions& options, const Progress& progress) {
   const std::vector<Part> parts = parts_of(options);
   check_not_read(out, parts);
   const std::optional<Dataset> samples = common_samples(parts, options);
-  const std::string bytes = join(to_join(parts), identity_of_all(parts));
+  if (options.format == FileFormat::pt2 && !samples) {
+    fail(ExitCode::data_file,
+         "--format pt2: needs samples, to tell the sizes of values, but the data that the models "
+         "were decomposed with is gone; pass samples with --data");
+  }
+  std::string bytes = join(to_join(parts), identity_of_all(parts));
   StagedFiles files(out.has_parent_path() ? out.parent_path() : ".");
   const std::string name = out.filename().string();
+  if (options.format == FileFormat::pt2) bytes = exported(bytes, files, first_samples(*samples, at::kCPU), name);
   files.write(name, bytes);
   if (samples) check(files.path(name), parts, first_samples(*samples, at::kCPU), progress);
   files.commit();

@@ -20,9 +20,6 @@ namespace {
 
 namespace jit = torch::jit;
 
-constexpr const char* names_attribute = "names";
-constexpr const char* outputs_attribute = "outputs";
-
 /// A TorchScript method that computes columns; the joined module gets only those that it needs. Probabilities are
 /// clamped to the smallest normal float32, so that log-odds are finite, at most 87 in size. For a sigmoid, log-odds use
 /// 1 - p, which is exact near 1, and are at most 37, as log_odds_alone of units/output_kind.hpp.

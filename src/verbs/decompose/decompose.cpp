@@ -39,7 +39,7 @@ std::vector<std::string> result_files(const DecomposeOptions& options, const std
   std::vector<std::string> files;
   files.reserve(modules.size() + 1);
   for (const OutputSet& set : modules)
-    files.push_back(module_file(set));
+    files.push_back(module_file(set, options.format));
   if (options.keep_scores) files.emplace_back(scores_name);
   return files;
 }

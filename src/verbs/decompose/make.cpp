@@ -7,6 +7,7 @@
 #include "base/workers.hpp"
 #include "program/cost.hpp"
 #include "program/save.hpp"
+#include "program/save_pt2.hpp"
 #include "slicing/calibration.hpp"
 #include "store/module_identity.hpp"
 #include "store/result_folder.hpp"
@@ -59,11 +60,20 @@ ModuleIdentity identity_of(const Workshop& w, const OutputSet& set) {
   return identity;
 }
 
+std::string bytes_of(const Workshop& w, const OutputSet& set, const Program& module) {
+  const std::string identity = to_text(identity_of(w, set));
+  if (w.plan.options.format == FileFormat::torchscript) return serialise(module, identity);
+  FileAttributes attributes;
+  attributes.identity = identity;
+  return serialise_pt2(module, two_samples(*w.subject.data, module.device), attributes,
+                       module_file(set, FileFormat::pt2));
+}
+
 ModuleResult write(const Workshop& w, const OutputSet& set, const Selection& keep, const Program& module) {
   ModuleResult result;
   result.set = set;
-  result.file = module_file(set);
-  const std::string bytes = serialise(module, to_text(identity_of(w, set)));
+  result.file = module_file(set, w.plan.options.format);
+  const std::string bytes = bytes_of(w, set, module);
   w.files.write(result.file, bytes);
   check_file(w.subject, w.files.path(result.file), module);
   result.bytes = static_cast<int64_t>(bytes.size());

@@ -187,8 +187,9 @@ TEST_F(Join, RefusesWhatIsNoTorchScript) {
   test::write_file(file, "text");
   expect_error([&] { join({for_one(file, "module_0", "0")}); }, ExitCode::model_file,
                file.string() +
-                   ": not a TorchScript file. Export the model with torch.jit.script(model.eval()).save(\"model.pt\"), "
-                   "or torch.jit.trace(model.eval(), example)");
+                   ": neither a TorchScript nor a .pt2 file. Export the model with "
+                   "torch.jit.script(model.eval()).save(\"model.pt\"), torch.jit.trace(model.eval(), example) or "
+                   "torch.export.export(model.eval(), ...)");
 }
 
 TEST_F(Join, ConvertsToFloat32) {

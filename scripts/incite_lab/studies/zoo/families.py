@@ -52,8 +52,14 @@ FAMILIES = (
 )
 
 # A trace made without gradients holds fused attention, which a trace made with them does not.
-FORMS = {"script": "scripted", "trace": "traced", "trace-no-grad": "traced, no gradients", "frozen": "scripted, frozen"}
-USUAL_FORMS = ("script", "trace", "trace-no-grad")  # those of docs/zoo.md
+FORMS = {
+    "script": "scripted",
+    "trace": "traced",
+    "trace-no-grad": "traced, no gradients",
+    "export": "exported",
+    "frozen": "scripted, frozen",
+}
+USUAL_FORMS = ("script", "trace", "trace-no-grad", "export")  # those of docs/zoo.md
 FUSED_ATTENTION = ("ViT",)
 
 

@@ -54,7 +54,7 @@ def write_inputs(name: str, form: str, folder: Path) -> int:
     with torch.no_grad():
         wanted, found = logits_of(model(samples)), logits_of(exported(samples))
     if difference(found, wanted) > (FOLDED if form == "frozen" else TOLERANCE):
-        raise NotExported(f"TorchScript's output differs from the model's by {difference(found, wanted):.1e}")
+        raise NotExported(f"its output differs from the model's by {difference(found, wanted):.1e}")
     exported.save(str(folder / "model.pt"))
     targets = np.array([OUTPUTS[index % len(OUTPUTS)] for index in range(SAMPLES)])
     if wanted.dim() > 2:  # a class for each position
@@ -84,9 +84,11 @@ def output_of(name: str) -> tuple[str, ...]:
     return ("--output", "out") if is_segmentation(name) else ()
 
 
-def decompose(binary: Path, threads: int, name: str, folder: str, outputs: Iterable[int], keep: float) -> dict[str, Any]:
+def decompose(
+    binary: Path, threads: int, name: str, form: str, folder: str, outputs: Iterable[int], keep: float
+) -> dict[str, Any]:
     data = ("--data", "data.npz", "--test", "data.npz", "--threads", str(threads), *output_of(name))
-    wanted = ("--outputs", ",".join(map(str, outputs)), "--keep", str(keep))
+    wanted = ("--outputs", ",".join(map(str, outputs)), "--keep", str(keep), "--format", "pt2" if form == "export" else "torchscript")
     return incite(binary, "decompose", "model.pt", "--out", folder, *data, *wanted, *METHOD)
 
 
@@ -95,11 +97,18 @@ def difference(found: torch.Tensor, wanted: torch.Tensor) -> float:
     return float((found - wanted).abs().max() / wanted.abs().max().clamp_min(1e-30))
 
 
-def load(path: Path) -> torch.jit.ScriptModule:
+def load(path: Path, form: str) -> torch.nn.Module:
+    if form == "export":
+        with path.open("rb") as stream:
+            return torch.export.load(stream).module()
     return torch.jit.load(str(path), map_location="cpu").eval()
 
 
-def outputs_of(module: torch.jit.ScriptModule, batches: Iterable[torch.Tensor]) -> list[torch.Tensor]:
+def module_path(folder: Path, form: str, output: int) -> Path:
+    return folder / f"module-{output}.{'pt2' if form == 'export' else 'pt'}"
+
+
+def outputs_of(module: torch.nn.Module, batches: Iterable[torch.Tensor]) -> list[torch.Tensor]:
     """With gradients enabled: without them, scripted attention takes another, fused way."""
     return [logits_of(module(batch)).detach() for batch in batches]
 
@@ -109,7 +118,7 @@ def require(holds: bool, otherwise: str) -> None:
         raise Wrong(otherwise)
 
 
-def check_gradients(module: torch.jit.ScriptModule, batch: torch.Tensor) -> None:
+def check_gradients(module: torch.nn.Module, batch: torch.Tensor) -> None:
     """A module can be trained further."""
     logits_of(module(batch)).square().sum().backward()
     gradients = [parameter.grad for parameter in module.parameters()]
@@ -117,12 +126,12 @@ def check_gradients(module: torch.jit.ScriptModule, batch: torch.Tensor) -> None
     require(all(bool(torch.isfinite(gradient).all()) for gradient in gradients), "a gradient of the module is not finite")
 
 
-def check_module(path: Path, keys: set[str], wanted: list[torch.Tensor], batches: list[torch.Tensor]) -> None:
-    module = load(path)
+def check_module(path: Path, form: str, keys: set[str], wanted: list[torch.Tensor], batches: list[torch.Tensor]) -> None:
+    module = load(path, form)
     # The weights of a frozen model are constants; its modules' are named after operations: "conv2d_1.weight".
     extra = sorted(key for key in set(module.state_dict()) - keys if keys or not re.fullmatch(r"[a-z]\w*_\d+\.[\w.]+", key))
     require(not extra, f"{path.name} has keys that the original has not: {', '.join(extra[:3])}")
-    require("def forward" in module.code, f"{path.name} has no readable code")
+    require("def forward" in str(module.code), f"{path.name} has no readable code")
     found = outputs_of(module, batches)
     for output, original in zip(found, wanted):
         require(output.shape == original.shape, f"{path.name} gives {list(output.shape)}, not {list(original.shape)}")
@@ -133,19 +142,19 @@ def check_module(path: Path, keys: set[str], wanted: list[torch.Tensor], batches
     check_gradients(module, batches[1])
 
 
-def parameters_without(module: torch.jit.ScriptModule, head: str | None) -> int:
+def parameters_without(module: torch.nn.Module, head: str | None) -> int:
     return sum(value.numel() for name, value in module.named_parameters() if head is None or not name.startswith(head + "."))
 
 
 def check_folder(folder: Path, form: str, size: int, head: str | None, reported: int) -> float:
     """Invariants 2 and 7, and that incite counts the original's parameters as Python does. Returns the compression."""
     batches = [normal(3, size, seed=4)[:1], normal(3, size, seed=4)]
-    original = load(folder / "model.pt")
+    original = load(folder / "model.pt", form)
     keys, wanted = set(original.state_dict()), outputs_of(original, batches)
     del original
     for output in OUTPUTS:
-        check_module(folder / "modules" / f"module-{output}.pt", keys, wanted, batches)
-    whole = load(folder / "whole" / f"module-{OUTPUTS[0]}.pt")
+        check_module(module_path(folder / "modules", form, output), form, keys, wanted, batches)
+    whole = load(module_path(folder / "whole", form, OUTPUTS[0]), form)
     apart = max(map(difference, outputs_of(whole, batches), wanted))
     # Fused attention is taken apart: the same sums in another order. A frozen model has it where no weight is trained.
     allowed = TOLERANCE if form in ("trace-no-grad", "frozen") else 0
@@ -155,7 +164,7 @@ def check_folder(folder: Path, form: str, size: int, head: str | None, reported:
     require(count == reported, f"incite counts {reported} parameters, Python {count}")
     before = parameters_without(whole, head)
     del whole
-    after = [parameters_without(load(folder / "modules" / f"module-{output}.pt"), head) for output in OUTPUTS]
+    after = [parameters_without(load(module_path(folder / "modules", form, output), form), head) for output in OUTPUTS]
     return before / statistics.mean(after)
 
 
@@ -179,11 +188,11 @@ def examine(name: str, form: str, binary: Path, threads: int, export_only: bool)
     inspected = incite(binary, "inspect", "model.pt", "--data", "data.npz", "--threads", str(threads), *output_of(name))
     yield counts(inspected)
     started = time.monotonic()
-    document = decompose(binary, threads, name, "modules", OUTPUTS, KEEP)
+    document = decompose(binary, threads, name, form, "modules", OUTPUTS, KEEP)
     slices = max(module["slice_difference"] for module in document["modules"])
     yield {"seconds": time.monotonic() - started, "error": slices}
     require(slices <= TOLERANCE, f"a slice differs from the masked original by {slices:.1e}")
-    decompose(binary, threads, name, "whole", OUTPUTS[:1], 1.0)
+    decompose(binary, threads, name, form, "whole", OUTPUTS[:1], 1.0)
     with torch.jit.optimized_execution(False):
         compression = check_folder(Path.cwd(), form, size, inspected["outputs"]["head"], document["model"]["parameters"])
     yield {"compression": compression, "verdict": "ok"}

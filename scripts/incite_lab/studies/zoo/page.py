@@ -98,7 +98,8 @@ def page(rows: list[Row], args: argparse.Namespace) -> str:
             "- *compression*: parameters of the original over the mean module's, without the output layer and auxiliary heads.",
             "- *largest error*: the difference between a slice and the original with the removed units masked, relative to the largest output.",
             "- *seconds*: of `incite decompose`. *traced, no gradients*: the trace has fused attention, which Incite splits into its operations.",
-            "- *refused*: Incite can't decompose the file; the table says why. *not exported*: PyTorch can't write it as TorchScript.",
+            "- *refused*: Incite can't decompose the file; the table says why. *not exported*: PyTorch can't write it in this form.",
+            "- *exported*: a .pt2 file, whose modules are written as .pt2 too. Its layers and units are those of the scripted file.",
             "",
             *table(rows),
             "",
@@ -114,6 +115,11 @@ def problems(rows: list[Row]) -> Iterator[str]:
             continue
         if row.compression is not None and row.compression < row.family.bar.least:
             yield f"{row.model} {FORMS[row.form]}: compression {row.compression:.2f}, expected {row.family.bar.least} or more"
+    scripted = {row.model: row for row in rows if row.form == "script" and row.verdict == "ok"}
+    for row in rows:
+        other = scripted.get(row.model)
+        if row.form == "export" and row.verdict == "ok" and other and (row.layers, row.units) != (other.layers, other.units):
+            yield f"{row.model} exported: {row.layers} layers, {row.units} units; scripted {other.layers}, {other.units}"
     for bar in BARS:
         found = compressions(row for row in rows if row.family.bar == bar)
         if len(found) >= MEDIAN_OF and statistics.median(found) < bar.median:

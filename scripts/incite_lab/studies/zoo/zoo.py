@@ -1,4 +1,4 @@
-"""Decomposes every torchvision classification and segmentation model, scripted and traced (or frozen, with --forms), and writes docs/zoo.md.
+"""Decomposes every torchvision classification and segmentation model, scripted, traced and exported (or frozen, with --forms), and writes docs/zoo.md.
 
 Weights are random, and inputs are as small as the model accepts: the checks show that modules are correct, not how accurate they are.
 Each model is exported, inspected and decomposed for two outputs at keep 0.6. Then Python loads the modules and checks that
