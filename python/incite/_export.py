@@ -5,11 +5,13 @@ import json
 import logging
 import os
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from types import MethodType
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -52,8 +54,8 @@ def write(model: Model, samples: Samples, options: Mapping[str, Any], folder: Pa
 
 def _save(model: nn.Module | ExportedProgram, samples: Samples, options: Mapping[str, Any], file: Path) -> Path:
     """Writes the file. Returns its name with its ending."""
-    if isinstance(model, torch.jit.ScriptModule):
-        return _save_script(model, file)
+    if isinstance(model, nn.Module) and (isinstance(model, torch.jit.ScriptModule) or hasattr(model, "program")):
+        return write_module(model, file)
     if isinstance(model, ExportedProgram):
         if not READS_PT2:
             raise Error(MODEL_FILE, "an ExportedProgram: this version of Incite reads TorchScript alone; pass the torch.nn.Module")
@@ -186,20 +188,53 @@ def _close(ours: Any, theirs: Any) -> bool:
 
 
 def load(file: Path) -> nn.Module:
-    """A model's file as a torch module, on the CPU."""
-    if file.suffix == ".pt2":
-        return torch.export.load(file).module()
+    """A model's file as a torch module, on the CPU. `incite`, if it is there, is what the file records of itself."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        if is_pt2(file):
+            return _load_exported(file)
         loaded: nn.Module = torch.jit.load(str(file), map_location="cpu")  # type: ignore[no-untyped-call]
     return loaded
 
 
+def is_pt2(file: Path) -> bool:
+    """Whether a file is an archive of torch.export."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return any(name.endswith("/archive_format") for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def _load_exported(file: Path) -> nn.Module:
+    records: dict[str, Any] = {"incite": ""}
+    program = torch.export.load(file, extra_files=records)
+    module: Any = program.module()
+    module.incite = _text(records["incite"])
+    module.program = program
+    # PyTorch has no train() for exported programs. Batch norms keep their statistics; all else is the same in both modes.
+    for name in ("train", "eval"):
+        setattr(module, name, MethodType(lambda self, mode=True: self, module))
+    return cast(nn.Module, module)
+
+
+def _text(record: str | bytes) -> str:
+    return record.decode() if isinstance(record, bytes) else record
+
+
 def write_module(module: nn.Module, file: Path) -> Path:
-    """Writes a module of a decomposition as it is now, for the program."""
+    """Writes a module of a decomposition as it is now, for the program. `file` has no ending yet."""
     if isinstance(module, torch.jit.ScriptModule):
         return _save_script(module, file)
-    raise Error(MODEL_FILE, f"a module of type {type(module).__name__}; expected one of result.modules, or its file")
+    program = getattr(module, "program", None)
+    if not isinstance(program, ExportedProgram):
+        raise Error(MODEL_FILE, f"a module of type {type(module).__name__}; expected one of result.modules, or its file")
+    now = module.state_dict()
+    with torch.no_grad():
+        for name, tensor in program.state_dict.items():
+            tensor.copy_(now[name])
+    torch.export.save(program, file.with_suffix(".pt2"), extra_files={"incite": module.incite})
+    return file.with_suffix(".pt2")
 
 
 def identity_of(file: Path) -> dict[str, Any]:

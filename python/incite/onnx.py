@@ -39,7 +39,7 @@ def convert(file: Path, out: Path, *, opset: int | None = None, settings: Mappin
     operator can't be converted.
     """
     needed("onnx", "onnxruntime", "onnxscript")
-    model, identity = _loaded(file)
+    model, identity = _export.load(file).eval(), _export.identity_of(file)
     example = _examples(file, model, {**identity, **(settings or {})})
     with warnings.catch_warnings(), _export.quiet("torch"):
         warnings.simplefilter("ignore")
@@ -69,18 +69,7 @@ def needed(*packages: str) -> None:
         raise Error(USAGE, f"{', '.join(missing)}: not installed; run pip install 'incite[onnx]'")
 
 
-def _loaded(file: Path) -> tuple[nn.Module | ExportedProgram, dict[str, Any]]:
-    """A file's model, and what it records of itself."""
-    if file.suffix == ".pt2":
-        return torch.export.load(file), _export.identity_of(file)
-    return _export.load(file).eval(), _export.identity_of(file)
-
-
-def _callable(model: nn.Module | ExportedProgram) -> nn.Module:
-    return model.module() if isinstance(model, ExportedProgram) else model
-
-
-def _examples(file: Path, model: nn.Module | ExportedProgram, settings: Mapping[str, Any]) -> tuple[Tensor, ...]:
+def _examples(file: Path, model: nn.Module, settings: Mapping[str, Any]) -> tuple[Tensor, ...]:
     """Samples of the data, as the module takes them."""
     archive = Path(settings.get("file") or "")
     if archive.is_file():
@@ -93,7 +82,7 @@ def _examples(file: Path, model: nn.Module | ExportedProgram, settings: Mapping[
     for example in found:
         try:
             with torch.no_grad():
-                _callable(model)(*example)
+                model(*example)
         except Exception as error:  # what a model raises is its own
             reasons.append(_export.first_line(error))
             continue
@@ -101,9 +90,9 @@ def _examples(file: Path, model: nn.Module | ExportedProgram, settings: Mapping[
     raise Error(DATA_MISMATCH, f"{file}: does not take the samples of {archive}: {reasons[0]}")
 
 
-def _proto(file: Path, model: nn.Module | ExportedProgram, example: tuple[Tensor, ...], opset: int) -> Any:
+def _proto(file: Path, model: nn.Module, example: tuple[Tensor, ...], opset: int) -> Any:
     try:
-        program = model if isinstance(model, ExportedProgram) else _exported(model, example)
+        program = getattr(model, "program", None) or _exported(model, example)
         names = [f"x{index}" for index in range(len(example))] if len(example) > 1 else ["x"]
         made = torch.onnx.export(program, dynamo=True, verbose=False, opset_version=opset, input_names=names, output_names=["output"])
     except Exception as error:  # exporters raise whatever they meet
@@ -139,13 +128,12 @@ def _name_the_batch(proto: Any) -> None:
                 dim.dim_param = word.sub("batch", dim.dim_param)
 
 
-def _compare(file: Path, model: nn.Module | ExportedProgram, converted: Path, example: tuple[Tensor, ...]) -> None:
+def _compare(file: Path, model: nn.Module, converted: Path, example: tuple[Tensor, ...]) -> None:
     """Raises Error if ONNX Runtime gives something else than the module."""
-    run = _callable(model)
     for count in (len(example[0]), 1):
         samples = [tensor[:count] for tensor in example]
         with torch.no_grad():
-            expected = run(*samples).numpy()
+            expected = model(*samples).numpy()
         try:
             found = outputs_of(converted, [tensor.numpy() for tensor in samples])[0]
         except Exception as error:  # ONNX Runtime's exceptions have no common base

@@ -15,12 +15,16 @@ import torch
 from torch import nn
 
 from incite_lab.models.lenet5 import LeNet5
-
+from incite_lab.pages.sections import write_section
 from incite_lab.pages.tables import markdown
 from incite_lab.paths import DOCS, PROGRAM
 from incite_lab.run.program import executable
 
 OPSETS = (13, 17, 23)
+WORDS = (
+    "Networks with random weights, exported by `torch.onnx.export`; `decompose`: what `incite.inspect` says of it. "
+    "`incite-lab onnx-page` writes this table."
+)
 HEADER = ["network", "exporter", "opset", "from_onnx", "decompose"]
 
 
@@ -31,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     os.environ["INCITE_PROGRAM"] = str(executable(args.binary).resolve())
-    replace_section(args.out, "onnx-in", markdown(HEADER, rows(), "lll"))
+    write_section("What works", [WORDS, "", *markdown(HEADER, rows(), "l")], args.out)
 
 
 def networks() -> dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]]:
