@@ -38,6 +38,7 @@ def from_onnx(file: str | os.PathLike[str]) -> nn.Module:
         raise Error(MODEL_FILE, f"{path}: can't be read as ONNX: {_export.first_line(error)}") from None
     _free_the_batch(model)
     _without_allowzero(model)
+    _without_shared_weights(model)
     reasons: dict[int, str] = {}
     for opset, candidate in _candidates(model, reasons):
         try:
@@ -109,6 +110,19 @@ def _without_allowzero(model: Any) -> None:
         for attribute in [*node.attribute]:
             if attribute.name == "allowzero":
                 node.attribute.remove(attribute)
+
+
+def _without_shared_weights(model: Any) -> None:
+    """Exporters store equal weights once, and give the others by Identity. onnx2torch looks for weights by their own names."""
+    weights = {weight.name for weight in model.graph.initializer}
+    outputs = {value.name for value in model.graph.output}
+    same: dict[str, str] = {}
+    for node in [*model.graph.node]:
+        for index, name in enumerate(node.input):
+            node.input[index] = same.get(name, name)
+        if node.op_type == "Identity" and node.input[0] in weights and node.output[0] not in outputs:
+            same[node.output[0]] = node.input[0]
+            model.graph.node.remove(node)
 
 
 def _difference(model: Any, made: nn.Module) -> float | str:

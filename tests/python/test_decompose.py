@@ -189,3 +189,27 @@ def test_evaluate_inspect_and_compose(result: incite.Decomposition, model: nn.Mo
     assert incite.compose([result], data[0], remove=["dog"]).names == ["cat", "cow"]
     both = incite.evaluate(composed, *data)
     assert both.accuracy is not None and both.accuracy > 0.9
+
+
+def test_modules_as_exported_programs(model: nn.Module, data: Data, tmp_path: Path) -> None:
+    made = incite.decompose(model, *data, out=tmp_path, format="pt2", target_compression=1.5, names=["cat", "dog", "cow"])
+    assert made.modules.file("dog").name == "module-1-dog.pt2"
+    assert Path(made.document["model"]["file"]).suffix == ".pt2"
+    module = made.modules[1]
+    assert json.loads(module.incite)["output"] == 1
+    x = torch.from_numpy(data[0])
+    optimiser = torch.optim.SGD(module.train().parameters(), 0.1)
+    nn.functional.cross_entropy(module(x), torch.from_numpy(data[1] != 1).long()).backward()  # the wrong way round
+    optimiser.step()
+    right = (module.eval()(x).argmax(1).numpy() == (data[1] == 1)).mean()
+    assert incite.evaluate(module, *data).accuracy == pytest.approx(right)
+    composed = incite.compose([module, made.modules.file(2)], data[0], names=["dog", "cow"])
+    odds = module(x)[:, 1] - module(x)[:, 0]
+    assert torch.allclose(composed.model(x)[:, 0], odds, atol=1e-4)
+
+
+def test_an_exported_program_as_the_model(model: nn.Module, data: Data) -> None:
+    x = torch.from_numpy(data[0])
+    program = torch.export.export(model.eval(), (x[:2],), dynamic_shapes=({0: torch.export.Dim("n")},))
+    whole = incite.decompose(model, *data)
+    assert incite.decompose(program, *data).accuracy == whole.accuracy

@@ -66,3 +66,10 @@ def test_the_example_of_the_page(tmp_path: Path) -> None:
     page = (ROOT / "docs/python.md").read_text()
     code = re.findall(r"```python\n(.*?)```", page, re.S)
     assert share_after(run(code[0], tmp_path), "modules together") > 85
+
+
+def test_the_example_of_the_readme(tmp_path: Path) -> None:
+    (tmp_path / "models").symlink_to(ROOT / "models")
+    code = next(block for block in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S) if "import incite" in block)
+    text = run(code + "\nprint(is_three.sum())", tmp_path)
+    assert "modules together 98." in text
