@@ -1,5 +1,6 @@
 """From a model in Python to the file that the program reads."""
 
+import copy
 import inspect
 import json
 import logging
@@ -60,6 +61,7 @@ def _save(model: nn.Module | ExportedProgram, samples: Samples, options: Mapping
         if not READS_PT2:
             raise Error(MODEL_FILE, "an ExportedProgram: this version of Incite reads TorchScript alone; pass the torch.nn.Module")
         return _save_exported(model, file)
+    model = _on_cpu(model)
     with _for_export(model), torch.no_grad():
         example = _example(model, samples, options)
         return _save_module(model, example, file)
@@ -114,19 +116,24 @@ def _save_script(made: Any, file: Path) -> Path:
 
 
 def _example(model: nn.Module, samples: Samples, options: Mapping[str, Any]) -> tuple[Tensor, ...]:
-    """Samples that the model takes, on its device."""
-    device = next((tensor.device for tensor in (*model.parameters(), *model.buffers())), torch.device("cpu"))
+    """Samples that the model takes."""
     reasons = []
     for example in examples_of(samples, options):
-        placed = tuple(tensor.to(device) for tensor in example)
         try:
-            model(*placed)
+            model(*example)
         except Exception as error:  # what a model raises is its own
             reasons.append(first_line(error))
             continue
-        return placed
+        return example
     shapes = ", ".join(str([*tensor.shape]) for tensor in examples_of(samples, options)[0])
     raise Error(UNSUPPORTED, f"{type(model).__name__} does not take the samples, {shapes}: {reasons[0]}")
+
+
+def _on_cpu(model: nn.Module) -> nn.Module:
+    """The model, or a copy if it is elsewhere: files hold weights on the CPU."""
+    if all(tensor.device.type == "cpu" for tensor in (*model.parameters(), *model.buffers())):
+        return model
+    return copy.deepcopy(model).cpu()
 
 
 @contextmanager
@@ -170,13 +177,15 @@ def same_model(file: Path, model: nn.Module | ExportedProgram, samples: Samples,
         return False
     ours = {name: tensor.detach().cpu() for name, tensor in model.state_dict.items()} if isinstance(model, ExportedProgram) else model.state_dict()
     theirs = earlier.state_dict()
-    if any(name not in ours or not torch.equal(ours[name].detach().cpu(), tensor.cpu()) for name, tensor in theirs.items()):
+    both = [name for name in theirs if name in ours]  # constants of the graph are in neither or in one
+    if len(both) < len(ours) or not all(torch.equal(ours[name].cpu(), theirs[name].cpu()) for name in both):
         return False
     if isinstance(model, ExportedProgram):
         return True
+    model = _on_cpu(model)
     with _for_export(model), torch.no_grad():
         example = _example(model, samples, options)
-        return _close(model(*example), earlier(*(tensor.cpu() for tensor in example)))
+        return _close(model(*example), earlier(*example))
 
 
 def _close(ours: Any, theirs: Any) -> bool:
