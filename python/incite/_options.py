@@ -33,6 +33,7 @@ KINDS: dict[str, dict[str, str]] = {
         "factors": "commas",
         "finetune": "text",
         "force": "flag",
+        "format": "text",
         "head": "text",
         "held_out": "text",
         "input_key": "commas",
@@ -64,6 +65,7 @@ KINDS: dict[str, dict[str, str]] = {
     },
     "compose": {
         "force": "flag",
+        "format": "text",
         "input_key": "commas",
         "input_layout": "text",
         "names": "commas",
@@ -172,6 +174,10 @@ class DecomposeOptions(TypedDict, total=False):
     force: bool | None
     """Replace the decomposition in the folder, if there is one."""
 
+    format: Literal["torchscript", "pt2"] | None
+    """What the modules are written as; torchscript: files for torch.jit.load; pt2: exported programs, for torch.export.load (default:
+    torchscript)."""
+
     head: Literal["lbfgs", "adam", "original"] | None
     """How a module's output layer is made; lbfgs, adam: a new one is fitted; original: the model's own, with all outputs and the inputs
     that stay (default: lbfgs)."""
@@ -271,6 +277,9 @@ class ComposeOptions(TypedDict, total=False):
 
     force: bool | None
     """Replace the file if it exists."""
+
+    format: Literal["torchscript", "pt2"] | None
+    """What to write; torchscript: a file for torch.jit.load; pt2: an exported program, for torch.export.load; default: torchscript."""
 
     input_key: str | Sequence[str | int] | None
     """Names of the arrays of samples in --data; default: as decomposed."""
