@@ -6,6 +6,8 @@
 # Searched, in this order: -DLIBTORCH_ROOT, CMAKE_PREFIX_PATH (its entries, or the value of torch.utils.cmake_prefix_path), the Python
 # environment .venv of the source tree.
 #
+# With LibTorch_WITHOUT_CUDA, the target does not link the CUDA libraries: a program can open them at run time, where there are any.
+#
 # Sets LibTorch_FOUND, LibTorch_VERSION, LibTorch_ROOT_DIR, LibTorch_LIBRARY_DIR and LibTorch_CUDA (whether the build has CUDA).
 
 set(_libtorch_hints "")
@@ -53,6 +55,8 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::LibTorch)
   set(_libtorch_link "${LibTorch_torch_LIBRARY}" "${LibTorch_torch_cpu_LIBRARY}" "${LibTorch_c10_LIBRARY}")
   if(LibTorch_torch_cuda_LIBRARY AND LibTorch_c10_cuda_LIBRARY)
     set(LibTorch_CUDA ON)
+  endif()
+  if(LibTorch_CUDA AND NOT LibTorch_WITHOUT_CUDA)
     # Nothing refers to a symbol of these two; they register the CUDA kernels when loaded.
     list(APPEND _libtorch_link "-Wl,--no-as-needed" "${LibTorch_torch_cuda_LIBRARY}" "${LibTorch_c10_cuda_LIBRARY}" "-Wl,--as-needed")
   endif()

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what building and testing need: Debian packages, and .venv with PyTorch, NumPy, pytest, torchvision and incite-lab.
+# Installs what building and testing need: Debian packages, and .venv with PyTorch, NumPy, pytest, torchvision, incite-lab, and what tests of the
+# Python package use.
 # Safe to run again: it installs only what is missing.
 #
 #   INCITE_TORCH   pip's words for PyTorch (default: torch==2.13.0), for instance to choose a package index:
@@ -148,7 +149,25 @@ if DECLARATIONS not in text:
 PYTHON
 }
 
+# What tests of the Python package use beside it; without, they are skipped. onnx2torch asks for torchvision, which is there.
+install_extras() {
+  local package missing=()
+  for package in mypy==2.4.1 onnx==1.23.2 onnxruntime==1.32.0 onnxscript==0.7.2 scikit-learn==1.9.1; do
+    [[ -n $(version_of "${package%%==*}") ]] || missing+=("$package")
+  done
+  if ((${#missing[@]} > 0)); then
+    say "Python packages: installing ${missing[*]}"
+    pip_install "${missing[@]}" || say "${missing[*]}: can't be installed; their tests will be skipped" >&2
+  else
+    say "Python packages: mypy, ONNX and scikit-learn present"
+  fi
+  if [[ -z $(version_of onnx2torch) ]]; then
+    pip_install --no-deps 'onnx2torch==1.5.15' || say "onnx2torch: can't be installed; its tests will be skipped" >&2
+  fi
+}
+
 install_packages
 install_python
 install_lab
 install_torchvision
+install_extras

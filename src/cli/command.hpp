@@ -1,6 +1,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <optional>
@@ -18,6 +19,7 @@ struct CommonOptions {
   bool json = false;
   bool quiet = false;
   bool verbose = false;
+  std::filesystem::path json_file = {};          // empty: none
   int threads = 0;                               // 0: OMP_NUM_THREADS, else one per core
   std::vector<std::string> shown_warnings = {};  // those already shown on stderr while the verb ran
 };
@@ -40,7 +42,8 @@ void show_warning(CommonOptions& common, const std::string& warning);
 /// Writes text to stdout. Throws Error (output) if that fails.
 void print_to_stdout(const std::string& text);
 /// Writes a result to stdout: with --json the document, else, without --quiet, the table. Warnings that were not shown
-/// before follow the table; the document contains all of them. Throws Error (output).
+/// before follow the table; the document contains all of them. With --json-file, writes the document to a file first.
+/// Throws Error (output).
 void print(const CommonOptions& common, const std::string& json, const std::string& table,
            const std::vector<std::string>& warnings = {});
 

@@ -14,11 +14,26 @@
 #include "cli/options.hpp"
 #include "cli/progress_bar.hpp"
 #include "cli/text.hpp"
+#include "store/files.hpp"
 
 namespace incite::cli {
+namespace {
+
+void write_document(const std::filesystem::path& file, const std::string& json) {
+  if (!file.has_filename())
+    fail(ExitCode::output, "--json-file {}: not the name of a file; expected one such as result.json", file.string());
+  StagedFiles files(file.has_parent_path() ? file.parent_path() : ".");
+  files.write(file.filename().string(), json);
+  files.commit();
+}
+
+}  // namespace
 
 void add_common_options(CLI::App& verb, CommonOptions& common) {
   verb.add_flag("--json", common.json, "Print one JSON document to stdout instead of the table")->group("Output");
+  verb.add_option("--json-file", common.json_file, "Also write the JSON document to FILE")
+      ->type_name("FILE")
+      ->group("Output");
   verb.add_flag("-q,--quiet", common.quiet, "Print errors only")->group("Output")->excludes("--json");
   verb.add_flag("-v,--verbose", common.verbose, "Log each stage to stderr")->group("Output");
   verb.add_option("--threads", common.threads,
@@ -64,6 +79,7 @@ Progress make_progress(CommonOptions& common) {
 
 void print(const CommonOptions& common, const std::string& json, const std::string& table,
            const std::vector<std::string>& warnings) {
+  if (!common.json_file.empty()) write_document(common.json_file, json);
   std::string text;
   if (common.json) {
     text = json;

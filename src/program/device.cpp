@@ -2,14 +2,31 @@
 
 #include <ATen/Context.h>
 #include <c10/core/CachingDeviceAllocator.h>
+#include <dlfcn.h>
 #include <torch/cuda.h>
 
+#include <array>
+#include <climits>
+#include <filesystem>
 #include <fstream>
 
 #include "base/fail.hpp"
 
 namespace incite {
 namespace {
+
+/// Loads LibTorch's CUDA libraries from the folder of libtorch_cpu.so, if they are there: a program that was linked
+/// with the CPU build runs on a CUDA build too. It must come before anything asks LibTorch for CUDA, which looks for
+/// its kernels only once. Returns why they can't be loaded; empty if they are loaded, or if there are none.
+std::string load_cuda() {
+  void* torch = dlopen("libtorch_cpu.so", RTLD_LAZY | RTLD_NOLOAD);
+  std::array<char, PATH_MAX> folder{};
+  if (torch == nullptr || dlinfo(torch, RTLD_DI_ORIGIN, folder.data()) != 0) return {};
+  const std::filesystem::path library = std::filesystem::path(folder.data()) / "libtorch_cuda.so";
+  std::error_code error;
+  if (!std::filesystem::exists(library, error)) return {};
+  return dlopen(library.c_str(), RTLD_NOW | RTLD_GLOBAL) != nullptr ? "" : dlerror();
+}
 
 void allow_tf32(bool allowed) {
   at::globalContext().setAllowTF32CuDNN(allowed);
@@ -35,6 +52,8 @@ c10::Device parse_device(const std::string& name) {
   }
   if (device.is_cpu()) return c10::Device(c10::kCPU);
   if (!device.is_cuda()) fail(ExitCode::usage, "--device {}: expected cpu, cuda or cuda:<index>", name);
+  if (const std::string reason = load_cuda(); !reason.empty())
+    fail(ExitCode::device, "--device {}: LibTorch's CUDA libraries can't be loaded: {}; expected cpu", name, reason);
   const auto count = static_cast<int64_t>(torch::cuda::device_count());
   if (count == 0) {
     fail(ExitCode::device, "--device {}: this machine, or this build of LibTorch, has no CUDA device; expected cpu",

@@ -1,0 +1,56 @@
+"""The progress bar: drawn where someone watches, as the program draws it, and wiped out."""
+
+import io
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from torch import nn
+
+import incite
+from incite._screen import Screen
+
+Data = tuple[np.ndarray, np.ndarray]
+
+
+def test_what_the_program_draws_is_drawn_again() -> None:
+    lines: list[str] = []
+    drawn = io.StringIO()
+    screen = Screen(drawn, lines.append)
+    for piece in ("\rscoring [##", "--] 50 %\x1b[K\r\x1b[Kwarn", "ing: a\n", "\rmodules 1\x1b[K", "\r\x1b[K\x1b[32minfo\x1b[m: b\nerror: c"):
+        screen.feed(piece)
+    screen.close()
+    assert lines == ["warning: a", "info: b", "error: c"]
+    blank = "\r" + " " * len("scoring [##--] 50 %") + "\r"
+    assert drawn.getvalue() == f"\rscoring [##--] 50 %{blank}\rmodules 1\r{' ' * 9}\r"
+
+
+def test_nothing_is_drawn_where_no_one_watches(model: nn.Module, data: Data, capfd: pytest.CaptureFixture[str]) -> None:
+    incite.decompose(model, *data)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_on_a_terminal_the_bar_is_drawn(tmp_path: Path) -> None:
+    code = (
+        "import torch, incite\nfrom torch import nn\n"
+        "model = nn.Sequential(nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10))\n"
+        "incite.decompose(model, torch.randn(2000, 64), torch.arange(2000) % 10, clustering='none', samples=500, memory='16MB', outputs=[0])\n"
+    )
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "PYTHONPATH": str(Path(incite.__file__).parent.parent)}
+    process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], stderr=theirs, env=environment, cwd=tmp_path)
+    os.close(theirs)
+    shown = b""
+    try:
+        while piece := os.read(ours, 65536):
+            shown += piece
+    except OSError:  # the other end is closed
+        pass
+    os.close(ours)
+    assert process.wait(timeout=120) == 0, shown
+    assert b"\rscoring " in shown and b" left" in shown
+    assert shown.endswith(b"\r") and shown.rpartition(b"\r")[0].rpartition(b"\r")[2].strip() == b""
