@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import incite
 import networks
+from incite import _export
 
 Data = tuple[np.ndarray, np.ndarray]
 
@@ -132,19 +133,33 @@ def test_a_regression(tmp_path: Path) -> None:
     assert made.document["test"]["samples"] == 50 and not made.document["test"]["held_out"]
 
 
-def test_a_model_that_cannot_be_scripted(data: Data) -> None:
-    class NoScript(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.layers = networks.mlp()
+class ManyInputs(nn.Module):
+    """Takes what scripts can't: any number of arguments."""
 
-        def forward(self, *inputs: Tensor) -> Tensor:  # scripts take no *arguments
-            return self.layers(sum(inputs))
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = networks.mlp()
 
-    model = NoScript()
-    with pytest.warns(incite.InciteWarning, match="exported by torch.jit.trace, which hides branches .*torch.jit.script: "):
-        made = incite.decompose(model, *data, target_compression=1.2)
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return self.layers(sum(inputs))
+
+
+def test_a_model_that_cannot_be_scripted_is_exported(data: Data) -> None:
+    made = incite.decompose(ManyInputs(), *data, target_compression=1.2)
+    assert Path(made.document["model"]["file"]).suffix == ".pt2"
     assert made.modules[0](torch.from_numpy(data[0])[:7]).shape == (7, 2)
+
+
+def test_another_way_of_export_is_warned_of(model: nn.Module, data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*given: object) -> None:
+        raise ValueError("no")
+
+    monkeypatch.setattr(_export, "exported", fails)
+    with pytest.warns(incite.InciteWarning, match=r"exported by torch.jit.script \(torch.export.export: ValueError: no\)"):
+        incite.inspect(model, *data)
+    hidden = "exported by torch.jit.trace, which hides branches .*torch.export.export: ValueError: no; torch.jit.script: "
+    with pytest.warns(incite.InciteWarning, match=hidden):
+        incite.inspect(ManyInputs(), *data)
 
 
 def test_sets_of_outputs(model: nn.Module, data: Data) -> None:

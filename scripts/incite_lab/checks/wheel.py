@@ -20,6 +20,7 @@ from incite_lab.paths import DOCS, ROOT
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--torch", default="torch==2.13.0", help="pip's words for PyTorch in the environments (default: %(default)s)")
+    parser.add_argument("--wheel", type=Path, help="a wheel that was built already")
     parser.add_argument("--isolated", action="store_true", help="pip builds in an environment of its own, as `pip install .` does")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="folder to leave the wheels in")
 
@@ -27,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = args.keep or Path(name)
-        built = build(Path(name) / "built", folder, args)
+        built = args.wheel or build(Path(name) / "built", folder, args)
         repaired = repair(built, folder)
         for wheel in dict.fromkeys([built, repaired]):
             try_out(Path(name) / f"try-{len(wheel.name)}", wheel, args.torch)
