@@ -97,7 +97,7 @@ void add_evaluate(CLI::App& app, CommonOptions& common) {
       "evaluate",
       "Measure a decomposition's modules against the original, or a model, module or composition by itself, on data of "
       "your choice");
-  verb->add_option("modules", arguments->path, "Folder written by 'incite decompose', or a TorchScript file")
+  verb->add_option("modules", arguments->path, "Folder written by 'incite decompose', or a TorchScript or .pt2 file")
       ->required()
       ->type_name("FOLDER|MODEL.pt");
   add_data_options(*verb, *arguments);

@@ -49,6 +49,7 @@ Pt2Archive::Pt2Archive(const ZipArchive& zip, std::string name) : zip_(zip), nam
     if (entry.size != entry.packed_size || entry.size > zip.file_size() || (all += entry.size) > zip.file_size())
       refuse("its members are larger than the file");
   }
+  check_rest();
   if (read(std::string(format_member)) != "pt2") refuse("its archive_format is not 'pt2'");
   std::vector<std::string> models;
   for (const ZipEntry& entry : zip.entries()) {
@@ -68,6 +69,18 @@ Pt2Archive::Pt2Archive(const ZipArchive& zip, std::string name) : zip_(zip), nam
   }
   model_name_ = models[0];
   model_ = parse_json(read(fmt::format("models/{}.json", model_name_)), model_place());
+}
+
+void Pt2Archive::check_rest() const {
+  for (const ZipEntry& entry : zip_.entries()) {
+    const std::string_view path = std::string_view(entry.name).substr(std::min(root_.size(), entry.name.size()));
+    if (path.starts_with("data/weights/") || path.starts_with("data/constants/")) continue;  // when they are read
+    try {
+      zip_.open(entry).check_rest();
+    } catch (const ZipError& error) {
+      refuse(fmt::format("{}: {}", printable(entry.name), error.what()));
+    }
+  }
 }
 
 std::string Pt2Archive::model_place() const {
@@ -96,6 +109,12 @@ std::optional<std::string> Pt2Archive::extra(const std::string& file) const {
 
 std::map<std::string, Payload> Pt2Archive::payloads(const std::string& folder, const std::string& config) const {
   const std::string path = folder + model_name_ + config;
+  if (zip_.find(root_ + path) == nullptr && zip_.find(root_ + folder + model_name_ + ".pt") != nullptr) {
+    fail(ExitCode::model_file,
+         "{}: a .pt2 archive whose tensors are a pickle, as early versions of PyTorch 2.8 write; "
+         "expected raw bytes. Load it with torch.export.load and save it again with a newer PyTorch",
+         name_);
+  }
   const std::string where = fmt::format("{}: {}", name_, printable(path));
   const nlohmann::json json = parse_json(read(path), where);
   Pt2Tensors tensors(zip_, root_ + folder);

@@ -19,7 +19,8 @@ struct Payload {
 
 /// What a .pt2 archive holds: an exported program as JSON, its weights and constants by name, and extra files.
 ///
-/// The checksum of all that is read is compared, and sizes that the file states are checked before memory is taken.
+/// The checksums of all but tensors that nothing names are compared, and sizes that the file states are checked before
+/// memory is taken.
 class Pt2Archive {
  public:
   /// `name` starts every message. Throws Error (model_file) if the archive is damaged, older than PyTorch 2.8, or holds
@@ -45,6 +46,8 @@ class Pt2Archive {
 
  private:
   [[noreturn]] void refuse(const std::string& what) const;
+  /// Compares the checksums of all but tensors.
+  void check_rest() const;
   std::string read(const std::string& path) const;
   std::map<std::string, Payload> payloads(const std::string& folder, const std::string& config) const;
 

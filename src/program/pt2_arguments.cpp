@@ -78,7 +78,9 @@ jit::Value* from_tensors(const JsonView& content, const Destination& place) {
   std::vector<jit::Value*> elements;
   for (const JsonView& item : content.items())
     elements.push_back(from_tensor(item, place));
-  return place.list(c10::TensorType::get(), elements);
+  const auto list = place.type()->cast<c10::ListType>();  // of x[i]: Tensor?[]
+  const bool optional = list && list->getElementType()->kind() == c10::TypeKind::OptionalType;
+  return place.list(optional ? c10::TypePtr(c10::OptionalType::ofTensor()) : c10::TensorType::get(), elements);
 }
 
 jit::Value* from_optional_tensor(const JsonView& content, const Destination& place) {

@@ -5,10 +5,10 @@
 
 #include <algorithm>
 #include <cctype>
-#include <cmath>
 #include <optional>
 
 #include "base/fail.hpp"
+#include "program/pt2_constants.hpp"
 #include "program/pt2_enums.hpp"
 #include "program/pt2_source.hpp"
 
@@ -35,12 +35,6 @@ Json sizes_json(const std::vector<BatchSize>& sizes) {
   for (const BatchSize& size : sizes)
     list.push_back(size_json(size));
   return list;
-}
-
-Json number_json(double number) {
-  if (std::isnan(number)) return "NaN";
-  if (std::isinf(number)) return number > 0 ? "Infinity" : "-Infinity";
-  return number;
 }
 
 Json tensor_json(const std::string& name) {
@@ -324,62 +318,15 @@ class Pt2Writer {
     return name_of(id);
   }
 
-  static c10::TypePtr plain(const c10::TypePtr& type) {
-    const auto optional = type->cast<c10::OptionalType>();
-    return optional ? optional->getElementType() : type;
-  }
-
   static bool takes_optional(const c10::Argument& parameter) {
-    const auto list = plain(parameter.type())->cast<c10::ListType>();
+    const auto list = without_optional(parameter.type())->cast<c10::ListType>();
     return list && list->getElementType()->kind() == c10::TypeKind::OptionalType;
   }
 
   Json constant_argument(ValueId id, const c10::Argument& parameter) {
     const c10::IValue& content = program_.value(id).content;
-    if (content.isNone()) return {{"as_none", true}};
     if (content.isTensor()) return tensor_json(tensor_name(id));
-    if (content.isBool()) return {{"as_bool", content.toBool()}};
-    if (content.isInt()) return whole_argument(content.toInt(), plain(parameter.real_type())->kind());
-    if (content.isDouble()) return {{"as_float", number_json(content.toDouble())}};
-    if (content.isString()) return {{"as_string", content.toStringRef()}};
-    if (content.isDevice()) return {{"as_device", {{"type", "cpu"}, {"index", nullptr}}}};
-    return constant_list(content, parameter);
-  }
-
-  /// A whole number, or what TorchScript writes as one.
-  Json whole_argument(int64_t number, c10::TypeKind kind) const {
-    std::optional<int64_t> known = number;
-    const char* as = "as_int";
-    if (kind == c10::TypeKind::FloatType) return {{"as_float", static_cast<double>(number)}};
-    if (kind == c10::TypeKind::ScalarTypeType) {
-      as = "as_scalar_type";
-      known = pt2_number(static_cast<c10::ScalarType>(number));
-    } else if (kind == c10::TypeKind::MemoryFormatType) {
-      as = "as_memory_format";
-      known = pt2_number(static_cast<c10::MemoryFormat>(number));
-    } else if (kind == c10::TypeKind::LayoutType) {
-      as = "as_layout";
-      known = number == static_cast<int64_t>(c10::kStrided) ? std::optional(pt2_strided) : std::nullopt;
-    }
-    if (!known) refuse(fmt::format("a type or layout ({})", number));
-    return {{as, *known}};
-  }
-
-  Json constant_list(const c10::IValue& content, const c10::Argument& parameter) const {
-    if (content.isIntList() || content.isDoubleList()) {
-      const auto list = plain(parameter.type())->cast<c10::ListType>();
-      const bool real = content.isDoubleList() || (list && list->getElementType()->kind() == c10::TypeKind::FloatType);
-      Json items = Json::array();
-      for (const c10::IValue& item : content.toListRef())
-        items.push_back(item.isInt() ? Json(item.toInt()) : number_json(item.toDouble()));
-      return {{real ? "as_floats" : "as_ints", std::move(items)}};
-    }
-    if (content.isBoolList()) {
-      Json items = Json::array();
-      for (const c10::IValue& item : content.toListRef())
-        items.push_back(item.toBool());
-      return {{"as_bools", std::move(items)}};
-    }
+    if (auto json = pt2_constant(content, parameter)) return std::move(*json);
     refuse(fmt::format("a constant of type {}", content.type()->annotation_str()));
   }
 

@@ -149,10 +149,10 @@ def save(model: nn.Module, file: Path, examples: list[Tensor], **options: Any) -
     torch.export.save(export(model, examples, **options), file)
 
 
-def save_data(family: str, file: Path, count: int = 60) -> None:
+def save_data(family: str, file: Path, count: int = 60, classes: int = OUTPUTS) -> None:
     names = ("x",) if len(FAMILIES[family][1]) == 1 else ("image", "mask")
     arrays = {name: tensor.numpy() for name, tensor in zip(names, inputs_of(family, count))}
-    np.savez(file, y=np.arange(count) % OUTPUTS, **arrays)
+    np.savez(file, y=np.arange(count) % classes, **arrays)
 
 
 def keys_of(family: str) -> tuple[str, ...]:

@@ -170,6 +170,16 @@ def test_an_archive_of_pytorch_before_2_8(cli: Cli) -> None:
     )
 
 
+def test_weights_that_are_a_pickle(with_archive: Callable[..., Cli]) -> None:
+    cli = with_archive({WEIGHTS: None, "model/data/weights/model.pt": b"PK"})
+    cli.refused(MODEL_FILE, ("a .pt2 archive whose tensors are a pickle",), *INSPECT)
+
+
+def test_two_programs_in_an_archive(with_archive: Callable[..., Cli], archive: dict[str, bytes]) -> None:
+    cli = with_archive({"model/models/other.json": archive[MODEL]})
+    cli.refused(MODEL_FILE, ("of 2 exported programs; expected one",), *INSPECT)
+
+
 def test_a_package_without_a_program(with_archive: Callable[..., Cli]) -> None:
     with_archive({MODEL: None}).refused(MODEL_FILE, ("a .pt2 archive without an exported program",), *INSPECT)
 

@@ -105,6 +105,7 @@ def test_the_settings_are_all_options_in_force(document: dict[str, Any]) -> None
         "seed": 0,
         "device": "cpu",
         "tf32": False,
+        "format": "torchscript",
         "threads": 1,
     }
 

@@ -54,7 +54,8 @@ def mlp(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 def structure(inspected: dict[str, Any]) -> dict[str, Any]:
     groups = [{key: group[key] for key in ("layers", "units", "pinned")} for group in inspected["groups"]]
-    layers = [{key: layer[key] for key in ("name", "weight")} for layer in inspected["layers"]]
+    # A script and a program name other lines of PyTorch's own code.
+    layers = [{key: value for key, value in layer.items() if key != "source"} for layer in inspected["layers"]]
     return {"groups": groups, "layers": layers, "outputs": inspected["outputs"]}
 
 
@@ -104,17 +105,24 @@ def test_a_module_takes_a_step_of_training_and_decompositions(made: Made) -> Non
 
 def test_a_module_decomposes_further(made: Made) -> None:
     made.decompose("model.pt2", "exported", "--format", "pt2")
-    rest = [word for word in made.options if word not in ("--output", "logits")]
-    inspected = made.cli.done("inspect", "exported/module-0.pt2", *rest, "--task", "regression", "--target-key", "none", "--json") if False else made.cli.done("inspect", "exported/module-0.pt2", *rest, "--json", "--names", "others,own")
-    assert json.loads(inspected)["groups"]
+    folder = made.cli.folder
+    exported.save_data(made.family, folder / "own.npz", classes=2)  # the output against all others
+    options = ("--data", "own.npz", *made.options[2:])
+    options = tuple(word for word in options if word not in ("--output", "logits"))
+    made.cli.done("decompose", "exported/module-0.pt2", *options, *KEEP, "--format", "pt2", "--out", "further", "--quiet")
+    inputs = exported.inputs_of(made.family, 9)
+    assert load(folder / "further" / "module-1.pt2")(*inputs).shape == (9, 2)
 
 
 def test_a_model_after_run_decompositions(made: Made) -> None:
     torch.export.save(made.program.run_decompositions(), made.cli.folder / "lowered.pt2")
+    if made.family in ("lstm", "gru"):  # taken apart step by step: the weights of all steps are one
+        made.cli.refused(6, ("lowered.pt2: no unit can be removed",), "decompose", "lowered.pt2", *made.options, "--out", "none")
+        return
     found, wanted = made.inspect("lowered.pt2"), made.inspect("model.pt")
-    assert found["model"]["parameters"] == wanted["model"]["parameters"]
-    if made.family in ("mlp", "lenet", "resnet", "two inputs", "named outputs"):
-        assert structure(found) == structure(wanted)
+    if made.family != "attention":  # its heads are pinned
+        assert [layer["name"] for layer in found["layers"]] == [layer["name"] for layer in wanted["layers"]]
+        assert structure(found)["groups"] == structure(wanted)["groups"]
 
 
 def test_the_name_of_a_file_says_nothing_about_its_kind(mlp: Made) -> None:
@@ -129,8 +137,8 @@ def test_the_same_module_is_the_same_bytes(mlp: Made) -> None:
 
 def test_a_torchscript_model_gives_pt2_modules(made: Made) -> None:
     made.decompose("model.pt", "from_script", "--format", "pt2")
-    found, wanted = load(made.module("from_script", 2, "pt2")), None
     made.decompose("model.pt", "as_script")
+    found = load(made.module("from_script", 2, "pt2"))
     wanted = torch.jit.load(made.module("as_script", 2, "pt"))
     inputs = exported.inputs_of(made.family, 9, seed=5)
     with torch.no_grad():
@@ -138,14 +146,15 @@ def test_a_torchscript_model_gives_pt2_modules(made: Made) -> None:
 
 
 def test_evaluate_takes_modules_of_either_format(mlp: Made) -> None:
-    scripted = json.loads(mlp.cli.done("evaluate", "scripted", "--data", "data.npz", "--json"))
-    found = json.loads(mlp.cli.done("evaluate", "exported", "--data", "data.npz", "--json"))
-    assert found["evaluation"]["modules"] == scripted["evaluation"]["modules"] if "evaluation" in found else True
-    alone = json.loads(mlp.cli.done("evaluate", "exported/module-1.pt2", "--data", "data.npz", "--json"))
-    other = json.loads(mlp.cli.done("evaluate", "scripted/module-1.pt", "--data", "data.npz", "--json"))
-    for document in (alone, other):
-        document.pop("model", None), document.pop("latency", None)
-    assert str(alone.get("measures", alone.keys())) == str(other.get("measures", other.keys()))
+    found, wanted = (
+        json.loads(mlp.cli.done("evaluate", folder, "--data", "data.npz", "--json")) for folder in ("exported", "scripted")
+    )
+    assert found["evaluation"] == wanted["evaluation"]
+    found, wanted = (
+        json.loads(mlp.cli.done("evaluate", file, "--data", "data.npz", "--json"))
+        for file in ("exported/module-1.pt2", "scripted/module-1.pt")
+    )
+    assert found["evaluation"] == wanted["evaluation"]
 
 
 def test_compose_mixes_formats(mlp: Made) -> None:
@@ -159,8 +168,8 @@ def test_compose_mixes_formats(mlp: Made) -> None:
         inputs = exported.inputs_of("mlp", count, seed=count)
         for found in (scripted, program):
             assert torch.allclose(found(*inputs), wanted(*inputs), rtol=1e-6, atol=1e-6)
-    described = mlp.cli.done("evaluate", "mixed.pt2", "--data", "data.npz", "--json")
-    assert json.loads(described)["columns"] if "columns" in described else described
+    qualities = [json.loads(mlp.cli.done("evaluate", file, "--data", "data.npz", "--json"))["evaluation"] for file in ("plain.pt", "mixed.pt2")]
+    assert qualities[0] == qualities[1]
 
 
 def test_extra_files_say_what_a_module_is(mlp: Made) -> None:

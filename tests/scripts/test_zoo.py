@@ -31,11 +31,11 @@ def test_torchvision_is_imported_as_anywhere_else(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_zoo_model_decomposes_scripted_traced_and_frozen(binary: Path, tmp_path: Path, model: str) -> None:
-    command = [sys.executable, "-m", "incite_lab", "zoo", "--check", "--models", model, "--forms", "script,trace,frozen"]
+def test_a_zoo_model_decomposes_scripted_traced_exported_and_frozen(binary: Path, tmp_path: Path, model: str) -> None:
+    command = [sys.executable, "-m", "incite_lab", "zoo", "--check", "--models", model, "--forms", "script,trace,export,frozen"]
     command += ["--binary", str(binary), "--threads", "1", "--json", str(tmp_path / "zoo.json"), "--out", str(tmp_path / "zoo.md")]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=280)
     assert (done.returncode, done.stderr) == (0, "")
     rows = json.loads((tmp_path / "zoo.json").read_text())["rows"]
-    assert [(row["form"], row["verdict"]) for row in rows] == [("script", "ok"), ("trace", "ok"), ("frozen", "ok")]
+    assert [(row["form"], row["verdict"]) for row in rows] == [(form, "ok") for form in ("script", "trace", "export", "frozen")]
     assert f"| {model} | scripted | 32 |" in (tmp_path / "zoo.md").read_text()

@@ -100,7 +100,7 @@ std::vector<Option> all_options() {
   return {
       {.name = "model",
        .group = "",
-       .help = "The trained model, a TorchScript file",
+       .help = "The trained model, a TorchScript or .pt2 file",
        .takes = AnyText{},
        .type = "MODEL.pt",
        .affects = Affects::nothing,  // keys have its SHA-256

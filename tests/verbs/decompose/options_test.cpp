@@ -58,6 +58,7 @@ const std::map<std::string, Expected> all = {
     {"tf32", {Affects::run, ""}},
     {"memory", {Affects::run, "1000000"}},
     {"out", {Affects::nothing, "folder"}},
+    {"format", {Affects::nothing, "pt2"}},
     {"force", {Affects::nothing, ""}},
     {"resume", {Affects::nothing, ""}},
     {"keep-scores", {Affects::nothing, ""}},
