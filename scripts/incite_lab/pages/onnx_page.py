@@ -21,11 +21,9 @@ if TYPE_CHECKING:
 
 # By exporter: torch.onnx.export with dynamo=False and with dynamo=True. The last is the newest that it writes.
 OPSETS = {False: (13, 17, 20), True: (13, 17, 23)}
-WORDS = (
-    "Networks with random weights, exported by `torch.onnx.export`; `decompose`: what `incite.inspect` says of it, with images "
-    "of 64 × 64 for torchvision's networks. "
-    "`incite-lab onnx-page` writes this table."
-)
+WORDS = """\
+Networks with random weights, exported by `torch.onnx.export`. `decompose`: what `incite.inspect` says of it, with images of 64 × 64 for
+torchvision's networks. `incite-lab onnx-page` writes this table."""
 HEADER = ["network", "exporter", "opset", "from_onnx", "decompose"]
 
 
