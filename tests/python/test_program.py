@@ -22,9 +22,11 @@ def test_it_is_the_program(binary: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, expected, "")
 
 
-def test_it_hands_on_the_exit_code() -> None:
-    done = run("decompose", "nowhere.pt", "--data", "nowhere.npz", "--out", "out")
-    assert done.returncode == 4 or done.returncode == 3
+def test_it_hands_on_the_exit_code(binary: Path) -> None:
+    words = ("inspect", "nowhere.pt", "--data", "nowhere.npz")
+    expected = subprocess.run([binary, *words], capture_output=True, text=True)
+    done = run(*words)
+    assert (done.returncode, done.stdout, done.stderr) == (expected.returncode, "", expected.stderr)
     assert done.stderr.startswith("error: nowhere.")
 
 

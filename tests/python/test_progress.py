@@ -12,7 +12,7 @@ import pytest
 from torch import nn
 
 import incite
-from incite._screen import Screen
+from incite._screen import Screen, is_watched
 
 Data = tuple[np.ndarray, np.ndarray]
 
@@ -32,6 +32,17 @@ def test_what_the_program_draws_is_drawn_again() -> None:
 def test_nothing_is_drawn_where_no_one_watches(model: nn.Module, data: Data, capfd: pytest.CaptureFixture[str]) -> None:
     incite.decompose(model, *data)
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_notebook_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    class OutStream(io.StringIO):
+        """What a kernel has for stderr: no terminal."""
+
+    OutStream.__module__ = "ipykernel.iostream"
+    monkeypatch.setattr(sys, "stderr", OutStream())
+    assert is_watched()
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    assert not is_watched()
 
 
 def test_on_a_terminal_the_bar_is_drawn(tmp_path: Path) -> None:
