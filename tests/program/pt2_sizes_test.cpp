@@ -12,10 +12,10 @@
 namespace incite {
 namespace {
 
-const at::Tensor x = at::linspace(-1, 1, 18).view({3, 6});
+const at::Tensor three_samples = at::linspace(-1, 1, 18).view({3, 6});
 
 Program sizes_program(const std::string& source) {
-  return test::program_from(source, {{"w", at::arange(24, at::kFloat).view({4, 6}).cos()}}, x);
+  return test::program_from(source, {{"w", at::arange(24, at::kFloat).view({4, 6}).cos()}}, three_samples);
 }
 
 TEST(SizesOfValues, AreAMultipleOfTheSamplesAndAConstant) {
@@ -23,7 +23,7 @@ TEST(SizesOfValues, AreAMultipleOfTheSamplesAndAConstant) {
       "def forward(self, x):\n"
       "  h = torch.linear(x, self.w).view(x.size(0) * 2, 2)\n"
       "  return torch.cat([h, h[:1]])[:-1].reshape(x.size(0), 4)\n");
-  const std::vector<ValueSizes> sizes = sizes_of_values(program, x, "module");
+  const std::vector<ValueSizes> sizes = sizes_of_values(program, three_samples, "module");
   const ValueSizes& output = sizes[at_index(program.output)];
   EXPECT_TRUE(output.is_tensor);
   EXPECT_THAT(output.sizes, testing::ElementsAre(BatchSize{1, 0}, BatchSize{0, 4}));
@@ -40,7 +40,7 @@ TEST(SizesOfValues, RefuseAnyOtherRule) {
       "  h = torch.linear(x, self.w)\n"
       "  pairs = torch.mm(h, h.t()).flatten()\n"
       "  return h + pairs[:1] * 0.0\n");
-  const Error error = test::error_of([&] { sizes_of_values(program, x, "module"); });
+  const Error error = test::error_of([&] { sizes_of_values(program, three_samples, "module"); });
   EXPECT_EQ(error.code(), ExitCode::unsupported);
   EXPECT_THAT(error.what(), testing::AllOf(testing::StartsWith("module: aten::flatten at "),
                                            testing::EndsWith("Pass --format torchscript")));
