@@ -176,10 +176,10 @@ def test_a_module_with_batch_norms_in_training_is_saved_and_decomposed_again(ima
     assert not torch.jit.load(tmp_path / "again/module-0.pt").training
 
 
-def test_the_readme_s_fine_tuning_of_a_module(good: Cli) -> None:
-    """README's five lines, verbatim."""
-    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
-    blocks = [block.split("```")[0] for block in readme.split("```python\n")[1:]]
+def test_the_training_of_a_module_as_documented(good: Cli) -> None:
+    """The five lines of docs/python.md, verbatim."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "python.md").read_text()
+    blocks = [block.split("```")[0] for block in page.split("```python\n")[1:]]
     (lines,) = [block for block in blocks if "tuned.pt" in block]
     good.done(*DECOMPOSE, "--quiet")
     x, y = networks.samples()
@@ -188,7 +188,7 @@ def test_the_readme_s_fine_tuning_of_a_module(good: Cli) -> None:
     with torch.no_grad():
         first = nn.functional.cross_entropy(module(torch.from_numpy(x)), targets)
     names = {"torch": torch, "module": module, "batches": [(torch.from_numpy(x), targets)] * 20}
-    exec(compile(lines.replace("tuned.pt", str(good.folder / "tuned.pt")), "README.md", "exec"), names)
+    exec(compile(lines.replace("tuned.pt", str(good.folder / "tuned.pt")), "python.md", "exec"), names)
     tuned = torch.jit.load(good.folder / "tuned.pt")
     with torch.no_grad():
         second = nn.functional.cross_entropy(tuned(torch.from_numpy(x)), targets)

@@ -73,3 +73,15 @@ def test_the_example_of_the_readme(tmp_path: Path) -> None:
     code = next(block for block in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S) if "import incite" in block)
     text = run(code + "\nprint(is_three.sum())", tmp_path)
     assert "modules together 98." in text
+
+
+def test_the_command_of_the_readme(tmp_path: Path) -> None:
+    (tmp_path / "models").symlink_to(ROOT / "models")
+    shown = (ROOT / "README.md").read_text().split("```console\n$ build/release/incite ")[1].split("```")[0].splitlines()
+    command, wide = [os.environ["INCITE_PROGRAM"], *shown[0].split()], {**os.environ, "COLUMNS": "150"}
+    done = subprocess.run(command, cwd=tmp_path, env=wide, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stderr) == (0, "")
+    printed = done.stdout.splitlines()
+    assert len(printed) == len(shown) - 1
+    assert printed[1:4] == shown[2:5]  # the table's head
+    assert share_after(done.stdout, "modules together") > 98
