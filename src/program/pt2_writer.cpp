@@ -41,6 +41,21 @@ Json tensor_json(const std::string& name) {
   return {{"as_tensor", {{"name", name}}}};
 }
 
+/// What an archive says of a tensor: its type, sizes and strides.
+Json tensor_meta(const ValueSizes& sizes, bool is_trained) {
+  const auto type = pt2_number(sizes.type);
+  if (!type)
+    fail(ExitCode::unsupported, "a tensor of type {}: a .pt2 file can't hold it. Pass --format torchscript",
+         c10::toString(sizes.type));
+  return {{"dtype", *type},
+          {"sizes", sizes_json(sizes.sizes)},
+          {"requires_grad", is_trained},
+          {"device", {{"type", "cpu"}, {"index", nullptr}}},
+          {"strides", sizes_json(sizes.strides)},
+          {"storage_offset", size_json(sizes.offset)},
+          {"layout", pt2_strided}};
+}
+
 class Pt2Writer {
  public:
   Pt2Writer(const Program& program, const std::vector<ValueSizes>& sizes, std::string what)
@@ -344,20 +359,6 @@ class Pt2Writer {
 };
 
 }  // namespace
-
-Json tensor_meta(const ValueSizes& sizes, bool is_trained) {
-  const auto type = pt2_number(sizes.type);
-  if (!type)
-    fail(ExitCode::unsupported, "a tensor of type {}: a .pt2 file can't hold it. Pass --format torchscript",
-         c10::toString(sizes.type));
-  return {{"dtype", *type},
-          {"sizes", sizes_json(sizes.sizes)},
-          {"requires_grad", is_trained},
-          {"device", {{"type", "cpu"}, {"index", nullptr}}},
-          {"strides", sizes_json(sizes.strides)},
-          {"storage_offset", size_json(sizes.offset)},
-          {"layout", pt2_strided}};
-}
 
 Pt2Graph pt2_graph(const Program& program, const std::vector<ValueSizes>& sizes, const std::string& what) {
   return Pt2Writer(program, sizes, what).graph();

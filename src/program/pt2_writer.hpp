@@ -26,12 +26,9 @@ struct Pt2Graph {
   std::vector<std::string> inputs;
   std::string output;
   Json nodes = Json::array();
-  Json tensor_values = Json::object();
+  Json tensor_values = Json::object();  ///< by argument or value: type, sizes and strides
   Json number_values = Json::object();
 };
-
-/// What an archive says of a tensor: its type, sizes and strides.
-Json tensor_meta(const ValueSizes& sizes, bool is_trained);
 
 /// The graph of a program whose values have these sizes. Throws Error (unsupported), which starts with `what`, for an
 /// operation or a value that torch.export has no counterpart of; it names it, and says to write TorchScript.

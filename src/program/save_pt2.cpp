@@ -110,9 +110,9 @@ class Members {
     members_.push_back({"module/" + path, texts_.emplace_back(std::move(bytes))});
   }
 
-  /// Tensors, and the JSON that describes them.
-  void add(const std::vector<Pt2Tensor>& tensors, const std::string& folder, const std::string& prefix,
-           const std::string& config) {
+  /// Tensors, and the JSON that describes them; `metas`: of each, by its argument.
+  void add(const std::vector<Pt2Tensor>& tensors, const Json& metas, const std::string& folder,
+           const std::string& prefix, const std::string& config) {
     Json entries = Json::object();
     for (size_t i = 0; i < tensors.size(); ++i) {
       const Pt2Tensor& tensor = tensors[i];
@@ -122,7 +122,7 @@ class Members {
       entries[tensor.name] = {{"path_name", file},
                               {"is_param", tensor.is_parameter},
                               {"use_pickle", false},
-                              {"tensor_meta", meta_of_tensor(tensor)}};
+                              {"tensor_meta", metas.at(tensor.argument)}};
     }
     add(folder + config, Json{{"config", std::move(entries)}}.dump());
   }
@@ -130,16 +130,6 @@ class Members {
   std::string zip() const { return to_zip(members_); }
 
  private:
-  static Json meta_of_tensor(const Pt2Tensor& tensor) {
-    ValueSizes sizes;
-    sizes.type = tensor.content.scalar_type();
-    for (int64_t d = 0; d < tensor.content.dim(); ++d) {
-      sizes.sizes.push_back({0, tensor.content.size(d)});
-      sizes.strides.push_back({0, tensor.content.stride(d)});
-    }
-    return tensor_meta(sizes, tensor.is_parameter && tensor.content.is_floating_point());
-  }
-
   std::vector<ZipContent> members_;
   std::list<std::string> texts_;
 };
@@ -155,8 +145,8 @@ std::string serialise_pt2(const Program& program, const Batch& batch, const File
   members.add("byteorder", "little");
   members.add(".data/version", "6");
   members.add("models/model.json", model_json(graph).dump(-1, ' ', false, Json::error_handler_t::replace));
-  members.add(graph.weights, "data/weights/", "weight_", "model_weights_config.json");
-  members.add(graph.constants, "data/constants/", "tensor_", "model_constants_config.json");
+  members.add(graph.weights, graph.tensor_values, "data/weights/", "weight_", "model_weights_config.json");
+  members.add(graph.constants, graph.tensor_values, "data/constants/", "tensor_", "model_constants_config.json");
   members.add("data/sample_inputs/model.pt", "");
   for (const auto& [name, text] : extra_files(attributes))
     members.add("extra/" + name, text);
