@@ -20,16 +20,12 @@ from torch.export import Dim, ExportedProgram
 
 from incite._data import Samples, examples_of, hash_of
 from incite._error import MODEL_FILE, UNSUPPORTED, Error
-from incite._options import KINDS
 from incite._run import warn
 
 log = logging.getLogger("incite")
 
 Model = nn.Module | ExportedProgram | str | os.PathLike[str]
 """A model in memory: its file is exported. Or its file."""
-
-# Whether the program reads and writes torch.export's archives, .pt2.
-READS_PT2 = "format" in KINDS["decompose"]
 
 
 def argument_names(model: object) -> list[str]:
@@ -58,8 +54,6 @@ def _save(model: nn.Module | ExportedProgram, samples: Samples, options: Mapping
     if isinstance(model, nn.Module) and (isinstance(model, torch.jit.ScriptModule) or hasattr(model, "program")):
         return write_module(model, file)
     if isinstance(model, ExportedProgram):
-        if not READS_PT2:
-            raise Error(MODEL_FILE, "an ExportedProgram: this version of Incite reads TorchScript alone; pass the torch.nn.Module")
         return _save_exported(model, file)
     model = _on_cpu(model)
     with _for_export(model), torch.no_grad():
@@ -70,11 +64,10 @@ def _save(model: nn.Module | ExportedProgram, samples: Samples, options: Mapping
 def _save_module(model: nn.Module, example: tuple[Tensor, ...], file: Path) -> Path:
     """By the first way that works. Says so if it is not the first."""
     ways: list[tuple[str, Callable[[], Path]]] = [
+        ("torch.export.export", lambda: _save_exported(exported(model, example), file)),
         ("torch.jit.script", lambda: _save_script(torch.jit.script(model), file)),
         ("torch.jit.trace", lambda: _save_script(torch.jit.trace(model, example), file)),  # type: ignore[no-untyped-call]
     ]
-    if READS_PT2:
-        ways.insert(0, ("torch.export.export", lambda: _save_exported(exported(model, example), file)))
     reasons = []
     for name, way in ways:
         try:
