@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what building and testing need: Debian packages, and .venv with PyTorch, NumPy, pytest, torchvision, incite-lab, and what tests of the
-# Python package use.
+# Installs what building and testing need: Debian packages, and .venv with PyTorch, NumPy, pytest, torchvision, incite-lab, and packages for
+# the tests of the Python package.
 # Safe to run again: it installs only what is missing.
 #
 #   INCITE_TORCH   pip's words for PyTorch (default: torch==2.13.0), for instance to choose a package index:
@@ -149,7 +149,8 @@ if DECLARATIONS not in text:
 PYTHON
 }
 
-# What tests of the Python package use beside it; without, they are skipped. onnx2torch asks for torchvision, which is there.
+# What the tests of the Python package need besides. Tests are skipped if a package is missing. onnx2torch comes without its
+# requirements: all of them are here.
 install_extras() {
   local package missing=()
   for package in mypy==2.4.1 onnx==1.23.2 onnxruntime==1.32.0 onnxscript==0.7.2 scikit-learn==1.9.1; do
