@@ -1,5 +1,7 @@
 """The four verbs of the program as functions."""
 
+from __future__ import annotations  # help() shows the names of types, which stand for long unions
+
 import json
 import os
 from collections.abc import Mapping, Sequence
