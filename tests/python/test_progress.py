@@ -46,14 +46,16 @@ def test_a_notebook_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_on_a_terminal_the_bar_is_drawn(tmp_path: Path) -> None:
-    code = (
-        "import torch, incite\nfrom torch import nn\n"
-        "model = nn.Sequential(nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10))\n"
-        "incite.decompose(model, torch.randn(2000, 64), torch.arange(2000) % 10, clustering='none', samples=500, memory='16MB', outputs=[0])\n"
+    program = tmp_path / "incite"  # draws two bars as the program does: on a terminal, and wiped out at the end
+    program.write_text(
+        "#!/bin/sh\n[ -t 2 ] || exit 1\n"
+        r"""printf '\rscoring [#--] 33 %%  1 s left\033[K\rscoring [##-] 66 %%  0 s left\033[K\r\033[K' >&2""" + "\n"
     )
+    program.chmod(0o755)
     ours, theirs = pty.openpty()
-    environment = {**os.environ, "PYTHONPATH": str(Path(incite.__file__).parent.parent)}
-    process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], stderr=theirs, env=environment, cwd=tmp_path)
+    environment = {**os.environ, "PYTHONPATH": str(Path(incite.__file__).parent.parent), "INCITE_PROGRAM": str(program)}
+    code = "from incite._run import checked, run; checked(run(['decompose']))"
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=theirs, env=environment, cwd=tmp_path)
     os.close(theirs)
     shown = b""
     try:
@@ -63,5 +65,5 @@ def test_on_a_terminal_the_bar_is_drawn(tmp_path: Path) -> None:
         pass
     os.close(ours)
     assert process.wait(timeout=120) == 0, shown
-    assert b"\rscoring " in shown and b" left" in shown
-    assert shown.endswith(b"\r") and shown.rpartition(b"\r")[0].rpartition(b"\r")[2].strip() == b""
+    bars = [b"scoring [#--] 33 %  1 s left", b"scoring [##-] 66 %  0 s left"]
+    assert shown == b"".join(b"\r" + bar for bar in bars) + b"\r" + b" " * len(bars[0]) + b"\r"
