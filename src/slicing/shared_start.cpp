@@ -78,7 +78,8 @@ NodeId first_changed(const Program& program, const UnitMap& map, const Selection
 
 }  // namespace
 
-SharedStart shared_start(const Program& program, const UnitMap& map, const Selection& keep, const Program& module) {
+SharedStart shared_start(const Program& program, const UnitMap& map, const Selection& keep, const Program& module,
+                         const std::vector<ValueId>& wanted) {
   SharedStart start;
   start.node = first_changed(program, map, keep, module);
   std::vector<bool> made(module.values.size(), false), taken(module.values.size(), false);
@@ -108,6 +109,8 @@ SharedStart shared_start(const Program& program, const UnitMap& map, const Selec
       take(id);
   }
   take(module.output);
+  for (const ValueId id : wanted)
+    take(id);
   std::sort(start.lists.begin(), start.lists.end());
   return start;
 }

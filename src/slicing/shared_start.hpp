@@ -19,7 +19,9 @@ struct SharedStart {
 };
 
 /// The shared start of `module`, which is slice(program, map, keep), perhaps with other weights and another head.
-SharedStart shared_start(const Program& program, const UnitMap& map, const Selection& keep, const Program& module);
+/// `wanted`: what else than the module's output is asked of it.
+SharedStart shared_start(const Program& program, const UnitMap& map, const Selection& keep, const Program& module,
+                         const std::vector<ValueId>& wanted = {});
 
 /// An environment of the slice, which `executor` runs, at `start.node`. `original`: of the original, at
 /// `start.original` or later, with `start.values` kept.

@@ -18,7 +18,7 @@ class Slice {
   Slice(const SideBySide& how, const SliceRun& run)
       : run_(run),
         executor_(*run.module),
-        start_(shared_start(how.program, how.map, *run.keep, *run.module)),
+        start_(shared_start(how.program, how.map, *run.keep, *run.module, run.wanted)),
         keep_(run.module->values.size(), false) {
     for (const ValueId id : run.wanted)
       keep_[at_index(id)] = true;

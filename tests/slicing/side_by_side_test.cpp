@@ -83,6 +83,26 @@ TEST(SharedStart, EndsBeforeAWeightThatIsNotTheOriginals) {
   EXPECT_TRUE(at::allclose(network.outputs(module, keep, samples, 1), expected, 1e-5, 1e-6));
 }
 
+TEST(SideBySide, GivesWhatIsSharedWithTheOriginal) {
+  const Network network;
+  const Selection keep = network.without_first_of("b");
+  const Program module = slice(network.program, network.map, keep);
+  const ValueId first = network.map.layers[0].output;
+  const Progress progress;
+  const SideBySide how{.program = network.program,
+                       .map = network.map,
+                       .data = network.data,
+                       .most = 3,
+                       .workers = 1,
+                       .progress = progress};
+  const SliceRun run{&module, &keep, {first}, {}, [](const auto& values, const auto&) { return values; }};
+  const at::Tensor samples = at::arange(5, at::kLong);
+  const at::Tensor x = network.data.input[0].index_select(0, samples);
+  const at::Tensor expected = at::linear(x, module.value(parameter_named(module, "a.weight")).content.toTensor(),
+                                         module.value(parameter_named(module, "a.bias")).content.toTensor());
+  EXPECT_TRUE(at::allclose(run_side_by_side(how, {run}, samples).front().front(), expected, 1e-5, 1e-6));
+}
+
 TEST(SideBySide, GivesTheSameBytesWithAnyNumberOfWorkers) {
   const Network network;
   const Selection keep = network.without_first_of("a");
