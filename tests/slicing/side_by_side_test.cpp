@@ -18,8 +18,8 @@ using test::program_from;
 using test::random_normal;
 
 /// Two hidden layers of six units each.
-struct Network {
-  Network() {
+struct TwoLayers {
+  TwoLayers() {
     Parameters parameters;
     uint64_t seed = 0;
     for (const std::string name : {"a", "b", "head"}) {
@@ -59,7 +59,7 @@ struct Network {
 };
 
 TEST(SharedStart, EndsBeforeTheFirstLayerThatMissesAChannel) {
-  const Network network;
+  const TwoLayers network;
   const auto start = [&](const Selection& keep) {
     return shared_start(network.program, network.map, keep, slice(network.program, network.map, keep));
   };
@@ -72,7 +72,7 @@ TEST(SharedStart, EndsBeforeTheFirstLayerThatMissesAChannel) {
 }
 
 TEST(SharedStart, EndsBeforeAWeightThatIsNotTheOriginals) {
-  const Network network;
+  const TwoLayers network;
   const Selection keep = network.without_first_of("b");
   Program module = slice(network.program, network.map, keep);
   c10::IValue& weight = module.value(parameter_named(module, "a.weight")).content;
@@ -84,7 +84,7 @@ TEST(SharedStart, EndsBeforeAWeightThatIsNotTheOriginals) {
 }
 
 TEST(SideBySide, GivesWhatIsSharedWithTheOriginal) {
-  const Network network;
+  const TwoLayers network;
   const Selection keep = network.without_first_of("b");
   const Program module = slice(network.program, network.map, keep);
   const ValueId first = network.map.layers[0].output;
@@ -104,7 +104,7 @@ TEST(SideBySide, GivesWhatIsSharedWithTheOriginal) {
 }
 
 TEST(SideBySide, GivesTheSameBytesWithAnyNumberOfWorkers) {
-  const Network network;
+  const TwoLayers network;
   const Selection keep = network.without_first_of("a");
   const Program module = slice(network.program, network.map, keep);
   const at::Tensor samples = at::tensor({19, 0, 7, 3, 3, 11, 12, 5}, at::kLong);
