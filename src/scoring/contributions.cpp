@@ -12,6 +12,7 @@
 #include "base/random.hpp"
 #include "base/transfer.hpp"
 #include "program/device.hpp"
+#include "scoring/gradient.hpp"
 #include "scoring/metrics.hpp"
 #include "scoring/sampling.hpp"
 #include "scoring/suffix.hpp"
@@ -456,6 +457,8 @@ Contributions score(const Program& program, const UnitMap& map, const std::vecto
     state.sums.add_(baseline({program, map, clusters, state.sums.size(2), params.seed}).unsqueeze(0));
     return contributions_of(clusters, state);
   }
+  if (params.scoring == Scoring::gradient)
+    return score_by_gradients(program, map, clusters, kind, data, order, params, progress);
   return Scorer(program, map, clusters, kind, params).run(data, order, progress);
 }
 

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string>
+
+#include "scoring/contributions.hpp"
+
+namespace incite {
+
+/// Why the effects of mutants can't be estimated from gradients, as the end of a sentence; empty: they can. Runs two
+/// samples.
+std::string obstacle_to_gradients(const Program& program, const UnitMap& map, OutputKind kind, const Dataset& data,
+                                  Metric metric);
+
+/// As `score`, but estimates the effects of mutants from gradients: one backward pass for each of
+/// `ScoringParams::outputs`, in place of a forward pass for each mutant.
+///
+/// What a mutant changes at the frontier (scoring/frontier.hpp) is known exactly; from there on the network counts as
+/// linear, up to the output's log-odds. Effects are estimated for single units and added up for clusters. All other
+/// outputs have one column together, from one pass: what a cluster does for a sum of them with random signs, each
+/// divided by its spread. Where outputs have positions, a few are drawn for each sample.
+Contributions score_by_gradients(const Program& program, const UnitMap& map, const std::vector<Cluster>& clusters,
+                                 OutputKind kind, const Dataset& data, const at::Tensor& order,
+                                 const ScoringParams& params, const Progress& progress);
+
+/// Backward passes of one sample.
+int64_t gradient_passes(int64_t wanted, int64_t outputs, bool positions);
+
+}  // namespace incite
