@@ -55,6 +55,11 @@ at::Tensor GradientTarget::effects(const at::Tensor& rows, int64_t output, const
   return ((before + of_odds * side.unsqueeze(1)).sigmoid() - before.sigmoid()).abs();
 }
 
+at::Tensor GradientTarget::effects_of_logits(const at::Tensor& rows, const at::Tensor& changes) {
+  const at::Tensor before = rows.unsqueeze(1);
+  return (probabilities(before + changes, OutputKind::logits) - probabilities(before, OutputKind::logits)).abs_();
+}
+
 at::Tensor GradientTarget::measured(const at::Tensor& rows) const {
   return odds_ ? probabilities(rows, kind_) : rows;
 }

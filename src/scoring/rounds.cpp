@@ -136,9 +136,10 @@ void Rounds::choose_resampled() {
     from.resize(static_cast<size_t>(state_.sums.size(2)));
     std::iota(from.begin(), from.end(), 0);
   }
-  const int64_t count = state_.blocks.size(3);
-  const at::Tensor spread = (at::arange(count, at::kLong) * static_cast<int64_t>(from.size())).div(count, "floor");
-  resampled_ = at::tensor(from, at::kLong).index_select(0, spread).to(device_);
+  const auto count = static_cast<size_t>(state_.blocks.size(3));
+  resampled_.clear();
+  for (size_t i = 0; i < count; ++i)
+    resampled_.push_back(from[i * from.size() / count]);
 }
 
 // ---- Rounds ---------------------------------------------------------------------------------------------------------

@@ -49,12 +49,13 @@ class Rounds {
   void start(const Dataset& data, const at::Tensor& order, const Start& with, const Progress& progress);
 
   ScoringState& state() { return state_; }
+  const ScoringState& state() const { return state_; }
   int64_t taken() const { return state_.taken.sum().item<int64_t>(); }
   bool settled(int32_t group) const;
   bool any_unsettled() const;
   bool over() const { return taken() >= start_.most || !any_unsettled(); }
-  /// Of many outputs, those that stand for all in the state's blocks, int64 on the device.
-  const at::Tensor& resampled() const { return resampled_; }
+  /// Of many outputs, those that stand for all in the state's blocks.
+  const std::vector<int64_t>& resampled() const { return resampled_; }
 
   /// Places in the state's order of the samples to score next, int64.
   at::Tensor next() const;
@@ -80,7 +81,7 @@ class Rounds {
   const at::Device device_;
   std::vector<ScoredGroup> groups_;
   Start start_;
-  at::Tensor resampled_;
+  std::vector<int64_t> resampled_;
   ScoringState state_;
 };
 

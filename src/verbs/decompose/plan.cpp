@@ -10,6 +10,7 @@
 #include "scoring/metrics.hpp"
 #include "slicing/head.hpp"
 #include "store/files.hpp"
+#include "store/scores_file.hpp"
 #include "verbs/decompose/options.hpp"
 
 namespace incite {
