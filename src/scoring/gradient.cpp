@@ -10,13 +10,11 @@
 #include "base/fail.hpp"
 #include "base/freed_memory.hpp"
 #include "base/random.hpp"
-#include "base/transfer.hpp"
 #include "program/cost.hpp"
 #include "program/device.hpp"
+#include "scoring/cluster_changes.hpp"
+#include "scoring/gradient_sums.hpp"
 #include "scoring/other_outputs.hpp"
-#include "scoring/rounds.hpp"
-#include "scoring/sampling.hpp"
-#include "scoring/unit_changes.hpp"
 
 namespace incite {
 namespace {
@@ -26,7 +24,7 @@ constexpr int64_t most_gradient_cpu_bytes = int64_t{512} << 20;  // larger chunk
 constexpr int64_t cpu_samples = 256, gpu_samples = 4096;         // in a chunk, at most
 constexpr int64_t points_of_positions = 4;                       // of a sample's outputs, where these have positions
 constexpr int64_t spread_samples = 1024;                         // that tell how much outputs vary
-constexpr int64_t most_logits = int64_t{1} << 20;                // units times outputs whose changes are kept at once
+constexpr int64_t most_logits = int64_t{1} << 20;                // clusters times outputs whose changes are kept
 
 std::vector<bool> mutated_units(const UnitMap& map, const std::vector<Cluster>& clusters) {
   std::vector<bool> mutated(map.units.size(), false);
@@ -41,9 +39,8 @@ std::vector<bool> mutated_units(const UnitMap& map, const std::vector<Cluster>& 
 struct RecordedChunk {
   at::Tensor samples;  // int64, CPU
   Recording recording;
-  at::Tensor rows;         // [samples, points, outputs]: the target's, with their history
-  at::Tensor cells;        // int64: those that occur; stratum · blocks + block
-  at::Tensor members;      // float32 [cells, samples]: 1 where a sample is in a cell, else 0
+  at::Tensor rows;  // [samples, points, outputs]: the target's, with their history
+  ChunkCells cells;
   std::vector<bool> open;  // by place: it has a unit of a group that is not settled
 };
 
@@ -91,11 +88,13 @@ class GradientScorer {
     positions_ = compared_positions(shape, params_.seed, program_.device);
     points_ = positions_.defined() ? std::min(points_of_positions, positions_.size(0)) : 1;
     plan_outputs(shape[1]);
+    sums_.emplace(rounds_, clusters_, 1.0 / static_cast<double>(points_));
     frontier_ = find_frontier(program_, map_, two, mutated_);
     INCITE_ASSERT(frontier_.obstacle.empty());
     changes_.emplace(map_, clusters_, frontier_, program_.device);
     recorder_.emplace(executor_, frontier_, mutated_, params_.factors, target_.value());
-    together_ = target_.has_logits() && !some_ && changes_->units() * shape[1] <= most_logits;
+    const auto clusters = static_cast<int64_t>(clusters_.size());
+    together_ = target_.has_logits() && !some_ && clusters * shape[1] <= most_logits;
     choose_chunk(two, shape[1]);
     multiply_adds_ = multiply_adds(program_, batch);
   }
@@ -119,8 +118,9 @@ class GradientScorer {
     for (const Frontier::Place& place : frontier_.places)
       of_places += c10::multiply_integers(two.shape(place.value)) * 4 / 2;
     const auto factors = static_cast<int64_t>(params_.factors.size());
-    const int64_t of_units = (together_ ? (factors + 3) * outputs : factors + 3) * changes_->units() * 4;
-    const int64_t bytes = std::max<int64_t>(two.activation_bytes + (factors + 2) * of_places + of_units, 1);
+    const int64_t of_clusters =
+        (together_ ? (factors + 3) * outputs : factors + 3) * static_cast<int64_t>(clusters_.size()) * 4;
+    const int64_t bytes = std::max<int64_t>(two.activation_bytes + (factors + 2) * of_places + of_clusters, 1);
     const int64_t given = params_.memory > 0 ? params_.memory : default_gradient_memory;
     if (given < bytes) {
       fail(ExitCode::device,
@@ -158,11 +158,11 @@ class GradientScorer {
         if (together_)
           of_logits.push_back(changes);
         else
-          add(chunk, output, odds_effects(chunk, output, point, changes));
+          sums_->add(chunk.cells, output, odds_effects(chunk, output, point, changes));
       }
       if (together_) add_together(chunk, point, of_logits);
       if (some_) {
-        add_to_others(chunk, summed(changes_of_others(chunk, point)));
+        sums_->add_to_others(chunk.cells, 1 - is_wanted_, summed(changes_of_others(chunk, point)));
         note_pass(chunk, progress);
       }
     }
@@ -174,10 +174,7 @@ class GradientScorer {
     chunk.samples = rounds_.state().order.index_select(0, places);
     chunk.recording = recorder_->run(data.batch(chunk.samples, program_.device));
     chunk.rows = rows_of(chunk.recording.outputs, chunk.samples);
-    const auto [cells, cell_of, counts] = at::_unique2(rounds_.cells_of(places), /*sorted=*/true, true);
-    const at::Tensor members = cell_of.unsqueeze(0) == at::arange(cells.size(0), at::kLong).unsqueeze(1);
-    chunk.cells = sent(cells, program_.device, at::kLong);
-    chunk.members = sent(members, program_.device, at::kFloat);
+    chunk.cells = chunk_cells(rounds_, places, program_.device);
     // No gradient need go further back than to the groups that are not settled.
     for (const Frontier::Place& place : frontier_.places) {
       chunk.open.push_back(std::any_of(place.units.begin(), place.units.end(), [&](int32_t unit) {
@@ -214,7 +211,7 @@ class GradientScorer {
 
   // ---- Effects ------------------------------------------------------------------------------------------------------
 
-  /// By factor: what units' mutants change of an output's logit or log-odds, [samples, units].
+  /// By factor: what mutants change of an output's logit or log-odds, [samples, clusters].
   std::vector<at::Tensor> changes_of(const RecordedChunk& chunk, int64_t output, int64_t point) const {
     at::Tensor wanted;
     {
@@ -265,39 +262,7 @@ class GradientScorer {
       effects = effects.defined() ? effects.add_(of_factor) : of_factor;
     }
     for (size_t i = 0; i < wanted_.size(); ++i)
-      add(chunk, wanted_[i], effects.select(2, static_cast<int64_t>(i)));
-  }
-
-  // ---- Sums -------------------------------------------------------------------------------------------------------
-
-  /// Effects of units [samples, units] as sums of clusters that are not settled: [cells, clusters].
-  at::Tensor by_cell(const RecordedChunk& chunk, const at::Tensor& effects) const {
-    std::vector<double> open;
-    open.reserve(clusters_.size());
-    for (const Cluster& cluster : clusters_)
-      open.push_back(rounds_.settled(cluster.group) ? 0.0 : 1.0 / static_cast<double>(points_));
-    const at::Tensor sums = at::matmul(chunk.members, changes_->by_cluster(effects)).to(at::kDouble);
-    return sums * at::tensor(open, at::kDouble).to(sums.device());
-  }
-
-  void add(const RecordedChunk& chunk, int64_t output, const at::Tensor& effects) {
-    ScoringState& state = rounds_.state();
-    const at::Tensor sums = by_cell(chunk, effects);
-    state.sums.select(2, output).index_add_(0, chunk.cells.div(block_count, "floor"), sums);
-    const std::vector<int64_t>& resampled = rounds_.resampled();
-    for (size_t t = 0; t < resampled.size(); ++t) {
-      if (resampled[t] == output)
-        state.blocks.flatten(0, 1).select(2, static_cast<int64_t>(t)).index_add_(0, chunk.cells, sums);
-    }
-  }
-
-  /// The outputs that are not wanted share a column.
-  void add_to_others(const RecordedChunk& chunk, const at::Tensor& effects) {
-    at::Tensor& sums = rounds_.state().sums;
-    const at::Tensor stratum = chunk.cells.div(block_count, "floor");
-    const at::Tensor own =
-        at::zeros({sums.size(0), sums.size(1)}, sums.options()).index_add_(0, stratum, by_cell(chunk, effects));
-    sums.add_(own.unsqueeze(2) * (1 - is_wanted_).to(sums.device()));
+      sums_->add(chunk.cells, wanted_[i], effects.select(2, static_cast<int64_t>(i)));
   }
 
   Contributions result() {
@@ -317,9 +282,10 @@ class GradientScorer {
   const GradientTarget target_;
   Rounds rounds_;
   Frontier frontier_;
-  std::optional<UnitChanges> changes_;
+  std::optional<ClusterChanges> changes_;
   std::optional<Recorder> recorder_;
   std::optional<OtherOutputs> others_;
+  std::optional<GradientSums> sums_;
   at::Tensor positions_;         // see compared_positions
   int64_t points_ = 1;           // of each sample
   std::vector<int64_t> wanted_;  // outputs with a column of their own

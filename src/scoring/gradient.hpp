@@ -15,9 +15,9 @@ std::string obstacle_to_gradients(const Program& program, const UnitMap& map, Ou
 /// `ScoringParams::outputs`, in place of a forward pass for each mutant.
 ///
 /// What a mutant changes at the frontier (scoring/frontier.hpp) is known exactly; from there on the network counts as
-/// linear, up to the output's log-odds. Effects are estimated for single units and added up for clusters. All other
-/// outputs have one column together, from one pass: what a cluster does for a sum of them with random signs, each
-/// divided by its spread. Where outputs have positions, a few are drawn for each sample.
+/// linear, up to the logits: a probability's change follows from those of all logits, or, where not all outputs are
+/// wanted or they are many, from that of its log-odds. All other outputs have one column together, from one pass
+/// (scoring/other_outputs.hpp). Where outputs have positions, four are drawn for each sample.
 Contributions score_by_gradients(const Program& program, const UnitMap& map, const std::vector<Cluster>& clusters,
                                  OutputKind kind, const Dataset& data, const at::Tensor& order,
                                  const ScoringParams& params, const Progress& progress);
