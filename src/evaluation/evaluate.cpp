@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "base/fail.hpp"
+#include "base/workers.hpp"
 #include "program/executor.hpp"
 
 namespace incite {
@@ -23,13 +24,17 @@ at::Tensor run(const Program& program, const Dataset& data, const at::Tensor& sa
   const at::Tensor few = samples.narrow(0, 0, std::min<int64_t>(2, n));
   const int64_t size = batch_size(program, data.batch(few, program.device), most_at_once);
   const Executor executor(program);
-  std::vector<at::Tensor> parts;
-  in_batches(n, size, [&](int64_t first, int64_t count) {
-    const Batch batch = data.batch(samples.narrow(0, first, count), program.device);
-    const at::Tensor outputs = data.at_points(executor(batch), samples.narrow(0, first, count));
-    parts.push_back(reading(outputs).to(at::kCPU));
-    if (progress) progress({"evaluating", first + count, n, "samples"});
-  });
+  std::vector<at::Tensor> parts(static_cast<size_t>((n + size - 1) / size));
+  const auto run_part = [&](int64_t part) {
+    const at::NoGradGuard no_grad_here;
+    const at::Tensor own = samples.narrow(0, part * size, std::min(size, n - part * size));
+    const at::Tensor outputs = data.at_points(executor(data.batch(own, program.device)), own);
+    parts[static_cast<size_t>(part)] = reading(outputs).to(at::kCPU);
+  };
+  run_pieces(static_cast<int64_t>(parts.size()), workers_for(program.device), program.device, run_part,
+             [&](int64_t done) {
+               if (progress) progress({"evaluating", std::min(done * size, n), n, "samples"});
+             });
   return at::cat(parts);
 }
 

@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <limits>
 
@@ -11,20 +12,16 @@
 #include "base/freed_memory.hpp"
 #include "base/random.hpp"
 #include "base/transfer.hpp"
+#include "base/workers.hpp"
 #include "program/device.hpp"
 #include "scoring/gradient.hpp"
 #include "scoring/metrics.hpp"
+#include "scoring/mutant_tasks.hpp"
+#include "scoring/run_sizes.hpp"
 #include "scoring/sampling.hpp"
-#include "scoring/suffix.hpp"
 
 namespace incite {
 namespace {
-
-constexpr int64_t default_memory = int64_t{1} << 30;
-// On a CPU larger batches only fall out of the caches. On a GPU they are what keeps it busy: small networks' kernels
-// are short beside the time that it takes to start one.
-constexpr int64_t most_cpu_bytes = int64_t{512} << 20;
-constexpr ChunkSizes cpu_sizes{256, 4096}, gpu_sizes{4096, 262'144};
 
 constexpr int64_t most_strata = 16;
 constexpr int64_t least_stratum = 64;                     // samples that a stratum is worth
@@ -35,26 +32,17 @@ constexpr int64_t most_positions = 256;
 constexpr int64_t most_strata_of_positions = 4;
 constexpr int64_t first_round = 256, first_round_of_positions = 64;  // samples
 
-/// The mutants of one group and how they run.
-struct GroupPlan {
-  int32_t group;
-  std::vector<Mutant> mutants;
-  Suffix suffix;
-  std::vector<MutantBatch> batches;
-  at::Tensor clusters;  // int64: the group's clusters
-  at::Tensor units;     // float64: the units of each
-};
-
-/// The size, at most `most`, of as few parts of `count` as there must be, all but the last of them alike.
-int64_t even_part(int64_t count, int64_t most) {
-  const int64_t parts = (count + most - 1) / most;
-  return (count + parts - 1) / parts;
-}
-
 /// Where the samples of a chunk belong.
 struct Cells {
   at::Tensor cells;    // int64: those that occur, ascending; stratum · blocks + block
   at::Tensor members;  // float32 [cells, samples]: 1 where a sample is in a cell, else 0
+};
+
+/// Samples that have run without mutants.
+struct Chunk {
+  Environment base;
+  at::Tensor outputs;
+  Cells cells;
 };
 
 class Scorer {
@@ -77,9 +65,7 @@ class Scorer {
     while (taken() < most_ && any_unsettled()) {
       const at::Tensor round =
           next_places(state_, most_, positions_.defined() ? first_round_of_positions : first_round);
-      const int64_t part = even_part(round.size(0), chunk_);
-      in_batches(round.size(0), part,
-                 [&](int64_t first, int64_t count) { run_chunk(data, round.narrow(0, first, count), progress); });
+      run_round(data, round, progress);
       end_round(round);
       if (params_.save) params_.save(state_to_go_on_from());
     }
@@ -96,31 +82,27 @@ class Scorer {
     for (size_t g = 0; g < map_.groups.size(); ++g)
       plan_group(static_cast<int32_t>(g), two);
     keep_.assign(program_.values.size(), false);
-    int64_t largest = 1;
-    for (const GroupPlan& group : groups_) {
-      largest = std::max(largest, group.suffix.plan().bytes_per_sample);
+    SampleBytes bytes{std::max<int64_t>(two.activation_bytes / 2, 1), 1};
+    for (const MutantGroup& group : groups_) {
+      bytes.mutant = std::max(bytes.mutant, group.suffix.plan().bytes_per_sample);
       for (const ValueId value : group.suffix.plan().saved)
         keep_[at_index(value)] = true;
     }
-    // Half of the budget for the run without mutants and what is saved of it, half for the mutants.
-    const int64_t given = (params_.memory > 0 ? params_.memory : default_memory) / 2;
-    const int64_t base_bytes = std::max<int64_t>(two.activation_bytes / 2, 1);
-    const int64_t least = std::max(base_bytes, largest);
-    if (given < least) {
-      fail(ExitCode::device,
-           "a memory budget of {} bytes is too small to score one sample: it takes {}; raise --memory", 2 * given,
-           2 * least);
+    share_out_mutants(RunSizes(params_.memory, bytes, most_, params_.most, program_.device));
+  }
+
+  void share_out_mutants(const RunSizes& sizes) {
+    chunk_ = sizes.chunk();
+    int64_t largest = 1;  // bytes of a batch
+    for (MutantGroup& group : groups_) {
+      const int64_t bytes = group.suffix.plan().bytes_per_sample;
+      const int64_t mutants = std::min(sizes.mutants(bytes), static_cast<int64_t>(group.mutants.size()));
+      largest = std::max(largest, mutants * chunk_ * bytes);
+      share_out(group, mutants, program_.device);
     }
-    const ChunkSizes most = params_.most.value_or(program_.device.is_cpu() ? cpu_sizes : gpu_sizes);
-    const int64_t budget = program_.device.is_cpu() ? std::min(given, std::max(most_cpu_bytes, least)) : given;
-    chunk_ = std::clamp<int64_t>(std::min(budget / base_bytes, budget / largest), 1,
-                                 std::max<int64_t>(std::min(most.samples, most_), 1));
-    for (GroupPlan& group : groups_) {
-      const int64_t bytes = std::max<int64_t>(group.suffix.plan().bytes_per_sample, 1);
-      const int64_t rows = std::min(budget / bytes, most.rows);
-      const auto mutants = static_cast<int64_t>(group.mutants.size());
-      group.batches = batches(group, group.mutants, even_part(mutants, std::max<int64_t>(rows / chunk_, 1)));
-    }
+    const int64_t workers = workers_for(program_.device);
+    chunks_at_once_ = sizes.chunks_at_once(workers);
+    batches_at_once_ = sizes.batches_at_once(largest, workers);
   }
 
   /// A position in each of as many equal parts of all.
@@ -157,19 +139,9 @@ class Scorer {
     groups_.push_back({g,
                        std::move(mutants),
                        Suffix(program_, map_, g, sample, unit_clusters_),
-                       {},
                        at::tensor(clusters, at::kLong),
-                       at::tensor(units, at::kDouble)});
-  }
-
-  std::vector<MutantBatch> batches(const GroupPlan& group, const std::vector<Mutant>& mutants, int64_t most) const {
-    std::vector<MutantBatch> made;
-    for (auto first = mutants.begin(); first != mutants.end();) {
-      const auto last = first + std::min<std::ptrdiff_t>(most, mutants.end() - first);
-      made.push_back(group.suffix.batch({first, last}, program_.device));
-      first = last;
-    }
-    return made;
+                       at::tensor(units, at::kDouble),
+                       {}});
   }
 
   static ScoringState copied(const ScoringState& state, at::Device device) {
@@ -186,7 +158,7 @@ class Scorer {
   ScoringState state_to_go_on_from() const {
     ScoringState state = copied(state_, at::kCPU);
     const bool over = taken() >= most_;
-    for (const GroupPlan& group : groups_) {
+    for (const MutantGroup& group : groups_) {
       if (over || settled(group.group)) state.blocks.index_fill_(2, group.clusters, 0);
     }
     return state;
@@ -219,20 +191,26 @@ class Scorer {
     state_.blocks = at::zeros({made, block_count, static_cast<int64_t>(clusters_.size()), tracked}, on_device);
     state_.samples = at::zeros({groups, made}, at::kLong);
     state_.agreement = at::ones({groups}, at::kDouble);  // of groups without mutants
-    for (const GroupPlan& group : groups_)
+    for (const MutantGroup& group : groups_)
       agreement(group.group) = std::numeric_limits<double>::quiet_NaN();
   }
 
   /// The variance of each sample's outputs, as probabilities. [samples] float64, CPU
   at::Tensor uncertainty(const Dataset& data, const at::Tensor& order, const Progress& progress) const {
-    std::vector<at::Tensor> variances;
-    in_batches(order.size(0), chunk_, [&](int64_t first, int64_t count) {
-      const at::Tensor outputs = executor_(data.batch(order.narrow(0, first, count), program_.device));
+    const int64_t all = order.size(0);
+    std::vector<at::Tensor> variances(static_cast<size_t>((all + chunk_ - 1) / chunk_));
+    const auto run = [&](int64_t chunk) {
+      const at::NoGradGuard no_grad;
+      const int64_t first = chunk * chunk_;
+      const at::Tensor samples = order.narrow(0, first, std::min(chunk_, all - first));
+      const at::Tensor outputs = executor_(data.batch(samples, program_.device));
       const at::Tensor rows = positions_.defined() ? at_positions(outputs) : outputs;
       const at::Tensor p = probabilities(rows, kind_).to(at::kDouble);
       const at::Tensor variance = (p * (1 - p)).abs().sum(-1);
-      variances.push_back(positions_.defined() ? variance.mean(1) : variance);
-      if (progress) progress({"sampling", first + count, order.size(0), "samples"});
+      variances[static_cast<size_t>(chunk)] = positions_.defined() ? variance.mean(1) : variance;
+    };
+    run_pieces(static_cast<int64_t>(variances.size()), chunks_at_once_, program_.device, run, [&](int64_t done) {
+      if (progress) progress({"sampling", std::min(done * chunk_, all), all, "samples"});
     });
     return at::cat(variances).to(at::kCPU).nan_to_num(0, 0, 0);
   }
@@ -248,7 +226,7 @@ class Scorer {
   /// Whether the groups agree well enough on the whole, by units, and none of them badly.
   bool enough() const {
     double agreed = 0, units = 0;
-    for (const GroupPlan& group : groups_) {
+    for (const MutantGroup& group : groups_) {
       if (1 - agreement(group.group) > StopRule::slack * (1 - params_.stop->agreement)) return false;
       const double weight = group.units.sum().item<double>();
       agreed += weight * agreement(group.group);
@@ -257,15 +235,15 @@ class Scorer {
     return agreed >= params_.stop->agreement * units;
   }
   bool any_unsettled() const {
-    return std::any_of(groups_.begin(), groups_.end(), [&](const GroupPlan& group) { return !settled(group.group); });
+    return std::any_of(groups_.begin(), groups_.end(), [&](const MutantGroup& group) { return !settled(group.group); });
   }
 
-  /// Mutant-samples to go after those of this round, at most.
-  int64_t left() const {
+  /// Mutant-samples to go, at most, when so many of this round are done.
+  int64_t left(int64_t done_in_round) const {
     int64_t mutants = 0;
-    for (const GroupPlan& group : groups_)
+    for (const MutantGroup& group : groups_)
       mutants += settled(group.group) ? 0 : static_cast<int64_t>(group.mutants.size());
-    return mutants * (most_ - taken()) - done_in_round_;
+    return mutants * (most_ - taken()) - done_in_round;
   }
 
   /// Without a stop rule there is one block.
@@ -273,24 +251,51 @@ class Scorer {
     return incite::cells_of(state_, places, params_.stop ? block_count : 1);
   }
 
-  void run_chunk(const Dataset& data, const at::Tensor& places, const Progress& progress) {
-    Environment base = executor_.start(data.batch(state_.order.index_select(0, places), program_.device));
-    executor_.run(base, 0, static_cast<NodeId>(program_.nodes.size()), keep_);
-    const at::Tensor outputs = base[at_index(program_.output)].toTensor();
-    finite_.push_back(outputs.isfinite().flatten(1).all(1));
+  /// Some chunks at a time: all run without mutants, then each task's mutants on one after another.
+  void run_round(const Dataset& data, const at::Tensor& round, const Progress& progress) {
+    std::vector<at::Tensor> parts = round.split(even_part(round.size(0), chunk_));
+    const auto all = static_cast<int64_t>(parts.size());
+    in_batches(all, chunks_at_once_, [&](int64_t first, int64_t count) {
+      std::vector<Chunk> chunks(static_cast<size_t>(count));
+      const auto run = [&](int64_t i) {
+        const at::NoGradGuard no_grad;
+        chunks[static_cast<size_t>(i)] = run_unchanged(data, parts[static_cast<size_t>(first + i)]);
+      };
+      run_pieces(count, chunks_at_once_, program_.device, run);
+      run_mutants(chunks, progress);
+    });
+  }
+
+  Chunk run_unchanged(const Dataset& data, const at::Tensor& places) const {
+    Chunk chunk;
+    chunk.base = executor_.start(data.batch(state_.order.index_select(0, places), program_.device));
+    executor_.run(chunk.base, 0, static_cast<NodeId>(program_.nodes.size()), keep_);
+    chunk.outputs = chunk.base[at_index(program_.output)].toTensor();
     const auto [cells, cell_of, counts] = at::_unique2(cells_of(places), /*sorted=*/true, /*return_inverse=*/true);
     const at::Tensor members = cell_of.unsqueeze(0) == at::arange(cells.size(0), at::kLong).unsqueeze(1);
-    const Cells into{sent(cells, program_.device, at::kLong), sent(members, program_.device, at::kFloat)};
-    for (GroupPlan& group : groups_) {
+    chunk.cells = {sent(cells, program_.device, at::kLong), sent(members, program_.device, at::kFloat)};
+    return chunk;
+  }
+
+  void run_mutants(const std::vector<Chunk>& chunks, const Progress& progress) {
+    for (const Chunk& chunk : chunks)
+      finite_.push_back(chunk.outputs.isfinite().flatten(1).all(1));
+    std::vector<std::pair<const MutantGroup*, MutantTask*>> tasks;
+    for (MutantGroup& group : groups_) {
       if (settled(group.group)) continue;
-      for (size_t b = 0; b < group.batches.size(); ++b) {
-        run_batch(group, b, base, outputs, into);
-        const int64_t ran = group.batches[b].mutants * places.size(0);
-        done_ += ran;
-        done_in_round_ += ran;
-        if (progress) progress({"scoring", done_, done_ + left(), "mutant-samples"});
-      }
+      for (MutantTask& task : group.tasks)
+        tasks.emplace_back(&group, &task);
     }
+    const auto run = [&](int64_t t) {
+      const at::NoGradGuard no_grad;
+      const auto& [group, task] = tasks[static_cast<size_t>(t)];
+      for (const Chunk& chunk : chunks)
+        run_task(group->suffix, *task, chunk);
+    };
+    run_pieces(static_cast<int64_t>(tasks.size()), batches_at_once_, program_.device, run, [&](int64_t) {
+      const int64_t done = done_, in_round = done_in_round_;
+      if (progress) progress({"scoring", done, done + left(in_round), "mutant-samples"});
+    });
   }
 
   /// Effects of stacked mutants on the outputs. [mutants, samples, outputs]
@@ -304,36 +309,28 @@ class Scorer {
     return effects.view({mutants, samples, -1, outputs}).mean(2);
   }
 
-  /// Runs a batch of mutants; one that does not fit into memory is halved, here and from now on.
-  void run_batch(GroupPlan& group, size_t b, const Environment& base, const at::Tensor& outputs, const Cells& into) {
-    while (true) {
-      const MutantBatch& batch = group.batches[b];
+  /// Runs a task's mutants; a batch that does not fit into memory is halved, here and from now on.
+  void run_task(const Suffix& suffix, MutantTask& task, const Chunk& chunk) {
+    for (size_t b = 0; b < task.batches.size();) {
+      const MutantBatch& batch = task.batches[b];
       try {
-        const at::Tensor mutated = group.suffix.run(executor_, base, batch);
-        add(batch.clusters, effects(outputs, mutated), into);
-        return;
+        const at::Tensor mutated = suffix.run(executor_, chunk.base, batch);
+        add(batch.clusters, effects(chunk.outputs, mutated), chunk.cells);
+        done_ += batch.mutants * chunk.outputs.size(0);
+        done_in_round_ += batch.mutants * chunk.outputs.size(0);
+        ++b;
+        continue;
       } catch (const c10::OutOfMemoryError&) {
         if (batch.mutants == 1) {
           fail(ExitCode::device, "out of memory for one mutant of {} samples; pass a smaller --memory",
-               outputs.size(0));
+               chunk.outputs.size(0));
         }
       }
-      const auto first = group.mutants.begin() + first_mutant(group, b);
-      const std::vector<Mutant> own(first, first + batch.mutants);
-      std::vector<MutantBatch> halves = batches(group, own, (batch.mutants + 1) / 2);
-      const auto place = group.batches.erase(group.batches.begin() + static_cast<std::ptrdiff_t>(b));
-      group.batches.insert(place, halves.begin(), halves.end());
+      halve(suffix, task, b, program_.device);
     }
   }
 
-  static std::ptrdiff_t first_mutant(const GroupPlan& group, size_t b) {
-    std::ptrdiff_t first = 0;
-    for (size_t before = 0; before < b; ++before)
-      first += group.batches[before].mutants;
-    return first;
-  }
-
-  /// Adds differences [mutants, samples, outputs] to the sums of their clusters.
+  /// Adds differences [mutants, samples, outputs] to the sums of their clusters, which no other worker touches.
   void add(const at::Tensor& clusters, const at::Tensor& differences, const Cells& into) {
     const at::Tensor by_cell = at::matmul(into.members, differences).to(at::kDouble);
     const at::Tensor stratum = into.cells.div(block_count, "floor");
@@ -351,14 +348,14 @@ class Scorer {
   void end_round(const at::Tensor& round) {
     check_finite(round);
     state_.taken += at::bincount(cells_of(round).div(block_count, "floor"), {}, state_.sizes.size(0));
-    for (const GroupPlan& group : groups_) {
+    for (const MutantGroup& group : groups_) {
       if (settled(group.group)) continue;
       state_.samples[group.group].copy_(state_.taken);
     }
     done_in_round_ = 0;
     if (params_.stop) settle();
     if (taken() == state_.order.size(0)) {
-      for (const GroupPlan& group : groups_)
+      for (const MutantGroup& group : groups_)
         agreement(group.group) = settled(group.group) ? agreement(group.group) : 1;
     }
   }
@@ -375,12 +372,15 @@ class Scorer {
 
   void settle() {
     const Bootstrap bootstrap(state_, derive_seed(params_.seed, fmt::format("resample {}", taken())));
-    std::vector<const GroupPlan*> open;
-    for (const GroupPlan& group : groups_) {
+    std::vector<const MutantGroup*> open;
+    for (const MutantGroup& group : groups_) {
       if (!settled(group.group)) open.push_back(&group);
     }
-    for (const GroupPlan* group : open)
-      agreement(group->group) = bootstrap.agreement(group->clusters, group->units, params_.stop->choose);
+    const auto estimate = [&](int64_t g) {
+      const MutantGroup& group = *open[static_cast<size_t>(g)];
+      agreement(group.group) = bootstrap.agreement(group.clusters, group.units, params_.stop->choose);
+    };
+    run_pieces(static_cast<int64_t>(open.size()), workers_for(at::kCPU), at::kCPU, estimate);
   }
 
   // ---- Results ----------------------------------------------------------------------------------------------------
@@ -389,11 +389,13 @@ class Scorer {
     Contributions result = contributions_of(clusters_, copied(state_, at::kCPU));
     result.mutants = static_cast<int64_t>(clusters_.size() * params_.factors.size());
     result.chunk = chunk_;
-    for (const GroupPlan& group : groups_) {
+    for (const MutantGroup& group : groups_) {
       const auto samples = state_.samples[group.group].sum().item<double>();
       result.multiply_adds += samples * static_cast<double>(group.mutants.size()) * group.suffix.plan().multiply_adds;
-      for (const MutantBatch& batch : group.batches)
-        result.batch = std::max(result.batch, batch.mutants);
+      for (const MutantTask& task : group.tasks) {
+        for (const MutantBatch& batch : task.batches)
+          result.batch = std::max(result.batch, batch.mutants);
+      }
     }
     return result;
   }
@@ -404,16 +406,17 @@ class Scorer {
   const OutputKind kind_;
   const ScoringParams& params_;
   const Executor executor_;
-  std::vector<GroupPlan> groups_;
+  std::vector<MutantGroup> groups_;
   at::Tensor positions_;                // int64: where outputs are compared; undefined: they have no positions
   std::vector<bool> keep_;              // by value: saved from the run without mutants
   std::vector<int64_t> unit_clusters_;  // -1: in none
   int64_t chunk_ = 1;
-  int64_t most_ = 0;  // samples to score
+  int64_t most_ = 0;                                  // samples to score
+  int64_t chunks_at_once_ = 1, batches_at_once_ = 1;  // that workers run
   ScoringState state_;
   std::vector<at::Tensor> finite_;  // of this round, by chunk: whether each sample's output is finite
-  int64_t done_ = 0;                // mutant-samples
-  int64_t done_in_round_ = 0;
+  std::atomic<int64_t> done_ = 0;   // mutant-samples
+  std::atomic<int64_t> done_in_round_ = 0;
 };
 
 /// Contributions for which no mutant is run, all 0.

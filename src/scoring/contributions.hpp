@@ -11,6 +11,7 @@
 #include "incite/options.hpp"
 #include "incite/progress.hpp"
 #include "scoring/clusters.hpp"
+#include "scoring/run_sizes.hpp"
 #include "units/output_kind.hpp"
 
 namespace incite {
@@ -35,15 +36,10 @@ struct ScoringState {
 /// units, of which one stands at the cut, can hold up a network for as long as there are samples.
 struct StopRule {
   static constexpr double slack = 3;
-  /// Which clusters stay, of a group's scores [..., clusters, outputs]: bool of the same shape.
+  /// Which clusters stay, of a group's scores [..., clusters, outputs]: bool of the same shape. Called on several
+  /// threads at a time.
   std::function<at::Tensor(const at::Tensor& scores)> choose;
   double agreement = 0.99;  ///< that settles a group
-};
-
-/// How much runs at a time, at most, where memory allows it.
-struct ChunkSizes {
-  int64_t samples;  ///< in one chunk
-  int64_t rows;     ///< samples times mutants in one batch
 };
 
 struct ScoringParams {

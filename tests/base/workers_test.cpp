@@ -5,6 +5,8 @@
 
 #include <atomic>
 #include <chrono>
+#include <mutex>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -42,6 +44,73 @@ TEST(Workers, SeveralComputeWithOneThreadEachAndLeaveTheSettingAsItWas) {
   run_on_workers(6, 3, [&](int64_t) { most = std::max(most.load(), at::get_num_threads()); });
   EXPECT_EQ(most, 1);
   EXPECT_EQ(at::get_num_threads(), before);
+}
+
+TEST(Workers, GiveTheSameTheNextTime) {
+  std::set<std::thread::id> threads;
+  std::mutex mutex;
+  for (int64_t call = 0; call < 200; ++call) {
+    std::vector<int64_t> squares(7);
+    run_on_workers(7, 3, [&](int64_t number) {
+      squares[static_cast<size_t>(number)] = number * number;
+      const std::lock_guard lock(mutex);
+      threads.insert(std::this_thread::get_id());
+    });
+    ASSERT_EQ(squares, (std::vector<int64_t>{0, 1, 4, 9, 16, 25, 36}));
+  }
+  EXPECT_LE(threads.size(), 40U);  // as many as any test has asked for, not new ones for each call
+}
+
+TEST(Workers, DoTheirOwnWorkersWorkThemselves) {
+  std::atomic<int> calls = 0, elsewhere = 0;
+  run_on_workers(4, 2, [&](int64_t) {
+    const auto here = std::this_thread::get_id();
+    run_on_workers(5, 3, [&](int64_t) {
+      ++calls;
+      if (std::this_thread::get_id() != here) ++elsewhere;
+    });
+  });
+  EXPECT_EQ(calls, 20);
+  EXPECT_EQ(elsewhere, 0);
+}
+
+TEST(Workers, ServeSeveralCallersAtATime) {
+  std::vector<std::atomic<int64_t>> sums(4);
+  std::vector<std::thread> callers;
+  for (std::atomic<int64_t>& sum : sums) {
+    callers.emplace_back([&sum] {
+      for (int call = 0; call < 50; ++call)
+        run_on_workers(10, 2, [&](int64_t number) { sum += number; });
+    });
+  }
+  for (std::thread& caller : callers)
+    caller.join();
+  for (const auto& sum : sums)
+    EXPECT_EQ(sum, 50 * 45);
+}
+
+TEST(Workers, GoOnAfterAnError) {
+  for (int call = 0; call < 50; ++call) {
+    EXPECT_THROW(run_on_workers(8, 3, [](int64_t number) { throw std::out_of_range(std::to_string(number)); }),
+                 std::out_of_range);
+  }
+  std::atomic<int> calls = 0;
+  run_on_workers(8, 3, [&](int64_t) { ++calls; });
+  EXPECT_EQ(calls, 8);
+}
+
+TEST(Workers, TakePiecesWithOneThreadEvenWhereThereIsOneWorker) {
+  const int before = at::get_num_threads();
+  at::set_num_threads(2);
+  for (const int64_t workers : {1, 2}) {
+    std::atomic<int> most = 0;
+    run_pieces(3, workers, at::kCPU, [&](int64_t) { most = std::max(most.load(), at::get_num_threads()); });
+    EXPECT_EQ(most, 1) << workers;
+    EXPECT_EQ(at::get_num_threads(), 2);
+  }
+  EXPECT_EQ(workers_for(at::kCPU), 2);
+  EXPECT_EQ(workers_for(at::kCUDA), 1);
+  at::set_num_threads(before);
 }
 
 TEST(Workers, SayHowManyHaveEndedOnTheCallersThread) {

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "base/workers.hpp"
 #include "support/evaluate_programs.hpp"
 #include "support/expect_error.hpp"
 #include "support/output_sets.hpp"
@@ -138,6 +139,7 @@ TEST_F(EvaluateClasses, LeavesUndefinedWhatNeedsSamplesOfAClassThatHasAModule) {
 }
 
 TEST_F(EvaluateClasses, GoesBatchByBatchAndReportsProgress) {
+  const OneThread one_thread;  // several workers tell of several batches at a time
   // The five samples 220 times over, 1100 in batches of 512.
   test_.samples = at::arange(1100, at::kLong).remainder(5);
   std::vector<int64_t> done;

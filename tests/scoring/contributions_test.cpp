@@ -2,7 +2,10 @@
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
+
+#include <atomic>
 
 #include "program/executor.hpp"
 #include "support/expect_error.hpp"
@@ -203,7 +206,7 @@ def forward(self, x):
   three.factors = {1.1, 0.9, 0};
   const Contributions expected = scored(three);
   EXPECT_EQ(expected.batch, 6);
-  int64_t refusals = 0;
+  std::atomic<int64_t> refusals = 0;
   Node& last = program.nodes.back();
   ASSERT_EQ(last.op, "aten::linear");
   last.run = [run = last.run, &refusals](std::vector<c10::IValue>& stack) {
@@ -216,6 +219,53 @@ def forward(self, x):
   const Contributions found = scored(three);  // six mutants of two samples: halved to three, one of them to two
   EXPECT_TRUE(at::allclose(found.scores, expected.scores, 1e-6, 1e-6));
   EXPECT_EQ(refusals, 3);
+}
+
+TEST(Contributions, AreTheSameToTheLastBitForAnyNumberOfThreads) {
+  const Clear clear;
+  ScoringParams params;
+  params.factors = {1.1, 0.9, 0};
+  params.most = ChunkSizes{48, 96};  // several chunks in a round, several tasks in a group
+  const auto scored = [&](int threads) {
+    at::set_num_threads(threads);
+    return clear.scored(params);
+  };
+  const int before = at::get_num_threads();
+  for (const double agreement : {0.0, 0.99, 2.0}) {
+    params.stop.reset();
+    if (agreement > 0) params.stop.emplace(Clear::stop(agreement));
+    const Contributions alone = scored(1);
+    for (const int threads : {2, 3}) {
+      const Contributions together = scored(threads);
+      EXPECT_TRUE(together.scores.equal(alone.scores)) << agreement << " " << threads;
+      EXPECT_TRUE(together.state.blocks.equal(alone.state.blocks)) << agreement << " " << threads;
+      EXPECT_TRUE(together.state.samples.equal(alone.state.samples)) << agreement << " " << threads;
+    }
+  }
+  at::set_num_threads(before);
+}
+
+TEST(Contributions, AreTheSameWhereWorkersHalveTheirBatches) {
+  const Clear clear;
+  ScoringParams params;
+  params.factors = {1.1, 0.9, 0};
+  params.most = ChunkSizes{64, 64 * 24};
+  const Contributions expected = clear.scored(params);
+  Program program = clear.program;
+  Node& last = program.nodes.back();
+  last.run = [run = last.run](std::vector<c10::IValue>& stack) {
+    if (stack[0].toTensor().size(0) > 128) C10_THROW_ERROR(OutOfMemoryError, "no room");
+    run(stack);
+  };
+  Dataset data;
+  data.input = clear.input;
+  const int before = at::get_num_threads();
+  at::set_num_threads(3);
+  const Contributions found = score(program, clear.map, clear.clusters, OutputKind::logits, data,
+                                    at::arange(clear.input.size(0), at::kLong), params);
+  at::set_num_threads(before);
+  EXPECT_LE(found.batch, 24);
+  EXPECT_TRUE(at::allclose(found.scores, expected.scores, 1e-6, 1e-9));
 }
 
 TEST(Contributions, StopWhenProgressThrows) {
