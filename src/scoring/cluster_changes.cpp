@@ -25,7 +25,7 @@ ClusterChanges::ClusterChanges(const UnitMap& map, const std::vector<Cluster>& c
 }
 
 std::vector<at::Tensor> ClusterChanges::of(const at::Tensor& wanted, const Recording& recording,
-                                           const std::vector<bool>& open, int64_t samples, bool keep) const {
+                                           const std::vector<bool>& open, int64_t samples) const {
   std::vector<at::Tensor> inputs;
   std::vector<size_t> places;
   for (size_t p = 0; p < recording.places.size(); ++p) {
@@ -38,7 +38,7 @@ std::vector<at::Tensor> ClusterChanges::of(const at::Tensor& wanted, const Recor
     changes.push_back(at::zeros({samples, clusters_}, at::TensorOptions(at::kFloat).device(device_)));
   if (inputs.empty()) return changes;
   const std::vector<at::Tensor> gradients =
-      torch::autograd::grad({wanted}, inputs, {}, keep, /*create_graph=*/false, /*allow_unused=*/true);
+      torch::autograd::grad({wanted}, inputs, {}, /*retain_graph=*/true, /*create_graph=*/false, /*allow_unused=*/true);
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (!gradients[i].defined()) continue;
     for (size_t f = 0; f < changes.size(); ++f)

@@ -15,9 +15,9 @@ class ClusterChanges {
   ClusterChanges(const UnitMap& map, const std::vector<Cluster>& clusters, const Frontier& frontier, at::Device device);
 
   /// By factor: changes [samples, clusters] of each sample's part of `wanted`, a sum over the samples. `open` says of
-  /// each place whether it is looked at. `keep`: more gradients of the same recording follow.
+  /// each place whether it is looked at. Several threads may ask for gradients of one recording.
   std::vector<at::Tensor> of(const at::Tensor& wanted, const Recording& recording, const std::vector<bool>& open,
-                             int64_t samples, bool keep) const;
+                             int64_t samples) const;
 
  private:
   /// The clusters of a place's positions.

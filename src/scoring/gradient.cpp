@@ -4,12 +4,14 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <functional>
 #include <numeric>
 #include <optional>
 
 #include "base/fail.hpp"
 #include "base/freed_memory.hpp"
 #include "base/random.hpp"
+#include "base/workers.hpp"
 #include "program/cost.hpp"
 #include "program/device.hpp"
 #include "scoring/cluster_changes.hpp"
@@ -63,7 +65,7 @@ class GradientScorer {
     const Tf32Products products(params_.tf32);
     most_ = params_.samples > 0 ? std::min(params_.samples, order.size(0)) : order.size(0);
     plan(data);
-    rounds_.start(data, order, {most_, chunk_, positions_, params_.outputs}, progress);
+    rounds_.start(data, order, {most_, chunk_, /*chunks_at_once=*/1, positions_, params_.outputs}, progress);
     if (some_) others_.emplace(1 - is_wanted_, target_, rows_of_first(data, order));
     while (!rounds_.over()) {
       const at::Tensor round = rounds_.next();
@@ -148,25 +150,48 @@ class GradientScorer {
 
   /// Returns, by sample, whether the outputs are finite.
   at::Tensor run_chunk(const Dataset& data, const at::Tensor& places, const Progress& progress) {
-    const RecordedChunk chunk = record(data, places);
-    const at::Tensor finite = chunk.recording.outputs.isfinite().flatten(1).all(1);
-    for (int64_t point = 0; point < points_; ++point) {
-      std::vector<std::vector<at::Tensor>> of_logits;  // by output, by factor
-      for (const int64_t output : wanted_) {
-        const std::vector<at::Tensor> changes = changes_of(chunk, output, point);
-        note_pass(chunk, progress);
-        if (together_)
-          of_logits.push_back(changes);
-        else
-          sums_->add(chunk.cells, output, odds_effects(chunk, output, point, changes));
-      }
-      if (together_) add_together(chunk, point, of_logits);
-      if (some_) {
-        sums_->add_to_others(chunk.cells, 1 - is_wanted_, summed(changes_of_others(chunk, point)));
-        note_pass(chunk, progress);
-      }
-    }
-    return finite;
+    RecordedChunk chunk;
+    in_one_piece([&] { chunk = record(data, places); });
+    for (int64_t point = 0; point < points_; ++point)
+      run_point(chunk, point, progress);
+    return chunk.recording.outputs.isfinite().flatten(1).all(1);
+  }
+
+  /// On one thread, as the passes are: results do not depend on how many there are.
+  void in_one_piece(const std::function<void()>& work) const {
+    run_pieces(1, 1, program_.device, [&](int64_t) {
+      const at::NoGradGuard no_grad;
+      work();
+    });
+  }
+
+  /// Workers share out the passes, each of which has a column of the sums to itself.
+  void run_point(const RecordedChunk& chunk, int64_t point, const Progress& progress) {
+    const size_t own = wanted_.size();
+    std::vector<std::vector<at::Tensor>> changes(own + (some_ ? 1 : 0));  // by pass, by factor: [samples, clusters]
+    const auto pass = [&](int64_t p) {
+      const at::NoGradGuard no_grad;
+      const auto place = static_cast<size_t>(p);
+      const at::Tensor number = place < own ? number_for(chunk, wanted_[place], point) : others_for(chunk, point);
+      changes[place] = changes_->of(number, chunk.recording, chunk.open, chunk.samples.size(0));
+      if (together_ || place >= own) return;
+      sums_->add(chunk.cells, wanted_[place], odds_effects(chunk, wanted_[place], point, changes[place]));
+      changes[place].clear();
+    };
+    const int64_t samples = chunk.samples.size(0);
+    run_pieces(static_cast<int64_t>(changes.size()), workers_for(program_.device), program_.device, pass,
+               [&](int64_t passes) { show(passes * samples, progress); });
+    done_ += static_cast<int64_t>(changes.size()) * samples;
+    done_in_round_ += static_cast<int64_t>(changes.size()) * samples;
+    in_one_piece([&] {
+      if (together_) add_together(chunk, point, changes);
+      if (some_) sums_->add_to_others(chunk.cells, 1 - is_wanted_, summed(changes.back()));
+    });
+  }
+
+  void show(int64_t more, const Progress& progress) const {
+    const int64_t left = (most_ - rounds_.taken()) * passes_ - done_in_round_ - more;
+    if (progress) progress({"scoring", done_ + more, done_ + more + left, "gradients"});
   }
 
   RecordedChunk record(const Dataset& data, const at::Tensor& places) const {
@@ -202,37 +227,21 @@ class GradientScorer {
     return rows.gather(1, drawn.to(rows.device()).unsqueeze(2).expand({-1, -1, rows.size(2)}));
   }
 
-  void note_pass(const RecordedChunk& chunk, const Progress& progress) {
-    done_ += chunk.samples.size(0);
-    done_in_round_ += chunk.samples.size(0);
-    const int64_t left = (most_ - rounds_.taken()) * passes_ - done_in_round_;
-    if (progress) progress({"scoring", done_, done_ + left, "gradients"});
-  }
-
   // ---- Effects ------------------------------------------------------------------------------------------------------
 
-  /// By factor: what mutants change of an output's logit or log-odds, [samples, clusters].
-  std::vector<at::Tensor> changes_of(const RecordedChunk& chunk, int64_t output, int64_t point) const {
-    at::Tensor wanted;
-    {
-      const at::AutoGradMode with_gradients(true);
-      const at::Tensor rows = chunk.rows.select(1, point);
-      wanted = (together_ ? rows.select(1, output) : target_.of(rows, output)).sum();
-    }
-    const bool keep = some_ || output != wanted_.back() || point + 1 < points_;
-    return changes_->of(wanted, chunk.recording, chunk.open, chunk.samples.size(0), keep);
+  /// What a pass differentiates: the sum over samples of an output's logit or log-odds.
+  at::Tensor number_for(const RecordedChunk& chunk, int64_t output, int64_t point) const {
+    const at::AutoGradMode with_gradients(true);
+    const at::Tensor rows = chunk.rows.select(1, point);
+    return (together_ ? rows.select(1, output) : target_.of(rows, output)).sum();
   }
 
-  std::vector<at::Tensor> changes_of_others(const RecordedChunk& chunk, int64_t point) const {
+  at::Tensor others_for(const RecordedChunk& chunk, int64_t point) const {
     std::vector<uint64_t> seeds;
     for (int64_t i = 0; i < chunk.samples.size(0); ++i)
       seeds.push_back(seed_of("signs", chunk.samples, i, point));
-    at::Tensor wanted;
-    {
-      const at::AutoGradMode with_gradients(true);
-      wanted = (*others_)(chunk.rows.select(1, point), seeds).sum();
-    }
-    return changes_->of(wanted, chunk.recording, chunk.open, chunk.samples.size(0), point + 1 < points_);
+    const at::AutoGradMode with_gradients(true);
+    return (*others_)(chunk.rows.select(1, point), seeds).sum();
   }
 
   at::Tensor odds_effects(const RecordedChunk& chunk, int64_t output, int64_t point,

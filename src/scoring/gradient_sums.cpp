@@ -2,16 +2,9 @@
 
 #include <ATen/ATen.h>
 
-#include "base/transfer.hpp"
 #include "scoring/sampling.hpp"
 
 namespace incite {
-
-ChunkCells chunk_cells(const Rounds& rounds, const at::Tensor& places, at::Device device) {
-  const auto [cells, cell_of, counts] = at::_unique2(rounds.cells_of(places), /*sorted=*/true, /*return_inverse=*/true);
-  const at::Tensor members = cell_of.unsqueeze(0) == at::arange(cells.size(0), at::kLong).unsqueeze(1);
-  return {sent(cells, device, at::kLong), sent(members, device, at::kFloat)};
-}
 
 /// [cells, clusters]
 at::Tensor GradientSums::by_cell(const ChunkCells& chunk, const at::Tensor& effects) const {

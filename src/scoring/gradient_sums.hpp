@@ -6,14 +6,6 @@
 
 namespace incite {
 
-/// Where the samples of a chunk belong.
-struct ChunkCells {
-  at::Tensor cells;    ///< int64: those that occur, ascending; stratum · blocks + block
-  at::Tensor members;  ///< float32 [cells, samples]: 1 where a sample is in a cell, else 0
-};
-
-ChunkCells chunk_cells(const Rounds& rounds, const at::Tensor& places, at::Device device);
-
 /// Adds effects, of which one pass after another has those on one output, to the sums of clusters that are not settled.
 class GradientSums {
  public:

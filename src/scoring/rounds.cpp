@@ -1,6 +1,7 @@
 #include "scoring/rounds.hpp"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <limits>
@@ -8,6 +9,8 @@
 
 #include "base/fail.hpp"
 #include "base/random.hpp"
+#include "base/transfer.hpp"
+#include "base/workers.hpp"
 #include "scoring/metrics.hpp"
 #include "scoring/sampling.hpp"
 
@@ -57,6 +60,12 @@ at::Tensor compared_positions(at::IntArrayRef shape, uint64_t seed, at::Device d
 
 at::Tensor at_positions(const at::Tensor& outputs, const at::Tensor& positions) {
   return outputs.flatten(2).index_select(2, positions).transpose(1, 2);
+}
+
+ChunkCells chunk_cells(const Rounds& rounds, const at::Tensor& places, at::Device device) {
+  const auto [cells, cell_of, counts] = at::_unique2(rounds.cells_of(places), /*sorted=*/true, /*return_inverse=*/true);
+  const at::Tensor members = cell_of.unsqueeze(0) == at::arange(cells.size(0), at::kLong).unsqueeze(1);
+  return {sent(cells, device, at::kLong), sent(members, device, at::kFloat)};
 }
 
 ScoringState copied(const ScoringState& state, at::Device device) {
@@ -118,14 +127,20 @@ void Rounds::stratify(const Dataset& data, const at::Tensor& order, const Progre
 /// The variance of each sample's outputs, as probabilities. [samples] float64, CPU
 at::Tensor Rounds::uncertainty(const Dataset& data, const at::Tensor& order, const Progress& progress) const {
   const at::Tensor& positions = start_.positions;
-  std::vector<at::Tensor> variances;
-  in_batches(order.size(0), start_.chunk, [&](int64_t first, int64_t count) {
-    const at::Tensor outputs = of_.executor(data.batch(order.narrow(0, first, count), device_));
+  const int64_t all = order.size(0), part = start_.chunk;
+  std::vector<at::Tensor> variances(static_cast<size_t>((all + part - 1) / part));
+  const auto run = [&](int64_t chunk) {
+    const at::NoGradGuard no_grad;
+    const int64_t first = chunk * part;
+    const at::Tensor samples = order.narrow(0, first, std::min(part, all - first));
+    const at::Tensor outputs = of_.executor(data.batch(samples, device_));
     const at::Tensor rows = positions.defined() ? at_positions(outputs, positions) : outputs;
     const at::Tensor p = probabilities(rows, of_.kind).to(at::kDouble);
     const at::Tensor variance = (p * (1 - p)).abs().sum(-1);
-    variances.push_back(positions.defined() ? variance.mean(1) : variance);
-    if (progress) progress({"sampling", first + count, order.size(0), "samples"});
+    variances[static_cast<size_t>(chunk)] = positions.defined() ? variance.mean(1) : variance;
+  };
+  run_pieces(static_cast<int64_t>(variances.size()), start_.chunks_at_once, device_, run, [&](int64_t done) {
+    if (progress) progress({"sampling", std::min(done * part, all), all, "samples"});
   });
   return at::cat(variances).to(at::kCPU).nan_to_num(0, 0, 0);
 }
@@ -198,8 +213,11 @@ void Rounds::settle() {
   for (const ScoredGroup& group : groups_) {
     if (!settled(group.group)) open.push_back(&group);
   }
-  for (const ScoredGroup* group : open)
-    agreement(group->group) = bootstrap.agreement(group->clusters, group->units, params_.stop->choose);
+  const auto estimate = [&](int64_t g) {
+    const ScoredGroup& group = *open[static_cast<size_t>(g)];
+    agreement(group.group) = bootstrap.agreement(group.clusters, group.units, params_.stop->choose);
+  };
+  run_pieces(static_cast<int64_t>(open.size()), workers_for(at::kCPU), at::kCPU, estimate);
 }
 
 /// Blocks of groups that are settled, or of all at the end, are never read again: as zeros they take little space.

@@ -38,7 +38,8 @@ class Rounds {
   /// What `start` needs to know.
   struct Start {
     int64_t most;                    ///< samples to score
-    int64_t chunk;                   ///< samples that run at a time
+    int64_t chunk;                   ///< samples of one run
+    int64_t chunks_at_once;          ///< runs that workers may do at a time
     at::Tensor positions;            ///< see compared_positions
     std::vector<int64_t> resampled;  ///< outputs for which choices may be resampled; empty: all
   };
@@ -84,6 +85,15 @@ class Rounds {
   std::vector<int64_t> resampled_;
   ScoringState state_;
 };
+
+/// Where the samples of a chunk belong.
+struct ChunkCells {
+  at::Tensor cells;    ///< int64: those that occur, ascending; stratum · blocks + block
+  at::Tensor members;  ///< float32 [cells, samples]: 1 where a sample is in a cell, else 0
+};
+
+/// Of samples at `places` in the state's order, on a device.
+ChunkCells chunk_cells(const Rounds& rounds, const at::Tensor& places, at::Device device);
 
 /// A copy of a state with its sums on a device.
 ScoringState copied(const ScoringState& state, at::Device device);
