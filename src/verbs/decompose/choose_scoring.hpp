@@ -22,7 +22,7 @@ std::vector<int64_t> wanted_outputs(const Subject& subject);
 /// The same for keys: "all", or numbers with commas.
 std::string scored_outputs_text(const Subject& subject);
 
-/// Chooses what the options leave open: as in the scores of an earlier run, if this one uses some. Else mutants run
+/// Chooses what the options leave open: as in the scores of an earlier run, if it uses those. Else mutants run
 /// unless they take over `dear` times the multiply-adds of gradients, as counted for clusters of equal size. Where
 /// gradients can't be had, mutants run. Throws Error (usage) if gradients are asked for a metric that they can't
 /// estimate. `options`: with their task and metric.

@@ -150,7 +150,7 @@ Decomposition decompose(const DecomposeOptions& options, const Progress& progres
   const ResultFolder folder(options.out, {options.model, options.scores}, result_files(options, subject.modules));
   folder.check_targets(options.force);
   if (!options.resume) remove_checkpoints(options.out);  // with --force they are those of an abandoned run
-  const Plan plan = settle(options, subject, {saved ? saved->memory : 0, scoring_of_earlier(options, saved)});
+  const Plan plan = settle(options, subject, {saved ? saved->memory : 0, scoring_of_earlier(options)});
   Decomposition result = described(plan, subject);
   result.warnings = warn_before_scoring(plan, subject, progress);
 

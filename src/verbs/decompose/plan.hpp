@@ -32,7 +32,7 @@ struct Plan {
 /// What a run takes over from an earlier one whose scores it uses.
 struct Earlier {
   int64_t memory = 0;              ///< budget in bytes of the run that this one continues; 0: it continues none
-  std::optional<Scoring> scoring;  ///< unset: it uses no scores
+  std::optional<Scoring> scoring;  ///< unset: it scores
 };
 
 /// Settles every option. Throws Error (usage) for a metric of the other task, or one that gradients can't estimate.

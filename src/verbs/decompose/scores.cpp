@@ -55,10 +55,9 @@ std::optional<SavedScores> scores_to_resume(const DecomposeOptions& options) {
   return read_scores(file, ScoresUse::resume);
 }
 
-std::optional<Scoring> scoring_of_earlier(const DecomposeOptions& options, const std::optional<SavedScores>& saved) {
-  if (!options.scores.empty())
-    return named<Scoring>(value_of(read_scores(options.scores, ScoresUse::take).made_from, scoring_key));
-  return saved ? named<Scoring>(value_of(saved->made_from, scoring_key)) : std::nullopt;
+std::optional<Scoring> scoring_of_earlier(const DecomposeOptions& options) {
+  if (options.scores.empty()) return std::nullopt;
+  return named<Scoring>(value_of(read_scores(options.scores, ScoresUse::take).made_from, scoring_key));
 }
 
 Scores scores_for(const Plan& plan, const Subject& subject, const std::optional<SavedScores>& saved, StagedFiles& files,
