@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <functional>
-#include <numeric>
 #include <optional>
 
 #include "base/fail.hpp"
@@ -15,6 +14,7 @@
 #include "program/cost.hpp"
 #include "program/device.hpp"
 #include "scoring/cluster_changes.hpp"
+#include "scoring/gradient_passes.hpp"
 #include "scoring/gradient_sums.hpp"
 #include "scoring/other_outputs.hpp"
 
@@ -24,7 +24,6 @@ namespace {
 constexpr int64_t default_gradient_memory = int64_t{1} << 30;
 constexpr int64_t most_gradient_cpu_bytes = int64_t{512} << 20;  // larger chunks only fall out of the caches
 constexpr int64_t cpu_samples = 256, gpu_samples = 4096;         // in a chunk, at most
-constexpr int64_t points_of_positions = 4;                       // of a sample's outputs, where these have positions
 constexpr int64_t spread_samples = 1024;                         // that tell how much outputs vary
 constexpr int64_t most_logits = int64_t{1} << 20;                // clusters times outputs whose changes are kept
 
@@ -66,13 +65,13 @@ class GradientScorer {
     most_ = params_.samples > 0 ? std::min(params_.samples, order.size(0)) : order.size(0);
     plan(data);
     rounds_.start(data, order, {most_, chunk_, /*chunks_at_once=*/1, positions_, params_.outputs}, progress);
-    if (some_) others_.emplace(1 - is_wanted_, target_, rows_of_first(data, order));
+    if (passes_->some) others_.emplace(passes_->others, target_, rows_of_first(data, order));
     while (!rounds_.over()) {
       const at::Tensor round = rounds_.next();
       std::vector<at::Tensor> finite;
       done_in_round_ = 0;
       in_batches(round.size(0), chunk_, [&](int64_t first, int64_t count) {
-        finite.push_back(run_chunk(data, round.narrow(0, first, count), progress));
+        finite.push_back(run_or_refuse(data, round.narrow(0, first, count), progress));
       });
       rounds_.end(round, at::cat(finite));
       if (params_.save) params_.save(rounds_.to_go_on_from());
@@ -88,30 +87,16 @@ class GradientScorer {
     const Sample two = sample_values(program_, batch);
     const std::vector<int64_t>& shape = two.shape(program_.output);
     positions_ = compared_positions(shape, params_.seed, program_.device);
-    points_ = positions_.defined() ? std::min(points_of_positions, positions_.size(0)) : 1;
-    plan_outputs(shape[1]);
-    sums_.emplace(rounds_, clusters_, 1.0 / static_cast<double>(points_));
+    passes_.emplace(params_.outputs, shape[1], positions_.defined() ? positions_.size(0) : 0);
+    sums_.emplace(rounds_, clusters_, 1.0 / static_cast<double>(passes_->points));
     frontier_ = find_frontier(program_, map_, two, mutated_);
     INCITE_ASSERT(frontier_.obstacle.empty());
     changes_.emplace(map_, clusters_, frontier_, program_.device);
     recorder_.emplace(executor_, frontier_, mutated_, params_.factors, target_.value());
     const auto clusters = static_cast<int64_t>(clusters_.size());
-    together_ = target_.has_logits() && !some_ && clusters * shape[1] <= most_logits;
+    together_ = target_.has_logits() && !passes_->some && clusters * shape[1] <= most_logits;
     choose_chunk(two, shape[1]);
     multiply_adds_ = multiply_adds(program_, batch);
-  }
-
-  void plan_outputs(int64_t outputs) {
-    wanted_ = params_.outputs;
-    if (wanted_.empty()) {
-      wanted_.resize(static_cast<size_t>(outputs));
-      std::iota(wanted_.begin(), wanted_.end(), 0);
-    }
-    is_wanted_ = at::zeros({outputs}, at::kDouble);
-    for (const int64_t output : wanted_)
-      is_wanted_[output] = 1;
-    some_ = static_cast<int64_t>(wanted_.size()) < outputs;
-    passes_ = gradient_passes(static_cast<int64_t>(wanted_.size()), outputs, positions_.defined());
   }
 
   /// All that a run makes lives until the last gradient is had, with the changes of each factor and a gradient.
@@ -148,11 +133,19 @@ class GradientScorer {
 
   // ---- Chunks -------------------------------------------------------------------------------------------------------
 
+  at::Tensor run_or_refuse(const Dataset& data, const at::Tensor& places, const Progress& progress) {
+    try {
+      return run_chunk(data, places, progress);
+    } catch (const c10::OutOfMemoryError&) {
+      fail(ExitCode::device, "out of memory for the gradients of {} samples; pass a smaller --memory", places.size(0));
+    }
+  }
+
   /// Returns, by sample, whether the outputs are finite.
   at::Tensor run_chunk(const Dataset& data, const at::Tensor& places, const Progress& progress) {
     RecordedChunk chunk;
     in_one_piece([&] { chunk = record(data, places); });
-    for (int64_t point = 0; point < points_; ++point)
+    for (int64_t point = 0; point < passes_->points; ++point)
       run_point(chunk, point, progress);
     return chunk.recording.outputs.isfinite().flatten(1).all(1);
   }
@@ -167,30 +160,32 @@ class GradientScorer {
 
   /// Workers share out the passes, each of which has a column of the sums to itself.
   void run_point(const RecordedChunk& chunk, int64_t point, const Progress& progress) {
-    const size_t own = wanted_.size();
-    std::vector<std::vector<at::Tensor>> changes(own + (some_ ? 1 : 0));  // by pass, by factor: [samples, clusters]
+    const std::vector<int64_t>& wanted = passes_->wanted;
+    const int64_t count = passes_->at_point();
+    std::vector<std::vector<at::Tensor>> changes(static_cast<size_t>(count));  // by pass, by factor
     const auto pass = [&](int64_t p) {
       const at::NoGradGuard no_grad;
       const auto place = static_cast<size_t>(p);
-      const at::Tensor number = place < own ? number_for(chunk, wanted_[place], point) : others_for(chunk, point);
+      const at::Tensor number =
+          place < wanted.size() ? number_for(chunk, wanted[place], point) : others_for(chunk, point);
       changes[place] = changes_->of(number, chunk.recording, chunk.open, chunk.samples.size(0));
-      if (together_ || place >= own) return;
-      sums_->add(chunk.cells, wanted_[place], odds_effects(chunk, wanted_[place], point, changes[place]));
+      if (together_ || place >= wanted.size()) return;
+      sums_->add(chunk.cells, wanted[place], odds_effects(chunk, wanted[place], point, changes[place]));
       changes[place].clear();
     };
     const int64_t samples = chunk.samples.size(0);
-    run_pieces(static_cast<int64_t>(changes.size()), workers_for(program_.device), program_.device, pass,
+    run_pieces(count, workers_for(program_.device), program_.device, pass,
                [&](int64_t passes) { show(passes * samples, progress); });
-    done_ += static_cast<int64_t>(changes.size()) * samples;
-    done_in_round_ += static_cast<int64_t>(changes.size()) * samples;
+    done_ += count * samples;
+    done_in_round_ += count * samples;
     in_one_piece([&] {
       if (together_) add_together(chunk, point, changes);
-      if (some_) sums_->add_to_others(chunk.cells, 1 - is_wanted_, summed(changes.back()));
+      if (passes_->some) sums_->add_to_others(chunk.cells, passes_->others, summed(changes.back()));
     });
   }
 
   void show(int64_t more, const Progress& progress) const {
-    const int64_t left = (most_ - rounds_.taken()) * passes_ - done_in_round_ - more;
+    const int64_t left = (most_ - rounds_.taken()) * passes_->count() - done_in_round_ - more;
     if (progress) progress({"scoring", done_ + more, done_ + more + left, "gradients"});
   }
 
@@ -218,9 +213,9 @@ class GradientScorer {
     const at::AutoGradMode with_gradients(true);
     if (!positions_.defined()) return outputs.unsqueeze(1);
     const auto all = static_cast<uint64_t>(positions_.size(0));
-    at::Tensor drawn = at::empty({samples.size(0), points_}, at::kLong);
+    at::Tensor drawn = at::empty({samples.size(0), passes_->points}, at::kLong);
     for (int64_t i = 0; i < samples.size(0); ++i) {
-      for (int64_t point = 0; point < points_; ++point)
+      for (int64_t point = 0; point < passes_->points; ++point)
         drawn[i][point] = static_cast<int64_t>(Random(seed_of("points", samples, i, point)).below(all));
     }
     const at::Tensor rows = at_positions(outputs, positions_);
@@ -270,15 +265,16 @@ class GradientScorer {
       const at::Tensor of_factor = GradientTarget::effects_of_logits(rows, at::stack(columns, 2));
       effects = effects.defined() ? effects.add_(of_factor) : of_factor;
     }
-    for (size_t i = 0; i < wanted_.size(); ++i)
-      sums_->add(chunk.cells, wanted_[i], effects.select(2, static_cast<int64_t>(i)));
+    for (size_t i = 0; i < passes_->wanted.size(); ++i)
+      sums_->add(chunk.cells, passes_->wanted[i], effects.select(2, static_cast<int64_t>(i)));
   }
 
   Contributions result() {
     Contributions result = contributions_of(clusters_, copied(rounds_.state(), at::kCPU));
     result.chunk = chunk_;
-    result.passes = passes_;
-    result.multiply_adds = static_cast<double>(result.samples) * multiply_adds_ * static_cast<double>(passes_ + 1);
+    result.passes = passes_->count();
+    result.multiply_adds =
+        static_cast<double>(result.samples) * multiply_adds_ * static_cast<double>(passes_->count() + 1);
     return result;
   }
 
@@ -291,18 +287,14 @@ class GradientScorer {
   const GradientTarget target_;
   Rounds rounds_;
   Frontier frontier_;
+  std::optional<GradientPasses> passes_;
   std::optional<ClusterChanges> changes_;
   std::optional<Recorder> recorder_;
   std::optional<OtherOutputs> others_;
   std::optional<GradientSums> sums_;
-  at::Tensor positions_;         // see compared_positions
-  int64_t points_ = 1;           // of each sample
-  std::vector<int64_t> wanted_;  // outputs with a column of their own
-  at::Tensor is_wanted_;         // float64 [outputs]: 1 for those, else 0
-  bool some_ = false;            // not all are wanted
-  bool together_ = false;        // probabilities come from the changes of all logits, not from log-odds
-  int64_t passes_ = 0;           // of a sample
-  int64_t most_ = 0;             // samples to score
+  at::Tensor positions_;   // see compared_positions
+  bool together_ = false;  // probabilities come from the changes of all logits, not from log-odds
+  int64_t most_ = 0;       // samples to score
   int64_t chunk_ = 1;
   double multiply_adds_ = 0;  // of one sample's forward pass
   int64_t done_ = 0;          // gradients
@@ -310,10 +302,6 @@ class GradientScorer {
 };
 
 }  // namespace
-
-int64_t gradient_passes(int64_t wanted, int64_t outputs, bool positions) {
-  return (wanted + (wanted < outputs ? 1 : 0)) * (positions ? points_of_positions : 1);
-}
 
 Contributions score_by_gradients(const Program& program, const UnitMap& map, const std::vector<Cluster>& clusters,
                                  OutputKind kind, const Dataset& data, const at::Tensor& order,

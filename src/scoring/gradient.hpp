@@ -22,7 +22,4 @@ Contributions score_by_gradients(const Program& program, const UnitMap& map, con
                                  OutputKind kind, const Dataset& data, const at::Tensor& order,
                                  const ScoringParams& params, const Progress& progress);
 
-/// Backward passes of one sample.
-int64_t gradient_passes(int64_t wanted, int64_t outputs, bool positions);
-
 }  // namespace incite

@@ -3,13 +3,13 @@
 #include <algorithm>
 
 #include "program/cost.hpp"
-#include "scoring/gradient.hpp"
+#include "scoring/gradient_passes.hpp"
 #include "scoring/suffix_plan.hpp"
 
 namespace incite {
 
 ScoringCost scoring_cost(const Program& program, const UnitMap& map, const ClusterParams& params,
-                         const std::vector<double>& factors, int64_t wanted, const Dataset& data) {
+                         const std::vector<double>& factors, const std::vector<int64_t>& wanted, const Dataset& data) {
   const Batch two = two_samples(data, program.device);
   const Sample sample = sample_values(program, two);
   const std::vector<Cluster> clusters = even_clusters(map, params);
@@ -26,8 +26,8 @@ ScoringCost scoring_cost(const Program& program, const UnitMap& map, const Clust
     cost.mutation += mutants * plan_suffix(program, map, group, sample, of_units).multiply_adds;
   }
   const std::vector<int64_t>& shape = sample.shape(program.output);
-  const int64_t passes = gradient_passes(wanted, shape[1], shape.size() > 2);
-  cost.gradient = forward * static_cast<double>(passes + 1);
+  const int64_t positions = shape.size() > 2 ? c10::multiply_integers(at::IntArrayRef(shape).slice(2)) : 0;
+  cost.gradient = forward * static_cast<double>(GradientPasses(wanted, shape[1], positions).count() + 1);
   return cost;
 }
 

@@ -16,6 +16,6 @@ struct ScoringCost {
 /// What it would take to score a model whose units are clustered so. `wanted`: outputs that need a column of their own.
 /// A backward pass counts as a forward pass, since parameters need no gradients. Runs two samples.
 ScoringCost scoring_cost(const Program& program, const UnitMap& map, const ClusterParams& clusters,
-                         const std::vector<double>& factors, int64_t wanted, const Dataset& data);
+                         const std::vector<double>& factors, const std::vector<int64_t>& wanted, const Dataset& data);
 
 }  // namespace incite

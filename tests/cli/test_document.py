@@ -122,9 +122,7 @@ def test_the_scoring_is_described(document: dict[str, Any]) -> None:
     scoring = dict(document["scoring"])
     assert scoring.pop("chunk") >= 1 and scoring.pop("batch") >= 1
     # A unit of 8 gone: one column of the output layer's three rows, for each of 8 mutants and 90 samples.
-    # Mutants and one forward pass, 6 x 8 + 8 x 3 + 8 x 3, against four passes of 6 x 8 + 8 x 3.
-    reason = "mutants take 0.33 times the multiply-adds of gradients"
-    assert scoring == {"method": "mutation", "reason": reason, "mutants": 8, "passes": 0, "multiply_adds": 8 * 90 * 3}
+    assert scoring == {"method": "mutation", "reason": "mutants take little", "mutants": 8, "passes": 0, "multiply_adds": 8 * 90 * 3}
 
 
 def test_the_modules_are_described(decomposed: Decomposed, document: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <set>
 
 #include "base/fail.hpp"
@@ -12,6 +13,8 @@
 namespace incite {
 namespace {
 
+constexpr int64_t some_samples = 1000;
+
 bool can_be_estimated(Metric metric) {
   return metric == Metric::probability || metric == Metric::absolute;
 }
@@ -21,8 +24,10 @@ ScoringChoice by_cost(const DecomposeOptions& options, const Subject& subject) {
   ClusterParams params;
   params.method = options.clustering;
   params.cluster_size = options.cluster_size;
-  const auto wanted = static_cast<int64_t>(wanted_outputs(subject).size());
-  const ScoringCost cost = scoring_cost(model.program, model.map, params, options.factors, wanted, *subject.data);
+  const ScoringCost cost =
+      scoring_cost(model.program, model.map, params, options.factors, wanted_outputs(subject), *subject.data);
+  const auto samples = static_cast<double>(std::min(subject.fit.samples.size(0), some_samples));
+  if (cost.mutation * samples <= cheap) return {Scoring::mutation, "mutants take little"};
   const double times = cost.mutation / cost.gradient;
   const std::string reason = fmt::format("mutants take {:.2g} times the multiply-adds of gradients", times);
   return {times > dear ? Scoring::gradient : Scoring::mutation, reason};
