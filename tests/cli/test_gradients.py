@@ -160,6 +160,18 @@ def test_a_killed_run_goes_on_and_gives_the_same(cli: Cli) -> None:
     assert (cli.folder / "out/scores.npz").read_bytes() == (cli.folder / "whole/scores.npz").read_bytes()
 
 
+def test_scores_do_not_depend_on_the_number_of_threads(cli: Cli) -> None:
+    networks.save(deep(), cli.folder / "model.pt")
+    networks.save_data(cli.folder / "data.npz")
+    sums = []
+    for threads in ("1", "2"):
+        usual = ("decompose", "model.pt", "--data", "data.npz", "--out", threads, "--threads", threads)
+        cli.done(*usual, *GRADIENT, "--outputs", "0,2", "--keep-scores")
+        with np.load(cli.folder / threads / "scores.npz") as arrays:
+            sums.append(arrays["sums"])
+    assert np.array_equal(*sums)
+
+
 class Attention(nn.Module):
     """An encoder layer, in which a layer norm mixes all channels."""
 

@@ -15,10 +15,6 @@ namespace {
 
 constexpr int64_t some_samples = 1000;
 
-bool can_be_estimated(Metric metric) {
-  return metric == Metric::probability || metric == Metric::absolute;
-}
-
 ScoringChoice by_cost(const DecomposeOptions& options, const Subject& subject) {
   const AnalysedModel& model = subject.model;
   ClusterParams params;
@@ -49,7 +45,7 @@ std::string scored_outputs_text(const Subject& subject) {
 ScoringChoice choose_scoring(const DecomposeOptions& options, const Subject& subject, std::optional<Scoring> earlier) {
   const Metric metric = *options.metric;
   if (row_of(metric).baseline != nullptr) return {};
-  if (!can_be_estimated(metric)) {
+  if (!row_of(metric).estimated) {
     if (options.scoring == Scoring::gradient) {
       fail(ExitCode::usage,
            "--scoring gradient does not estimate --metric {}; pass another metric, or --scoring mutation",
