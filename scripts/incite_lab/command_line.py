@@ -51,6 +51,7 @@ COMMANDS = {
     "bench few-samples": "bench.few_samples",
     "bench sampling": "bench.sampling",
     "bench speedup": "bench.speedup",
+    "bench threads": "bench.threads",
     "bench vggnet16": "bench.vggnet16",
     "data digits": "models.made_data:DIGITS",
     "data shapes": "models.made_data:SHAPES",

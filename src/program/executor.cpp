@@ -8,6 +8,11 @@
 #include "base/first_line.hpp"
 
 namespace incite {
+namespace {
+
+constexpr int64_t gpu_batch_bytes = int64_t{256} << 20;
+
+}  // namespace
 
 Executor::Executor(const Program& program)
     : program_(program), fixed_(program.values.size()), dies_after_(program.nodes.size()) {
@@ -108,7 +113,8 @@ int64_t batch_size(const Program& program, const Batch& batch, int64_t most, int
     peak = std::max(peak, alive);
     executor.free_after(environment, id);
   }
-  return std::clamp<int64_t>(bytes * batch.samples() / peak, 1, most);
+  const int64_t room = program.device.is_cpu() ? bytes : std::max(bytes, gpu_batch_bytes);
+  return std::clamp<int64_t>(room * batch.samples() / peak, 1, most);
 }
 
 namespace {

@@ -62,11 +62,12 @@ struct Sample {
   int64_t batch_axis(ValueId value) const { return batch_axes[at_index(value)]; }
 };
 
-/// What the tensors alive at once may take: few enough for a large part of them to stay in the caches.
-inline constexpr int64_t batch_bytes = int64_t{32} << 20;
+/// What the tensors alive at once may take on a CPU: few enough for a large part of them to stay in the caches.
+inline constexpr int64_t batch_bytes = int64_t{8} << 20;
 
-/// How many samples to run at a time, 1 to `most`, so that the tensors alive at once take no more than so many bytes.
-/// Runs the program on `batch`, a few samples, to see; where there are none, `most`.
+/// How many samples to run at a time, 1 to `most`, so that the tensors alive at once take no more than so many bytes,
+/// or on a GPU, which large batches keep busy, 256 MiB if that is more. Runs the program on `batch`, a few samples, to
+/// see; where there are none, `most`.
 int64_t batch_size(const Program& program, const Batch& batch, int64_t most, int64_t bytes = batch_bytes);
 
 /// Runs the program on `batch`, and on one sample more, and notes what each value is.

@@ -13,7 +13,7 @@ constexpr int64_t default_budget = int64_t{1} << 30;
 constexpr int64_t most_cpu_bytes = int64_t{512} << 20;
 constexpr int64_t budget_parts = 4;  // of a CPU's memory: as many chunks and batches fit for certain
 constexpr int64_t most_cpu_batch_bytes = int64_t{16} << 20;
-constexpr ChunkSizes cpu_sizes{256, 4096}, gpu_sizes{4096, 262'144};
+constexpr ChunkSizes cpu_sizes{128, 4096}, gpu_sizes{4096, 262'144};
 
 int64_t at_least_one(int64_t count, int64_t most) {
   return std::clamp<int64_t>(count, 1, std::max<int64_t>(most, 1));

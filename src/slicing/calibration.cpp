@@ -12,7 +12,9 @@
 namespace incite {
 namespace {
 
-constexpr int64_t joint_iterations = 50;
+constexpr int64_t joint_iterations = 50, last_joint_iterations = 25;
+constexpr int64_t joint_part = 4;     // of the samples one in so many chooses the penalty, ...
+constexpr int64_t least_part = 8192;  // ... but no fewer than this
 constexpr double least_scale = 1e-3;
 constexpr double joint_penalties[] = {1e-3, 1e-4, 1e-5};  // each fit starts from the one before it
 
@@ -205,7 +207,6 @@ JointHeads fit_heads_together(const JointHeadData& data, const std::vector<Head>
   }
   rows.offsets = at::cat(offsets);
 
-  const JointLoss loss(data.columns.narrow(0, 0, fitted), sets, data.teacher);
   const JointLoss validation_loss(data.columns.narrow(0, fitted, data.validating), sets);
   JointHeads found;
   {
@@ -223,26 +224,45 @@ JointHeads fit_heads_together(const JointHeadData& data, const std::vector<Head>
     found.losses.push_back(validation_loss(rows.odds(validating)).item<double>());
   }
 
-  Rows fit;
-  for (const at::Tensor& row : rows.rows)
-    fit.rows.push_back(variable(row));
-  fit.offsets = has_bias ? variable(rows.offsets) : rows.offsets;
-  std::vector<at::Tensor> parameters = fit.rows;
-  if (has_bias) parameters.push_back(fit.offsets);
-  std::optional<Rows> best;
-  double least = found.losses.front();
-  for (const double penalty : joint_penalties) {
-    minimise(parameters, joint_iterations, [&] {
+  const auto fit_from = [&](const Rows& start, int64_t samples, double penalty, int64_t iterations) {
+    Rows fit;
+    for (const at::Tensor& row : start.rows)
+      fit.rows.push_back(variable(row));
+    fit.offsets = has_bias ? variable(start.offsets) : start.offsets;
+    std::vector<at::Tensor> parameters = fit.rows;
+    if (has_bias) parameters.push_back(fit.offsets);
+    std::vector<at::Tensor> some;
+    for (const at::Tensor& one : features)
+      some.push_back(one.narrow(0, 0, samples));
+    const at::Tensor teacher = data.teacher.defined() ? data.teacher.narrow(0, 0, samples) : data.teacher;
+    const JointLoss loss(data.columns.narrow(0, 0, samples), sets, teacher);
+    minimise(parameters, iterations, [&] {
       at::Tensor squares = at::zeros({}, at::kDouble);
       for (size_t m = 0; m < apart.size(); ++m)
         squares = squares + standards[m].rows(fit.rows[m]).square().sum();
-      return loss(fit.odds(features)) + penalty * squares;
+      return loss(fit.odds(some)) + penalty * squares;
     });
-    const Rows now = copy_of(fit);
-    const double lost = validation_loss(now.odds(validating)).item<double>();
-    if (!(lost < least)) continue;
+    return copy_of(fit);
+  };
+  // A part of the samples tells which penalty is best, and most of what the heads become.
+  const int64_t part = std::min(fitted, std::max(fitted / joint_part, least_part));
+  std::optional<Rows> best;
+  double least = found.losses.front(), best_penalty = joint_penalties[0];
+  Rows last = rows;
+  const auto compare = [&](double penalty) {
+    const double lost = validation_loss(last.odds(validating)).item<double>();
+    if (!(lost < least)) return;
     least = lost;
-    best = now;
+    best = last;
+    best_penalty = penalty;
+  };
+  for (const double penalty : joint_penalties) {
+    last = fit_from(last, part, penalty, joint_iterations);
+    compare(penalty);
+  }
+  if (part < fitted) {
+    last = fit_from(best.value_or(rows), fitted, best_penalty, last_joint_iterations);
+    compare(best_penalty);
   }
   if (!best) return found;
   found.losses.push_back(least);

@@ -1,7 +1,6 @@
 #include "slicing/finetune.hpp"
 
 #include <ATen/ATen.h>
-#include <torch/optim/adam.h>
 
 #include <algorithm>
 #include <cmath>
@@ -12,13 +11,15 @@
 #include "base/random.hpp"
 #include "base/workers.hpp"
 #include "program/executor.hpp"
+#include "slicing/adam.hpp"
 #include "slicing/calibration.hpp"
 #include "slicing/convex.hpp"
 
 namespace incite {
 namespace {
 
-constexpr int64_t validation_batch = 512;  // samples
+constexpr int64_t validation_batch = 512;                       // samples
+constexpr int64_t most_alive_of_positions = int64_t{32} << 20;  // bytes, where outputs have positions
 
 /// A module while it learns.
 class Student {
@@ -36,7 +37,7 @@ class Student {
       weights_.push_back(value.content.toTensor());
     }
     executor_ = std::make_unique<Executor>(module);
-    optimiser_ = std::make_unique<torch::optim::Adam>(weights_);
+    optimiser_ = std::make_unique<Adam>(weights_);
   }
 
   /// Its columns for a batch of samples: [points, set] float64; with gradients or without, as the caller has it.
@@ -54,11 +55,8 @@ class Student {
 
   /// A step against a gradient of its columns.
   void step(const at::Tensor& columns, const at::Tensor& gradient, double learning_rate) {
-    optimiser_->zero_grad();
     columns.backward(gradient);
-    for (auto& group : optimiser_->param_groups())
-      static_cast<torch::optim::AdamOptions&>(group.options()).lr(learning_rate);
-    optimiser_->step();
+    optimiser_->step(learning_rate);
   }
 
   const Program& program() const { return executor_->program(); }
@@ -75,7 +73,7 @@ class Student {
     const at::NoGradGuard no_grad;
     for (size_t i = 0; i < weights_.size(); ++i)
       weights_[i].copy_(best_[i]);
-    optimiser_ = std::make_unique<torch::optim::Adam>(weights_);
+    optimiser_ = std::make_unique<Adam>(weights_);
   }
 
   /// Puts what was kept into the module.
@@ -108,7 +106,7 @@ class Student {
   std::vector<Value*> places_;
   std::vector<at::Tensor> weights_, best_;
   std::unique_ptr<Executor> executor_;
-  std::unique_ptr<torch::optim::Adam> optimiser_;
+  std::unique_ptr<Adam> optimiser_;
 };
 
 class Finetuner {
@@ -242,7 +240,7 @@ class Finetuner {
   int64_t at_once(int64_t most) const {
     if (!data_.data->positions.defined()) return most;
     const Program& first = students_.front()->program();
-    return batch_size(first, first_samples(*data_.data, first.device), most);
+    return batch_size(first, first_samples(*data_.data, first.device), most, most_alive_of_positions);
   }
 
   int64_t steps_an_epoch() const { return (data_.train.size(0) + batch_ - 1) / batch_; }

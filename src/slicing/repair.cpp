@@ -12,6 +12,7 @@
 #include "base/random.hpp"
 #include "program/convolution.hpp"
 #include "slicing/least_squares.hpp"
+#include "slicing/shared_start.hpp"
 
 namespace incite {
 namespace {
@@ -104,6 +105,7 @@ class Repairer {
         params_(params),
         module_(module),
         original_(program),
+        start_(shared_start(program, map, keep, module)),
         chunks_(chunks()) {}
 
   void run() {
@@ -250,8 +252,8 @@ class Repairer {
     bool save = false;
     Fit fit;
     for (size_t c = 0; c < chunks_.size(); ++c) {
-      Environment cut = run_to(module, cut_front_, c, cut_node);
-      Environment whole = run_to(original_, whole_front_, c, layer.node + 1);
+      Environment whole = run_original(c, layer.node + 1);
+      Environment cut = run_module(module, c, cut_node, whole);
       add(chunks_[c].validates ? fit.validation : fit.train, cut[at_index(read)].toTensor(),
           whole[at_index(layer.output)].toTensor().index_select(layer.output_axis, channels), walk, layer.bias >= 0);
       if (c == 0) {
@@ -263,6 +265,7 @@ class Repairer {
         }
       }
       if (!save) continue;
+      forget_start(whole, layer.node + 1);
       cut_front_.saved[c] = std::move(cut);
       whole_front_.saved[c] = std::move(whole);
     }
@@ -273,14 +276,40 @@ class Repairer {
     return fit;
   }
 
-  Environment run_to(const Executor& executor, const Front& front, size_t chunk, NodeId node) const {
-    const bool saved = front.node > 0;
+  /// The original up to a node. Where nothing was saved, what the module shares with it is kept.
+  Environment run_original(size_t chunk, NodeId node) const {
+    if (whole_front_.node > 0) {
+      Environment environment = original_.resume(whole_front_.saved[chunk]);
+      original_.run(environment, whole_front_.node, node);
+      return environment;
+    }
     Environment environment =
-        saved ? executor.resume(front.saved[chunk])
-              : executor.start(
-                    data_.batch(samples_.narrow(0, chunks_[chunk].first, chunks_[chunk].count), program_.device));
-    executor.run(environment, saved ? front.node : 0, node);
+        original_.start(data_.batch(samples_.narrow(0, chunks_[chunk].first, chunks_[chunk].count), program_.device));
+    std::vector<bool> kept(program_.values.size(), false);
+    for (const ValueId id : start_.values)
+      kept[at_index(id)] = true;
+    original_.run(environment, 0, node, kept);
     return environment;
+  }
+
+  /// The module up to a node, from `whole`, the original's environment, where nothing was saved.
+  Environment run_module(const Executor& module, size_t chunk, NodeId node, const Environment& whole) const {
+    const bool saved = cut_front_.node > 0;
+    Environment environment = saved ? module.resume(cut_front_.saved[chunk]) : begin_from(start_, whole, module);
+    module.run(environment, saved ? cut_front_.node : start_.node, node);
+    return environment;
+  }
+
+  /// Frees what was kept for the module alone.
+  void forget_start(Environment& whole, NodeId node) const {
+    std::vector<bool> read(program_.values.size(), false);
+    for (size_t n = at_index(node); n < program_.nodes.size(); ++n) {
+      for (const ValueId id : program_.nodes[n].inputs)
+        read[at_index(id)] = true;
+    }
+    for (const ValueId id : start_.values) {
+      if (!read[at_index(id)]) whole[at_index(id)] = c10::IValue();
+    }
   }
 
   void add(Moments& moments, const at::Tensor& x, const at::Tensor& z, const Walk* walk, bool has_bias) {
@@ -356,6 +385,7 @@ class Repairer {
   const RepairParams& params_;
   Program& module_;
   const Executor original_;
+  const SharedStart start_;
   const std::vector<Chunk> chunks_;
   Front cut_front_, whole_front_;
   Random random_{params_.seed};

@@ -20,7 +20,7 @@ def forward(self, x):
   const Program program = test::program_from(source, {{"weight", at::ones({2, 1})}}, x);
   EXPECT_EQ(batch_size(program, x, 512, 80'000'000), 10);
   EXPECT_EQ(batch_size(program, x, 512), batch_bytes / 8'000'000);
-  EXPECT_EQ(batch_size(program, x, 3), 3);
+  EXPECT_EQ(batch_size(program, x, 3, 80'000'000), 3);
   EXPECT_EQ(batch_size(program, x.narrow(0, 0, 0), 10), 10);
 }
 

@@ -20,6 +20,8 @@
 #include "scoring/contributions.hpp"
 #include "selection/select.hpp"
 #include "slicing/head.hpp"
+#include "slicing/shared_start.hpp"
+#include "slicing/side_by_side.hpp"
 #include "slicing/slice.hpp"
 #include "support/masking.hpp"
 #include "support/npz_forge.hpp"
@@ -145,6 +147,42 @@ TEST(RandomNetworks, SlicesAreTheMaskedOriginal) {
   EXPECT_GE(moved, cut * 95 / 100);
 }
 
+Dataset small_dataset(const RandomNetwork& network, uint64_t seed) {
+  Dataset data;
+  data.input = network.input(9, seed);
+  if (network.vocabulary > 0) data.as_integers = {true};
+  return data;
+}
+
+TEST(RandomNetworks, SlicesSideBySideGiveWhatEachGivesAlone) {
+  int64_t shared = 0;
+  for_each_network([&](uint64_t seed, Loaded& loaded) {
+    const Dataset data = small_dataset(loaded.network, seed + 3500);
+    std::vector<Selection> keeps;
+    std::vector<Program> slices;
+    std::vector<SliceRun> runs;
+    for (uint64_t draw = 0; draw < 2; ++draw) {
+      keeps.push_back(random_selection(loaded.map, seed * 2 + draw));
+      slices.push_back(slice(loaded.program, loaded.map, keeps.back()));
+    }
+    for (size_t i = 0; i < slices.size(); ++i) {
+      runs.push_back(
+          {&slices[i], &keeps[i], {slices[i].output}, {}, [](const auto& values, const auto&) { return values; }});
+      shared += shared_start(loaded.program, loaded.map, keeps[i], slices[i]).node;
+    }
+    const Progress progress;
+    const at::Tensor samples = at::tensor({8, 0, 3, 5, 4}, at::kLong);
+    const SideBySide how{
+        .program = loaded.program, .map = loaded.map, .data = data, .most = 2, .workers = 1, .progress = progress};
+    const auto found = run_side_by_side(how, runs, samples);
+    for (size_t i = 0; i < slices.size(); ++i) {
+      const at::Tensor expected = Executor(slices[i])(data.batch(samples, at::kCPU));
+      EXPECT_LE(relative_difference(found[i].front(), expected), 1e-4);
+    }
+  });
+  EXPECT_GE(shared, static_cast<int64_t>(seeds.count));
+}
+
 /// Multiplies what a node makes, position by position, in the program itself.
 void scale_value(Program& program, ValueId value, const at::Tensor& factors) {
   const NodeId maker = program.maker(value);
@@ -245,13 +283,6 @@ at::Tensor effect(const Loaded& loaded, const Program& mutated, const Dataset& d
     sum = sum.defined() ? sum + difference : difference;
   }
   return sum;
-}
-
-Dataset small_dataset(const RandomNetwork& network, uint64_t seed) {
-  Dataset data;
-  data.input = network.input(9, seed);
-  if (network.vocabulary > 0) data.as_integers = {true};
-  return data;
 }
 
 /// What rounding in float32 can add to a score: eight units in the last place of each output, under 3 factors.

@@ -12,10 +12,10 @@ constexpr int64_t mib = int64_t{1} << 20;
 TEST(RunSizes, SuitTheDeviceWhereMemoryIsPlentiful) {
   const SampleBytes small{1000, 100};
   const RunSizes cpu(int64_t{8} << 30, small, 60'000, {}, at::kCPU);
-  EXPECT_EQ(cpu.chunk(), 256);
-  EXPECT_EQ(cpu.mutants(100), 16);  // 4096 rows
+  EXPECT_EQ(cpu.chunk(), 128);
+  EXPECT_EQ(cpu.mutants(100), 32);  // 4096 rows
   EXPECT_EQ(cpu.chunks_at_once(4), 4);
-  EXPECT_EQ(cpu.batches_at_once(16 * 256 * 100, 4), 4);
+  EXPECT_EQ(cpu.batches_at_once(32 * 128 * 100, 4), 4);
   const RunSizes gpu(int64_t{8} << 30, small, 60'000, {}, at::kCUDA);
   EXPECT_EQ(gpu.chunk(), 4096);
   EXPECT_EQ(gpu.mutants(100), 64);

@@ -72,7 +72,7 @@ at::Tensor last_samples(const Workshop& w, const std::vector<Selection>& selecti
   const AnalysedModel& model = w.subject.model;
   const std::optional<Tail> tail = tail_of(w, model.program);
   if (!tail) return {};
-  const TailInputs inputs = tail_inputs(w, model.program, *tail, w.subject.train.narrow(0, 0, 1));
+  const TailInputs inputs = run_up_to(model.program, *tail, *w.subject.data, w.subject.train.narrow(0, 0, 1), 1);
   double bytes = 0;
   for (const Selection& keep : selections) {
     for (size_t i = 0; i < inputs.size(); ++i)
@@ -154,56 +154,153 @@ void finetune_all(const Workshop& w, FittedModules& fitted) {
   fitted.finetuning_losses = train(w, finetune_data(w, w.subject.train.size(0)), params, fitted);
 }
 
+/// Makes modules, and collects what fitting them together takes.
+class ModulesToFit {
+ public:
+  ModulesToFit(const Workshop& w, const std::vector<Selection>& selections, FittedModules& fitted)
+      : w_(w),
+        sets_(w.subject.modules),
+        selections_(selections),
+        joint_(with_validation(w.subject, joint_samples(w, selections))),
+        last_(with_validation(w.subject, last_samples(w, selections, joint_))),
+        fitted_(fitted),
+        columns_(sets_.size()),
+        features_(sets_.size()),
+        heads_(sets_.size()),
+        tails_(sets_.size()) {
+    fitted.slice_differences.resize(sets_.size());
+    fitted.programs.resize(sets_.size());
+  }
+
+  void run() {
+    in_batches(static_cast<int64_t>(sets_.size()), modules_at_once(w_), [&](int64_t first, int64_t count) {
+      make(first, count);
+      if (joint_.defined()) {
+        collect_features(first, count);
+      } else if (w_.subject.validation.size(0) > 0) {
+        collect_columns(first, count);
+      }
+      if (keeps_programs()) return;
+      for (int64_t m = first; m < first + count; ++m)
+        program(m) = Program();
+    });
+    if (!keeps_programs()) fitted_.programs.clear();
+  }
+
+  bool keeps_programs() const { return w_.plan.options.finetune > 0 || last_.defined(); }
+
+  const at::Tensor& joint() const { return joint_; }
+  const at::Tensor& last() const { return last_; }
+  std::vector<at::Tensor>& columns() { return columns_; }
+  std::vector<at::Tensor>& features() { return features_; }
+  std::vector<Head>& heads() { return heads_; }
+  std::vector<std::optional<TailData>>& tails() { return tails_; }
+
+ private:
+  Program& program(int64_t module) { return fitted_.programs[static_cast<size_t>(module)]; }
+  const Selection& selection(int64_t module) const { return selections_[static_cast<size_t>(module)]; }
+  const OutputSet& set(int64_t module) const { return sets_[static_cast<size_t>(module)]; }
+
+  void make(int64_t first, int64_t count) {
+    const auto all = static_cast<int64_t>(sets_.size());
+    run_on_workers(
+        count, w_.workers,
+        [&](int64_t number) {
+          const int64_t m = first + number;
+          MadeModule own = make_module(w_, set(m), selection(m), joint_.defined());
+          fitted_.slice_differences[static_cast<size_t>(m)] = own.slice_difference;
+          program(m) = std::move(own.program);
+        },
+        [&](int64_t done) {
+          if (w_.progress) w_.progress({"making modules", first + done, all, "modules"});
+        });
+  }
+
+  void collect_columns(int64_t first, int64_t count) {
+    std::vector<SliceRun> runs;
+    for (int64_t m = first; m < first + count; ++m)
+      runs.push_back(column_run(w_, program(m), selection(m), set(m), *w_.subject.data));
+    const auto found = run_side_by_side(w_, runs, *w_.subject.data, w_.subject.validation);
+    for (int64_t m = 0; m < count; ++m)
+      columns_[static_cast<size_t>(first + m)] = found[static_cast<size_t>(m)].front();
+  }
+
+  /// Of the tails, if last layers are fitted, and of the heads; and fits each head alone.
+  void collect_features(int64_t first, int64_t count) {
+    if (last_.defined()) collect_tails(first, count);
+    std::vector<int64_t> others;  // modules whose tail did not tell the features
+    std::vector<SliceRun> runs;
+    for (int64_t m = first; m < first + count; ++m) {
+      if (has_features_of_tail(m) || !has_head_run(w_.subject)) continue;
+      others.push_back(m);
+      runs.push_back(head_run(w_, program(m), selection(m)));
+    }
+    auto found = run_side_by_side(w_, runs, *w_.subject.data, joint_);
+    for (size_t i = 0; i < others.size(); ++i)
+      features_[static_cast<size_t>(others[i])] = std::move(found[i].front());
+    run_on_workers(count, w_.workers, [&](int64_t number) {
+      const int64_t m = first + number;
+      const auto place = static_cast<size_t>(m);
+      if (has_features_of_tail(m)) {
+        features_[place] = head_features(w_, program(m), *tails_[place]);
+      } else if (!features_[place].defined()) {
+        features_[place] = head_features(w_, program(m), joint_);
+      }
+      heads_[place] = first_head(w_, set(m), features_[place], joint_, w_.subject.validation.size(0));
+    });
+  }
+
+  bool has_features_of_tail(int64_t module) const {
+    return tails_[static_cast<size_t>(module)] && last_.size(0) == joint_.size(0);
+  }
+
+  void collect_tails(int64_t first, int64_t count) {
+    std::vector<std::optional<Tail>> tails(static_cast<size_t>(count));
+    run_on_workers(count, w_.workers,
+                   [&](int64_t m) { tails[static_cast<size_t>(m)] = tail_of(w_, program(first + m)); });
+    std::vector<int64_t> with_tail;
+    std::vector<SliceRun> runs;
+    for (int64_t m = 0; m < count; ++m) {
+      if (!tails[static_cast<size_t>(m)]) continue;
+      with_tail.push_back(m);
+      runs.push_back(tail_run(program(first + m), *tails[static_cast<size_t>(m)], selection(first + m)));
+    }
+    auto found = run_side_by_side(w_, runs, *w_.subject.data, last_);
+    for (size_t i = 0; i < with_tail.size(); ++i) {
+      const auto m = static_cast<size_t>(with_tail[i]);
+      tails_[static_cast<size_t>(first) + m] = TailData{*std::move(tails[m]), std::move(found[i])};
+    }
+  }
+
+  const Workshop& w_;
+  const std::vector<OutputSet>& sets_;
+  const std::vector<Selection>& selections_;
+  const at::Tensor joint_, last_;  // samples; undefined: heads, last layers are not fitted together
+  FittedModules& fitted_;
+  std::vector<at::Tensor> columns_, features_;
+  std::vector<Head> heads_;
+  std::vector<std::optional<TailData>> tails_;
+};
+
 }  // namespace
 
 FittedModules fit_together(const Workshop& w, const std::vector<Selection>& selections) {
-  const std::vector<OutputSet>& sets = w.subject.modules;
-  const int64_t validating = w.subject.validation.size(0);
-  const at::Tensor joint = with_validation(w.subject, joint_samples(w, selections));
-  const at::Tensor last = with_validation(w.subject, last_samples(w, selections, joint));
-  const bool keeps_programs = w.plan.options.finetune > 0 || last.defined();
   FittedModules fitted;
-  fitted.slice_differences.resize(sets.size());
-  fitted.programs.resize(keeps_programs ? sets.size() : 0);
-  std::vector<at::Tensor> columns(sets.size()), features(sets.size());
-  std::vector<Head> heads(sets.size());
-  std::vector<std::optional<TailData>> tails(sets.size());
-  const auto count = static_cast<int64_t>(sets.size());
-  run_on_workers(
-      count, w.workers,
-      [&](int64_t number) {
-        const auto m = static_cast<size_t>(number);
-        MadeModule own = make_module(w, sets[m], selections[m], joint.defined());
-        const Program& module = own.program;
-        fitted.slice_differences[m] = own.slice_difference;
-        if (joint.defined()) {
-          if (std::optional<Tail> tail = last.defined() ? tail_of(w, module) : std::nullopt) {
-            TailInputs inputs = tail_inputs(w, module, *tail, last);
-            tails[m] = TailData{*std::move(tail), std::move(inputs)};
-          }
-          const bool same = tails[m] && last.size(0) == joint.size(0);
-          features[m] = same ? head_features(w, module, *tails[m]) : head_features(w, module, joint);
-          heads[m] = first_head(w, sets[m], features[m], joint, validating);
-        } else if (validating > 0) {
-          columns[m] = validation_scores(w, sets[m], module);
-        }
-        if (keeps_programs) fitted.programs[m] = std::move(own.program);
-      },
-      [&](int64_t done) {
-        if (w.progress) w.progress({"making modules", done, count, "modules"});
-      });
-  if (joint.defined()) {
-    join_heads(w, features, std::move(heads), joint, fitted);
-  } else if (validating > 0) {
-    fitted.validation_columns = at::cat(columns, 1);
+  ModulesToFit collected(w, selections, fitted);
+  collected.run();
+  if (collected.joint().defined()) {
+    join_heads(w, collected.features(), std::move(collected.heads()), collected.joint(), fitted);
+  } else if (w.subject.validation.size(0) > 0) {
+    fitted.validation_columns = at::cat(collected.columns(), 1);
   }
-  if (!keeps_programs) return fitted;
+  if (!collected.keeps_programs()) return fitted;
   for (size_t m = 0; m < fitted.heads.size(); ++m)
     replace_head(head_layer(w.subject), fitted.heads[m], fitted.programs[m]);
   fitted.heads.clear();
-  features.clear();
+  collected.features().clear();
+  std::vector<std::optional<TailData>>& tails = collected.tails();
   if (std::all_of(tails.begin(), tails.end(), [](const auto& tail) { return tail.has_value(); }))
-    fit_last_layers(w, std::move(tails), last, fitted);
+    fit_last_layers(w, std::move(tails), collected.last(), fitted);
   if (w.plan.options.finetune > 0) finetune_all(w, fitted);
   return fitted;
 }

@@ -105,6 +105,12 @@ std::vector<std::vector<Calibration>> calibrations_of(const Workshop& w, const a
   return calibrations;
 }
 
+void calibrate_head(const Workshop& w, const std::vector<Calibration>& calibration, const OutputSet& set,
+                    Program& module) {
+  const Layer& layer = head_layer(w.subject);
+  replace_head(layer, calibrated(head_of(layer, module), calibration, set, w.subject.model.kind), module);
+}
+
 }  // namespace
 
 Modules make(const Workshop& w, const Choice& choice) {
@@ -118,26 +124,32 @@ Modules make(const Workshop& w, const Choice& choice) {
   modules.finetuning_losses = fitted.finetuning_losses;
   modules.results.resize(sets.size());
   modules.columns.resize(sets.size());
-  const auto count = static_cast<int64_t>(sets.size());
-  run_on_workers(
-      count, w.workers,
-      [&](int64_t number) {
-        const auto m = static_cast<size_t>(number);
-        Program module = take_module(w, choice.selections, fitted, m);
-        if (calibrates(w)) {
-          const Layer& layer = head_layer(subject);
-          replace_head(layer, calibrated(head_of(layer, module), calibrations[m], sets[m], subject.model.kind), module);
-        }
-        ModuleResult& result = modules.results[m];
-        result = write(w, sets[m], choice.selections[m], module);
-        result.slice_difference = fitted.slice_differences[m];
-        result.calibration = calibrations[m];
-        const ModuleToTest tested{sets[m], &module, row_of(w.plan.options.head).own};
-        modules.columns[m] = module_scores(tested, subject.model.kind, subject.task, subject.held_out);
-      },
-      [&](int64_t done) {
-        if (w.progress) w.progress({"writing modules", done, count, "modules"});
-      });
+  in_batches(static_cast<int64_t>(sets.size()), modules_at_once(w), [&](int64_t first, int64_t count) {
+    std::vector<Program> programs(static_cast<size_t>(count));
+    run_on_workers(
+        count, w.workers,
+        [&](int64_t number) {
+          const auto m = static_cast<size_t>(first + number);
+          Program& module = programs[static_cast<size_t>(number)];
+          module = take_module(w, choice.selections, fitted, m);
+          if (calibrates(w)) calibrate_head(w, calibrations[m], sets[m], module);
+          modules.results[m] = write(w, sets[m], choice.selections[m], module);
+          modules.results[m].slice_difference = fitted.slice_differences[m];
+          modules.results[m].calibration = calibrations[m];
+        },
+        [&](int64_t done) {
+          if (w.progress) w.progress({"writing modules", first + done, static_cast<int64_t>(sets.size()), "modules"});
+        });
+    std::vector<SliceRun> runs;
+    for (int64_t number = 0; number < count; ++number) {
+      const auto m = static_cast<size_t>(first + number);
+      runs.push_back(
+          column_run(w, programs[static_cast<size_t>(number)], choice.selections[m], sets[m], *subject.held_out.data));
+    }
+    auto columns = run_side_by_side(w, runs, *subject.held_out.data, subject.held_out.samples);
+    for (int64_t number = 0; number < count; ++number)
+      modules.columns[static_cast<size_t>(first + number)] = columns[static_cast<size_t>(number)].front();
+  });
   return modules;
 }
 

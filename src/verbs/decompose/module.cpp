@@ -19,13 +19,14 @@
 namespace incite {
 namespace {
 
-constexpr int64_t most_repair_samples = 4096;    // of each kind: see repair_samples
-constexpr int64_t most_first_samples = 16384;    // for a head, if all heads are fitted together later
-constexpr int64_t most_at_once = 1024;           // samples
-constexpr int64_t most_last_layers = 2;          // hidden layers that are fitted together with the heads
-constexpr int64_t most_probabilities = 1 << 26;  // of the original, kept in memory while modules are made
-constexpr int64_t most_head_points = 1 << 18;    // of outputs that have positions
-constexpr int64_t channels_at_once = 32;         // that are resampled
+constexpr int64_t most_repair_samples = 4096;               // of each kind: see repair_samples
+constexpr int64_t most_first_samples = 8192;                // for a head, if all heads are fitted together later
+constexpr int64_t most_at_once = 1024;                      // samples
+constexpr int64_t most_program_bytes = int64_t{512} << 20;  // of modules that are run side by side, were they not cut
+constexpr int64_t most_last_layers = 2;                     // hidden layers that are fitted together with the heads
+constexpr int64_t most_probabilities = 1 << 26;             // of the original, kept in memory while modules are made
+constexpr int64_t most_head_points = 1 << 18;               // of outputs that have positions
+constexpr int64_t channels_at_once = 32;                    // that are resampled
 
 Batch first_batch(const Subject& subject) {
   return first_samples(*subject.data, subject.model.program.device);
@@ -329,12 +330,6 @@ at::Tensor validation_values(const Subject& subject) {
       .to(at::kDouble);
 }
 
-at::Tensor validation_scores(const Workshop& w, const OutputSet& set, const Program& module) {
-  TestSet test = w.subject.fit;
-  test.samples = w.subject.validation;
-  return module_scores({set, &module, row_of(w.plan.options.head).own}, w.subject.model.kind, w.subject.task, test);
-}
-
 const Layer& head_layer(const Subject& subject) {
   const UnitMap& map = subject.model.map;
   return map.layers[at_index(map.head)];
@@ -397,6 +392,49 @@ at::Tensor head_features(const Workshop& w, const Program& module, const at::Ten
   return at::cat(features);
 }
 
+bool has_head_run(const Subject& subject) {
+  return place_of_head(subject).resampled.empty();
+}
+
+SliceRun head_run(const Workshop& w, const Program& module, const Selection& keep) {
+  const FittableHead head = place_of_head(w.subject);
+  const ValueId read = module.node(head_node(w.subject, module)).inputs[0];
+  return {&module, &keep, {read}, {}, [&w, head](const std::vector<at::Tensor>& values, const at::Tensor& samples) {
+            return std::vector{w.subject.data->at_points(head.features(values.front()), samples)};
+          }};
+}
+
+SliceRun tail_run(const Program& module, const Tail& tail, const Selection& keep) {
+  return {&module, &keep, tail.reads, tail.axes,
+          [](const std::vector<at::Tensor>& values, const at::Tensor& /*samples*/) { return values; }};
+}
+
+SliceRun column_run(const Workshop& w, const Program& module, const Selection& keep, const OutputSet& set,
+                    const Dataset& data) {
+  const auto columns = [&](const std::vector<at::Tensor>& values, const at::Tensor& samples) {
+    const ModuleToTest tested{set, nullptr, row_of(w.plan.options.head).own};
+    const at::Tensor outputs = data.at_points(values.front(), samples);
+    return std::vector{columns_of(outputs, tested, w.subject.model.kind, w.subject.task).to(at::kCPU)};
+  };
+  return {&module, &keep, {module.output}, {}, columns};
+}
+
+int64_t modules_at_once(const Workshop& w) {
+  return std::max(w.workers, most_program_bytes / std::max<int64_t>(w.subject.parameters * 4, 1));
+}
+
+std::vector<std::vector<at::Tensor>> run_side_by_side(const Workshop& w, const std::vector<SliceRun>& runs,
+                                                      const Dataset& data, const at::Tensor& samples) {
+  const AnalysedModel& model = w.subject.model;
+  const SideBySide how{.program = model.program,
+                       .map = model.map,
+                       .data = data,
+                       .most = most_at_once,
+                       .workers = w.workers,
+                       .progress = w.progress};
+  return run_side_by_side(how, runs, samples);
+}
+
 at::Tensor head_features(const Workshop& w, const Program& module, const TailData& data) {
   const at::NoGradGuard no_grad;
   const FittableHead head = place_of_head(w.subject);
@@ -419,10 +457,6 @@ std::optional<Tail> tail_of(const Workshop& w, const Program& module) {
   std::optional<Tail> tail = find_tail(module, *weight, first_batch(w.subject));
   if (tail && !makes(module, *tail, module.node(head_node(w.subject, module)).inputs[0])) return std::nullopt;
   return tail;
-}
-
-TailInputs tail_inputs(const Workshop& w, const Program& module, const Tail& tail, const at::Tensor& samples) {
-  return run_up_to(module, tail, *w.subject.data, samples, samples_at_once(w.subject, module));
 }
 
 void check_file(const Subject& subject, const std::filesystem::path& file, const Program& module) {

@@ -9,6 +9,7 @@
 
 #include "incite/progress.hpp"
 #include "slicing/head.hpp"
+#include "slicing/side_by_side.hpp"
 #include "slicing/tail.hpp"
 #include "store/files.hpp"
 #include "subject/subject.hpp"
@@ -44,9 +45,6 @@ MadeModule make_module(const Workshop& workshop, const OutputSet& set, const Sel
 /// The values or labels of the modules' outputs for points of the validation samples: [points, columns] float64.
 at::Tensor validation_values(const Subject& subject);
 
-/// The columns of a module for the validation samples: see module_scores.
-at::Tensor validation_scores(const Workshop& workshop, const OutputSet& set, const Program& module);
-
 /// The layer that a module's head replaces.
 const Layer& head_layer(const Subject& subject);
 
@@ -58,6 +56,24 @@ at::Tensor head_features(const Workshop& workshop, const Program& module, const 
 /// The same, from the inputs of the module's tail.
 at::Tensor head_features(const Workshop& workshop, const Program& module, const TailData& tail);
 
+// What of a module is wanted when modules are run side by side. `keep` and the others must outlive the run.
+
+/// The inputs of its head: see head_features. Not for a head with resampling after it (see has_head_run).
+SliceRun head_run(const Workshop& workshop, const Program& module, const Selection& keep);
+bool has_head_run(const Subject& subject);
+/// What its tail reads.
+SliceRun tail_run(const Program& module, const Tail& tail, const Selection& keep);
+/// Its columns for points of samples of `data`: see columns_of.
+SliceRun column_run(const Workshop& workshop, const Program& module, const Selection& keep, const OutputSet& set,
+                    const Dataset& data);
+
+/// How many modules are run side by side: their weights are in memory.
+int64_t modules_at_once(const Workshop& workshop);
+
+/// Runs modules side by side on samples of `data`: by module, what is wanted of it.
+std::vector<std::vector<at::Tensor>> run_side_by_side(const Workshop& workshop, const std::vector<SliceRun>& runs,
+                                                      const Dataset& data, const at::Tensor& samples);
+
 /// A classification head fitted to few samples, since all heads are fitted together afterwards. `features` are its
 /// inputs for points of `samples`; the last `validating` samples choose the penalty.
 Head first_head(const Workshop& workshop, const OutputSet& set, const at::Tensor& features, const at::Tensor& samples,
@@ -65,9 +81,6 @@ Head first_head(const Workshop& workshop, const OutputSet& set, const at::Tensor
 
 /// The last hidden layers and the head of a module; nullopt if they can't run by themselves.
 std::optional<Tail> tail_of(const Workshop& workshop, const Program& module);
-/// The inputs of a tail for some samples.
-TailInputs tail_inputs(const Workshop& workshop, const Program& module, const Tail& tail, const at::Tensor& samples);
-
 /// Reads a file back. Throws Error if it does not load, or (internal) if it computes another function than the module.
 void check_file(const Subject& subject, const std::filesystem::path& file, const Program& module);
 
