@@ -38,6 +38,7 @@ struct DecomposeOptions : ModelOptions {
   double held_out = 0.2;               ///< share of the data to evaluate on if there is no test data
   std::optional<Metric> metric;        ///< unset: classification_metric, or absolute for regression
   Metric classification_metric = Metric::probability;
+  std::optional<Scoring> scoring;  ///< unset: mutants run unless gradients are much cheaper
   std::vector<double> factors = {0.0};
   ClusteringMethod clustering = ClusteringMethod::kmeans;
   int64_t cluster_size = 0;  ///< 0: chosen for each group

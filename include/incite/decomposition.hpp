@@ -36,10 +36,13 @@ struct GroupResult {
   double agreement = 1;        ///< see ScoringState::agreement
 };
 
-/// How mutants were run.
+/// How the effects of mutants were found.
 struct ScoringResult {
-  int64_t mutants = 0;
-  double multiply_adds = 0;  ///< of all mutants on all samples; counted as in cost.hpp
+  Scoring method = Scoring::mutation;
+  std::string reason;        ///< why that one: the end of a sentence; empty: there was no choice
+  int64_t mutants = 0;       ///< that were run
+  int64_t passes = 0;        ///< backward passes of a sample
+  double multiply_adds = 0;  ///< of all mutants, or passes, on all samples; counted as in cost.hpp
   int64_t chunk = 0;         ///< samples per pass
   int64_t batch = 0;         ///< maximum number of mutants in a batch
 };

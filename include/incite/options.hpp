@@ -73,6 +73,15 @@ constexpr NameTable<Metric, 5> names_of(Metric) {
            {Metric::magnitude, "magnitude"}}};
 }
 
+/// How the effect of mutants is found.
+enum class Scoring : uint8_t {
+  mutation,  ///< each mutant runs
+  gradient,  ///< it is estimated, by one backward pass for each output
+};
+constexpr NameTable<Scoring, 2> names_of(Scoring) {
+  return {{{Scoring::mutation, "mutation"}, {Scoring::gradient, "gradient"}}};
+}
+
 /// How units are grouped into clusters, which are mutated as one.
 enum class ClusteringMethod { kmeans, agglomerative, none };
 constexpr NameTable<ClusteringMethod, 3> names_of(ClusteringMethod) {

@@ -54,6 +54,7 @@ KINDS: dict[str, dict[str, str]] = {
         "resume": "flag",
         "samples": "text",
         "scores": "text",
+        "scoring": "text",
         "seed": "text",
         "target_compression": "text",
         "target_key": "text",
@@ -245,6 +246,10 @@ class DecomposeOptions(TypedDict, total=False):
 
     scores: str | os.PathLike[str] | None
     """Use scores.npz of an earlier run on the same model and data (see --keep-scores) instead of scoring again."""
+
+    scoring: Literal["auto", "mutation", "gradient"] | None
+    """How the effects of mutants are found; mutation: each runs; gradient: they are estimated, by one backward pass for each output; auto:
+    mutants run unless they take over 5 times the multiply-adds (default: auto)."""
 
     seed: float | None
     """Seed for all random choices, 0 to 2^53 (default: 0)."""

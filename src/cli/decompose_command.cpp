@@ -37,8 +37,13 @@ void add_decompose(CLI::App& app, CommonOptions& common) {
     spdlog::info("{}: samples from array '{}' of {}, targets from '{}'", options.model.string(), options.data.input_key,
                  options.data.file.string(), options.data.target_key);
     const Decomposition result = run(options, make_progress(common));
-    spdlog::info("scoring: {} mutants, chunks of {} samples, batches of at most {} mutants, {:.3g} multiply-adds",
-                 result.scoring.mutants, result.scoring.chunk, result.scoring.batch, result.scoring.multiply_adds);
+    spdlog::info("scoring: by {}{}", to_string(result.scoring.method),
+                 result.scoring.reason.empty() ? "" : ": " + result.scoring.reason);
+    spdlog::info(
+        "scoring: {} mutants, chunks of {} samples, batches of at most {} mutants, {} backward passes, {:.3g} "
+        "multiply-adds",
+        result.scoring.mutants, result.scoring.chunk, result.scoring.batch, result.scoring.passes,
+        result.scoring.multiply_adds);
     spdlog::info("{}: {} modules written", options.out.string(), result.modules.size());
     if (result.scores_bytes) spdlog::info("scores.npz: {}", human_bytes(*result.scores_bytes));
     print(common, to_json(result), to_table(result), result.warnings);

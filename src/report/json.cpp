@@ -129,7 +129,10 @@ std::string to_json(const Decomposition& d) {
                               {"scored_samples", group.scored_samples},
                               {"agreement", number(group.agreement)}});
   }
-  json["scoring"] = {{"mutants", d.scoring.mutants},
+  json["scoring"] = {{"method", to_string(d.scoring.method)},
+                     {"reason", d.scoring.reason},
+                     {"mutants", d.scoring.mutants},
+                     {"passes", d.scoring.passes},
                      {"multiply_adds", d.scoring.multiply_adds},
                      {"chunk", d.scoring.chunk},
                      {"batch", d.scoring.batch}};

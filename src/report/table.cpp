@@ -161,6 +161,8 @@ std::string to_table(const Decomposition& d) {
               : fmt::format("Mean compression {}, mean overlap of modules {}\n", human_ratio(d.mean_compression),
                             human_percent(d.mean_overlap));
   if (!d.steps.empty()) text += search_line(d);
+  if (d.scoring.method == Scoring::gradient)
+    text += fmt::format("Scores are estimates from gradients: {}\n", d.scoring.reason);
   if (d.scores_bytes) text += fmt::format("Scores kept in scores.npz: {}\n", human_bytes(*d.scores_bytes));
   return text + seconds_line(d.seconds);
 }

@@ -73,17 +73,36 @@ at::Tensor assign(const at::Tensor& points, int64_t k, const ClusterParams& para
   return kmeans(points, kmeans_params).assignment;
 }
 
+std::vector<int32_t> removable_units_of(const UnitMap& map, const Group& group) {
+  std::vector<int32_t> units;
+  for (const int32_t unit : group.units) {
+    if (!map.unit(unit).pinned) units.push_back(unit);
+  }
+  return units;
+}
+
 }  // namespace
+
+std::vector<Cluster> even_clusters(const UnitMap& map, const ClusterParams& params) {
+  std::vector<Cluster> clusters;
+  for (size_t g = 0; g < map.groups.size(); ++g) {
+    const std::vector<int32_t> units = removable_units_of(map, map.groups[g]);
+    const auto count = static_cast<int64_t>(units.size());
+    const int64_t k = count > 0 ? clusters_of(count, params) : 0;
+    for (int64_t c = 0; c < k; ++c) {
+      clusters.push_back(
+          {static_cast<int32_t>(g), {units.begin() + c * count / k, units.begin() + (c + 1) * count / k}});
+    }
+  }
+  return clusters;
+}
 
 std::vector<Cluster> cluster_units(const Program& program, const UnitMap& map, const ClusterParams& params) {
   if (params.cluster_size < 0) fail(ExitCode::usage, "cluster size {}: expected 1 or more", params.cluster_size);
   std::vector<Cluster> clusters;
   for (size_t g = 0; g < map.groups.size(); ++g) {
     const Group& group = map.groups[g];
-    std::vector<int32_t> units;
-    for (const int32_t unit : group.units) {
-      if (!map.unit(unit).pinned) units.push_back(unit);
-    }
+    const std::vector<int32_t> units = removable_units_of(map, group);
     if (units.empty()) continue;
     const int64_t k = clusters_of(static_cast<int64_t>(units.size()), params);
     const size_t first = clusters.size();

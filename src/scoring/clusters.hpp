@@ -27,6 +27,10 @@ struct Cluster {
 /// for a negative cluster_size.
 std::vector<Cluster> cluster_units(const Program& program, const UnitMap& map, const ClusterParams& params);
 
+/// As many clusters as cluster_units makes, each of units that stand next to each other: what clusters cost before they
+/// are known.
+std::vector<Cluster> even_clusters(const UnitMap& map, const ClusterParams& params);
+
 /// By cluster: the sum of absolute incoming weights and biases (H. Li et al., "Pruning Filters for Efficient ConvNets",
 /// ICLR 2017).
 std::vector<double> weight_magnitudes(const Program& program, const UnitMap& map, const std::vector<Cluster>& clusters);

@@ -46,11 +46,13 @@ struct ScoringParams {
   Metric metric = Metric::probability;
   std::vector<double> factors = {0.0};  ///< a mutant multiplies a cluster's weights and biases by one of these
   int64_t memory = 0;                   ///< bytes that activations may take; 0: 1 GiB
-  uint64_t seed = 0;                    ///< of Metric::random, of resampling and of positions
-  int64_t samples = 0;                  ///< most to score; 0: all
-  bool tf32 = false;                    ///< see Tf32Products
-  std::optional<StopRule> stop;         ///< unset: all samples, or so many, are scored
-  std::optional<ScoringState> resume;   ///< to go on from
+  Scoring scoring = Scoring::mutation;
+  std::vector<int64_t> outputs;                   ///< Scoring::gradient: those with a column of their own; empty: all
+  uint64_t seed = 0;                              ///< of Metric::random, of resampling, of positions and of signs
+  int64_t samples = 0;                            ///< most to score; 0: all
+  bool tf32 = false;                              ///< see Tf32Products
+  std::optional<StopRule> stop;                   ///< unset: all samples, or so many, are scored
+  std::optional<ScoringState> resume;             ///< to go on from
   std::function<void(const ScoringState&)> save;  ///< called after each round
   std::optional<ChunkSizes> most;                 ///< unset: what suits the device
 };
@@ -61,7 +63,8 @@ struct Contributions {
   ScoringState state;        ///< what they were made from, on the CPU
   int64_t samples = 0;       ///< most that a group has used
   int64_t mutants = 0;       ///< clusters times factors
-  double multiply_adds = 0;  ///< of all mutants
+  int64_t passes = 0;        ///< Scoring::gradient: backward passes of a sample
+  double multiply_adds = 0;  ///< of all mutants, or of all passes
   int64_t chunk = 0;         ///< samples in one forward pass
   int64_t batch = 0;         ///< most mutants in one batch
 };

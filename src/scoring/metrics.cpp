@@ -40,12 +40,12 @@ at::Tensor magnitudes(const BaselineInputs& inputs) {
 }
 
 constexpr std::array<MetricRow, 5> metrics = {{
-    // metric               classification  multilabel  regression  exact  falls_with_certainty  effects  baseline
-    {Metric::probability, true, true, false, true, true, probability, nullptr},
-    {Metric::flips, true, false, false, false, true, flips, nullptr},
-    {Metric::absolute, false, false, true, true, false, absolute, nullptr},
-    {Metric::random, true, true, true, false, false, nullptr, random_numbers},
-    {Metric::magnitude, true, true, true, false, false, nullptr, magnitudes},
+    // metric  classification  multilabel  regression  exact  falls_with_certainty  estimated  effects  baseline
+    {Metric::probability, true, true, false, true, true, true, probability, nullptr},
+    {Metric::flips, true, false, false, false, true, false, flips, nullptr},
+    {Metric::absolute, false, false, true, true, false, true, absolute, nullptr},
+    {Metric::random, true, true, true, false, false, false, nullptr, random_numbers},
+    {Metric::magnitude, true, true, true, false, false, false, nullptr, magnitudes},
 }};
 
 }  // namespace

@@ -29,6 +29,8 @@ struct MetricRow {
   bool exact;
   /// Whether it is near 0 on samples that the model is certain about: those are then scored less often.
   bool falls_with_certainty;
+  /// Whether gradients estimate it: see GradientTarget.
+  bool estimated;
   /// Effects [mutants, samples, outputs] of mutants on outputs: `mutated` [mutants, samples, outputs], `base`
   /// [samples, outputs] of the model as it is. Null: no mutant is run.
   at::Tensor (*effects)(const at::Tensor& mutated, const at::Tensor& base, OutputKind kind);

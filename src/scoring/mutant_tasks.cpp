@@ -25,8 +25,11 @@ int64_t even_part(int64_t count, int64_t most) {
 }
 
 void share_out(MutantGroup& group, int64_t most, at::Device device) {
-  const int64_t clusters = group.clusters.size(0);
-  const int64_t factors = static_cast<int64_t>(group.mutants.size()) / clusters;
+  const auto all = static_cast<int64_t>(group.mutants.size());
+  const int64_t factors = std::count_if(group.mutants.begin(), group.mutants.end(), [&](const Mutant& mutant) {
+    return mutant.cluster == group.mutants.front().cluster;
+  });
+  const int64_t clusters = all / factors;
   const int64_t at_once = even_part(clusters, std::max<int64_t>(most / factors, 1));
   group.tasks.clear();
   in_batches(clusters, at_once, [&](int64_t first, int64_t count) {

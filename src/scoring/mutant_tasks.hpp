@@ -20,8 +20,6 @@ struct MutantGroup {
   int32_t group;
   std::vector<Mutant> mutants;  ///< cluster by cluster, for each as many as there are factors
   Suffix suffix;
-  at::Tensor clusters;  ///< int64: the group's clusters
-  at::Tensor units;     ///< float64: the units of each
   std::vector<MutantTask> tasks;
 };
 

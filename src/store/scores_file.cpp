@@ -48,6 +48,12 @@ ScoresKey from_lines(const std::string& text) {
   return key;
 }
 
+/// What an entry means in files that are older than it.
+void add_missing(ScoresKey& key, const char* name, const char* value) {
+  const auto is_there = [&](const auto& entry) { return entry.first == name; };
+  if (std::none_of(key.begin(), key.end(), is_there)) key.emplace_back(name, value);
+}
+
 std::string checksum(const Arrays& arrays) {
   std::string content;
   for (const auto& [name, array] : arrays) {
@@ -105,9 +111,8 @@ SavedScores read_scores(const std::filesystem::path& file, ScoresUse use) {
   }
   SavedScores scores;
   scores.made_from = from_lines(to_text(array(1)));
-  const auto is_layout = [](const auto& entry) { return entry.first == layout_key; };
-  if (std::none_of(scores.made_from.begin(), scores.made_from.end(), is_layout))
-    scores.made_from.emplace_back(layout_key, to_string(InputLayout::as_stored));
+  add_missing(scores.made_from, layout_key, to_string(InputLayout::as_stored));
+  add_missing(scores.made_from, scoring_key, to_string(Scoring::mutation));
   scores.run_with = from_lines(to_text(array(2)));
   scores.state = {array(3), array(4), array(5), array(6), array(7), array(8), array(9)};
   const at::Tensor clusters = array(10);

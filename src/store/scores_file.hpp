@@ -17,6 +17,12 @@ inline constexpr const char* checkpoint_name = "checkpoint.npz";
 /// The entry for the layout of inputs in keys. Files that predate the option lack it: they mean as-stored.
 inline constexpr const char* layout_key = "input-layout";
 
+/// The entry for how effects were found. Files that predate the option lack it: their mutants ran.
+inline constexpr const char* scoring_key = "scoring";
+/// The entry for the outputs that scores from gradients are for: "all", or numbers with commas. Others have a column in
+/// common.
+inline constexpr const char* scored_outputs_key = "scored-outputs";
+
 /// Scores in a file: an .npz that NumPy can read, with the arrays of the state, the cluster of each unit and a SHA-256
 /// of everything.
 struct SavedScores {

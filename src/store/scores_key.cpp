@@ -1,6 +1,8 @@
 #include "store/scores_key.hpp"
 
 #include <algorithm>
+#include <set>
+#include <sstream>
 
 #include "base/fail.hpp"
 
@@ -8,11 +10,6 @@ namespace incite {
 namespace {
 
 constexpr size_t digits_shown = 12;  // of a SHA-256
-
-std::string value_of(const ScoresKey& key, const std::string& name) {
-  const auto entry = std::find_if(key.begin(), key.end(), [&](const auto& e) { return e.first == name; });
-  return entry == key.end() ? "" : entry->second;
-}
 
 /// --samples and --agreement share two entries: without an agreement to stop at, 0 samples mean all.
 std::string samples_option(const ScoresKey& key) {
@@ -38,6 +35,7 @@ std::string as_typed(const std::string& name, const KeyedOptions& options) {
   const std::string option = "--" + name;
   if (name == "keep") return options.size.empty() ? "another size" : options.size;
   if (name == "samples") return samples_option(options.key);
+  if (name == "scored-outputs") return "--outputs " + value;
   if (name == "test") return held_out_is_test(options.key) ? option : "no " + option;
   if (name == "cluster-size" && value == "0") return option + " auto";
   if (name == "tf32") return value == "yes" ? option : "no " + option;
@@ -46,10 +44,26 @@ std::string as_typed(const std::string& name, const KeyedOptions& options) {
   return absent ? "no " + option : option + " " + value;
 }
 
+std::set<std::string> parts_of_list(const std::string& list) {
+  std::set<std::string> parts;
+  std::istringstream text(list);
+  for (std::string part; std::getline(text, part, ',');)
+    parts.insert(part);
+  return parts;
+}
+
+/// Whether scores for some outputs hold columns for all that are wanted.
+bool covers(const std::string& found, const std::string& wanted) {
+  if (found == "all") return true;
+  const std::set<std::string> has = parts_of_list(found), wants = parts_of_list(wanted);
+  return std::includes(has.begin(), has.end(), wants.begin(), wants.end());
+}
+
 /// The option of the first entry of `wanted` that differs in `found`; empty if none differs.
-std::string first_difference(const KeyedOptions& found, const KeyedOptions& wanted) {
+std::string first_difference(ScoresUse use, const KeyedOptions& found, const KeyedOptions& wanted) {
   for (const auto& [name, value] : wanted.key) {
     if (value_of(found.key, name) == value) continue;
+    if (name == "scored-outputs" && use == ScoresUse::take && covers(value_of(found.key, name), value)) continue;
     if (name == "held-out" && held_out_is_test(found.key) != held_out_is_test(wanted.key)) return "test";
     if (name == "agreement" && samples_option(found.key) != samples_option(wanted.key)) return "samples";
     return name;
@@ -59,13 +73,18 @@ std::string first_difference(const KeyedOptions& found, const KeyedOptions& want
 
 }  // namespace
 
+std::string value_of(const ScoresKey& key, const std::string& name) {
+  const auto entry = std::find_if(key.begin(), key.end(), [&](const auto& e) { return e.first == name; });
+  return entry == key.end() ? "" : entry->second;
+}
+
 std::string anew(ScoresUse use) {
   return use == ScoresUse::resume ? "pass --force instead of --resume to start over"
                                   : "leave out --scores to score again";
 }
 
 void check_same(const ScoresRequest& request, const KeyedOptions& found, const KeyedOptions& wanted) {
-  const std::string name = first_difference(found, wanted);
+  const std::string name = first_difference(request.use, found, wanted);
   if (name.empty()) return;
   const char* const purpose = request.use == ScoresUse::resume ? "continue" : "use it";
   if (name == "model" || name == "data") {

@@ -10,6 +10,9 @@ namespace incite {
 /// What scores depend on, by name: "model", a file's SHA-256; "metric"; …
 using ScoresKey = std::vector<std::pair<std::string, std::string>>;
 
+/// The value of an entry; empty if there is none.
+std::string value_of(const ScoresKey& key, const std::string& name);
+
 /// How a run uses the scores of another.
 enum class ScoresUse {
   resume,  ///< to continue from them (--resume)

@@ -84,6 +84,7 @@ def test_the_settings_are_all_options_in_force(document: dict[str, Any]) -> None
         "input_layout": "as-stored",
         "output": "",
         "metric": "probability",
+        "scoring": "mutation",
         "factors": [0.0],
         "clustering": "kmeans",
         "cluster_size": 0,
@@ -121,7 +122,7 @@ def test_the_scoring_is_described(document: dict[str, Any]) -> None:
     scoring = dict(document["scoring"])
     assert scoring.pop("chunk") >= 1 and scoring.pop("batch") >= 1
     # A unit of 8 gone: one column of the output layer's three rows, for each of 8 mutants and 90 samples.
-    assert scoring == {"mutants": 8, "multiply_adds": 8 * 90 * 3}
+    assert scoring == {"method": "mutation", "reason": "mutants take little", "mutants": 8, "passes": 0, "multiply_adds": 8 * 90 * 3}
 
 
 def test_the_modules_are_described(decomposed: Decomposed, document: dict[str, Any]) -> None:

@@ -81,7 +81,7 @@ inline Decomposition full_decomposition() {
                 {"seed", int64_t{7}},
                 {"force", true}};
   d.groups = {{{"conv1", "conv2"}, 16, 4, 2, 40, 0.75}};
-  d.scoring = {12, 3e9, 64, 6};
+  d.scoring = {Scoring::mutation, "as asked for", 12, 0, 3e9, 64, 6};
   d.modules = {{one(0), "module-0.pt", 400, 2000, 2.5, {{"conv1", {0, 3}}, {"fc", {0}}}, 1e-7, 3e5, {Calibration{}}},
                {one(2), "module-2.pt", 500, 2500, 2.0, {{"conv1", {}}}, 2e-7, 4e5, {Calibration{}}}};
   d.evaluation = full_evaluation();

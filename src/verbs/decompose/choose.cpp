@@ -16,12 +16,12 @@ namespace incite {
 namespace {
 
 /// By cluster: whether its removal changes nothing, so that it goes at any size. A score of 0 shows that only for some
-/// metrics and factors.
+/// metrics and factors, and where mutants ran: a gradient may be 0 all the same.
 std::vector<bool> dead_clusters(const Plan& plan, const Scores& scores, const OutputSet& set) {
   const std::vector<double>& factors = plan.options.factors;
   const bool removes = std::find(factors.begin(), factors.end(), 0.0) != factors.end();
   std::vector<bool> dead(scores.clusters.size(), false);
-  if (!row_of(plan.metric).exact || !removes) return dead;
+  if (!row_of(plan.metric).exact || !removes || plan.scoring.scoring == Scoring::gradient) return dead;
   const at::Tensor none =
       (scores.contributions.scores.index_select(1, at::tensor(set.outputs, at::kLong)) == 0).all(1).contiguous();
   for (size_t c = 0; c < dead.size(); ++c)

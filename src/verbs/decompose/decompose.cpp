@@ -45,8 +45,10 @@ std::vector<std::string> result_files(const DecomposeOptions& options, const std
 }
 
 /// Shows these warnings at once, so that the user can stop the run early.
-std::vector<std::string> warn_before_scoring(const Subject& subject, const Progress& progress) {
+std::vector<std::string> warn_before_scoring(const Plan& plan, const Subject& subject, const Progress& progress) {
   std::vector<std::string> warnings = warnings_before_scoring(subject);
+  if (plan.scoring.fell_back)
+    warnings.push_back("Mutants run in spite of --scoring gradient; " + plan.scoring.reason + ".");
   for (const std::string& warning : warnings) {
     ProgressEvent event;
     event.warning = warning;
@@ -106,11 +108,12 @@ Decomposition described(const Plan& plan, const Subject& subject) {
   return result;
 }
 
-void add_scores(const UnitMap& map, const Scores& scores, Decomposition& result) {
+void add_scores(const Plan& plan, const UnitMap& map, const Scores& scores, Decomposition& result) {
   const Contributions& contributions = scores.contributions;
   result.groups = group_results(map, scores);
   result.scored_samples = contributions.samples;
-  result.scoring = {contributions.mutants, contributions.multiply_adds, contributions.chunk, contributions.batch};
+  result.scoring = {plan.scoring.scoring,        plan.scoring.reason, contributions.mutants, contributions.passes,
+                    contributions.multiply_adds, contributions.chunk, contributions.batch};
 }
 
 void add_modules(const Plan& plan, Choice choice, Modules modules, Measures measures, Decomposition& result) {
@@ -147,12 +150,12 @@ Decomposition decompose(const DecomposeOptions& options, const Progress& progres
   const ResultFolder folder(options.out, {options.model, options.scores}, result_files(options, subject.modules));
   folder.check_targets(options.force);
   if (!options.resume) remove_checkpoints(options.out);  // with --force they are those of an abandoned run
-  const Plan plan = settle(options, subject, saved ? saved->memory : 0);
+  const Plan plan = settle(options, subject, {saved ? saved->memory : 0, scoring_of_earlier(options)});
   Decomposition result = described(plan, subject);
-  result.warnings = warn_before_scoring(subject, progress);
+  result.warnings = warn_before_scoring(plan, subject, progress);
 
   const Scores scores = scores_for(plan, subject, saved, files, watch, progress);
-  add_scores(subject.model.map, scores, result);
+  add_scores(plan, subject.model.map, scores, result);
   watch.start("modules");
   {
     const FreedMemoryStays freed_memory_stays;

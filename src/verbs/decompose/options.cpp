@@ -234,6 +234,18 @@ std::vector<Option> all_options() {
        .affects = Affects::scores,
        .set = [](Options& o, const Text& text) { o.metric = value_named_or_auto<Metric>(text); },
        .value = [](const Settled& s) -> Setting::second_type { return name_of(*s.options.metric); }},
+      {.name = "scoring",
+       .group = "Method",
+       .help =
+           "How the effects of mutants are found; mutation: each runs; gradient: they are estimated, by one backward "
+           "pass for each output; auto: mutants run unless they take over 5 times the multiply-adds",
+       .takes = names<Scoring>({"auto"}),
+       .initial = "auto",
+       .affects = Affects::scores,
+       .set = [](Options& o, const Text& text) { o.scoring = value_named_or_auto<Scoring>(text); },
+       .value = [](const Settled& s) -> Setting::second_type {
+         return s.options.scoring ? name_of(*s.options.scoring) : "auto";
+       }},
       {.name = "factors",
        .group = "Research",
        .help = "Factors by which mutants multiply weights and biases; 0 removes the units",
@@ -515,7 +527,7 @@ const std::map<std::string, std::string> paper = {
     {"factors", "1.1,0.9,0"}, {"clustering", "agglomerative"},
     {"cluster-size", "10"},   {"calibration", "none"},
     {"repair", "none"},       {"head", "adam"},
-    {"keep", "0.6"},
+    {"keep", "0.6"},          {"scoring", "mutation"},
 };
 const std::vector<std::string> sizes = {"keep", "target-compression", "max-loss"};
 

@@ -10,6 +10,7 @@
 #include "scoring/metrics.hpp"
 #include "slicing/head.hpp"
 #include "store/files.hpp"
+#include "store/scores_file.hpp"
 #include "verbs/decompose/options.hpp"
 
 namespace incite {
@@ -78,7 +79,7 @@ void check_options(const DecomposeOptions& options) {
   }
 }
 
-Plan settle(const DecomposeOptions& options, const Subject& subject, int64_t memory) {
+Plan settle(const DecomposeOptions& options, const Subject& subject, const Earlier& earlier) {
   Plan plan;
   plan.options = options;
   plan.model = {options.model.string(), sha256_of_file(options.model)};
@@ -88,18 +89,22 @@ Plan settle(const DecomposeOptions& options, const Subject& subject, int64_t mem
   plan.metric = choose_metric(options, subject.task);
   plan.options.task = subject.task;
   plan.options.metric = plan.metric;
+  plan.scoring = choose_scoring(plan.options, subject, earlier.scoring);
+  plan.options.scoring = plan.scoring.scoring;
   plan.options.outputs = subject.outputs;
   std::sort(plan.options.outputs.begin(), plan.options.outputs.end());
   plan.options.names = subject.names;
   plan.options.device = device.str();
   if (std::holds_alternative<Keep>(options.size)) plan.options.allocation = Allocation::uniform;
   plan.likely_share = likely_share(options.size);
-  plan.memory = options.memory > 0 ? options.memory : memory > 0 ? memory : default_memory(device);
+  plan.memory = options.memory > 0 ? options.memory : earlier.memory > 0 ? earlier.memory : default_memory(device);
   plan.threads = at::get_num_threads();
   const Settled settled{plan.options, subject.data->input_scale, plan.likely_share, plan.threads};
   plan.settings = settings_of(settled);
   plan.scores_key = {{"model", plan.model.sha256}, {"data", plan.data.sha256}};
   append(plan.scores_key, key_of(settled, Affects::scores));
+  if (plan.scoring.scoring == Scoring::gradient)
+    plan.scores_key.emplace_back(scored_outputs_key, scored_outputs_text(subject));
   plan.run_key = key_of(settled, Affects::run);
   plan.modules_key = fmt::format("validation={}\n", subject.validation.size(0));
   for (const ScoresKey& part : {key_of(settled, Affects::modules), plan.scores_key, plan.run_key}) {

@@ -9,6 +9,7 @@
 #include "incite/decomposition.hpp"
 #include "store/scores_key.hpp"
 #include "subject/subject.hpp"
+#include "verbs/decompose/choose_scoring.hpp"
 
 namespace incite {
 
@@ -18,6 +19,7 @@ struct Plan {
   SourceFile model, data;
   std::optional<SourceFile> test;
   Metric metric = Metric::probability;
+  ScoringChoice scoring;
   double likely_share = 1;  ///< of a group's clusters that modules will keep, roughly
   int64_t memory = 0;       ///< bytes available to activations
   int threads = 1;
@@ -27,9 +29,14 @@ struct Plan {
   std::string modules_key;        ///< everything that a module depends on, except its selection and output
 };
 
-/// Settles every option. `memory`: the memory budget in bytes of the run that this one continues; 0: it continues none.
-/// Throws Error (usage) for a metric of the other task.
-Plan settle(const DecomposeOptions& options, const Subject& subject, int64_t memory);
+/// What a run takes over from an earlier one whose scores it uses.
+struct Earlier {
+  int64_t memory = 0;              ///< budget in bytes of the run that this one continues; 0: it continues none
+  std::optional<Scoring> scoring;  ///< unset: it scores
+};
+
+/// Settles every option. Throws Error (usage) for a metric of the other task, or one that gradients can't estimate.
+Plan settle(const DecomposeOptions& options, const Subject& subject, const Earlier& earlier);
 
 /// The size as an option of the command line: "--keep 0.5".
 std::string size_text(const Size& size);

@@ -55,6 +55,11 @@ std::optional<SavedScores> scores_to_resume(const DecomposeOptions& options) {
   return read_scores(file, ScoresUse::resume);
 }
 
+std::optional<Scoring> scoring_of_earlier(const DecomposeOptions& options) {
+  if (options.scores.empty()) return std::nullopt;
+  return named<Scoring>(value_of(read_scores(options.scores, ScoresUse::take).made_from, scoring_key));
+}
+
 Scores scores_for(const Plan& plan, const Subject& subject, const std::optional<SavedScores>& saved, StagedFiles& files,
                   Stopwatch& watch, const Progress& progress) {
   if (!plan.options.scores.empty()) {
@@ -68,6 +73,8 @@ Scores scores_for(const Plan& plan, const Subject& subject, const std::optional<
   watch.start("scoring");
   ScoringParams params;
   params.metric = plan.metric;
+  params.scoring = plan.scoring.scoring;
+  params.outputs = wanted_outputs(subject);
   params.factors = plan.options.factors;
   params.memory = plan.memory;
   params.seed = derive_seed(plan.options.seed, "scoring");

@@ -24,6 +24,10 @@ struct Scores {
 /// read_scores throws.
 std::optional<SavedScores> scores_to_resume(const DecomposeOptions& options);
 
+/// How the scores were found that a run is to use in place of its own; unset if it is to score. Throws what read_scores
+/// throws.
+std::optional<Scoring> scoring_of_earlier(const DecomposeOptions& options);
+
 /// Clusters and scores units, or continues from `saved`, or reads the file that the options name. Writes a checkpoint
 /// after each round. Adds the stages "clustering" and "scoring" to `watch`. Throws Error (usage) if the scores were
 /// made with other options, and what `score` and read_scores throw.

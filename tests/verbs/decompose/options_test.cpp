@@ -34,6 +34,7 @@ const std::map<std::string, Expected> all = {
     {"test-input-key", {Affects::nothing, "images"}},
     {"test-target-key", {Affects::nothing, "labels"}},
     {"metric", {Affects::scores, "flips"}},
+    {"scoring", {Affects::scores, "gradient"}},
     {"factors", {Affects::scores, "1.1,0.9"}},
     {"clustering", {Affects::scores, "none"}},
     {"cluster-size", {Affects::scores, "3"}},
