@@ -219,8 +219,8 @@ class ModulesToFit {
   void collect_columns(int64_t first, int64_t count) {
     std::vector<SliceRun> runs;
     for (int64_t m = first; m < first + count; ++m)
-      runs.push_back(column_run(w_, program(m), selection(m), set(m), *w_.subject.data));
-    const auto found = run_side_by_side(w_, runs, *w_.subject.data, w_.subject.validation);
+      runs.push_back(column_run(w_, program(m), selection(m), set(m)));
+    const auto found = run_side_by_side(w_, runs, w_.subject.validation);
     for (int64_t m = 0; m < count; ++m)
       columns_[static_cast<size_t>(first + m)] = found[static_cast<size_t>(m)].front();
   }
@@ -235,7 +235,7 @@ class ModulesToFit {
       others.push_back(m);
       runs.push_back(head_run(w_, program(m), selection(m)));
     }
-    auto found = run_side_by_side(w_, runs, *w_.subject.data, joint_);
+    auto found = run_side_by_side(w_, runs, joint_);
     for (size_t i = 0; i < others.size(); ++i)
       features_[static_cast<size_t>(others[i])] = std::move(found[i].front());
     run_on_workers(count, w_.workers, [&](int64_t number) {
@@ -265,7 +265,7 @@ class ModulesToFit {
       with_tail.push_back(m);
       runs.push_back(tail_run(program(first + m), *tails[static_cast<size_t>(m)], selection(first + m)));
     }
-    auto found = run_side_by_side(w_, runs, *w_.subject.data, last_);
+    auto found = run_side_by_side(w_, runs, last_);
     for (size_t i = 0; i < with_tail.size(); ++i) {
       const auto m = static_cast<size_t>(with_tail[i]);
       tails_[static_cast<size_t>(first) + m] = TailData{*std::move(tails[m]), std::move(found[i])};

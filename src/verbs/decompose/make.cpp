@@ -124,32 +124,24 @@ Modules make(const Workshop& w, const Choice& choice) {
   modules.finetuning_losses = fitted.finetuning_losses;
   modules.results.resize(sets.size());
   modules.columns.resize(sets.size());
-  in_batches(static_cast<int64_t>(sets.size()), modules_at_once(w), [&](int64_t first, int64_t count) {
-    std::vector<Program> programs(static_cast<size_t>(count));
-    run_on_workers(
-        count, w.workers,
-        [&](int64_t number) {
-          const auto m = static_cast<size_t>(first + number);
-          Program& module = programs[static_cast<size_t>(number)];
-          module = take_module(w, choice.selections, fitted, m);
-          if (calibrates(w)) calibrate_head(w, calibrations[m], sets[m], module);
-          modules.results[m] = write(w, sets[m], choice.selections[m], module);
-          modules.results[m].slice_difference = fitted.slice_differences[m];
-          modules.results[m].calibration = calibrations[m];
-        },
-        [&](int64_t done) {
-          if (w.progress) w.progress({"writing modules", first + done, static_cast<int64_t>(sets.size()), "modules"});
-        });
-    std::vector<SliceRun> runs;
-    for (int64_t number = 0; number < count; ++number) {
-      const auto m = static_cast<size_t>(first + number);
-      runs.push_back(
-          column_run(w, programs[static_cast<size_t>(number)], choice.selections[m], sets[m], *subject.held_out.data));
-    }
-    auto columns = run_side_by_side(w, runs, *subject.held_out.data, subject.held_out.samples);
-    for (int64_t number = 0; number < count; ++number)
-      modules.columns[static_cast<size_t>(first + number)] = columns[static_cast<size_t>(number)].front();
-  });
+  const auto count = static_cast<int64_t>(sets.size());
+  run_on_workers(
+      count, w.workers,
+      [&](int64_t number) {
+        const auto m = static_cast<size_t>(number);
+        Program module = take_module(w, choice.selections, fitted, m);
+        if (calibrates(w)) calibrate_head(w, calibrations[m], sets[m], module);
+        ModuleResult& result = modules.results[m];
+        result = write(w, sets[m], choice.selections[m], module);
+        result.slice_difference = fitted.slice_differences[m];
+        result.calibration = calibrations[m];
+        // Not side by side: what is measured is the module as it is written, to the last bit.
+        const ModuleToTest tested{sets[m], &module, row_of(w.plan.options.head).own};
+        modules.columns[m] = module_scores(tested, subject.model.kind, subject.task, subject.held_out);
+      },
+      [&](int64_t done) {
+        if (w.progress) w.progress({"writing modules", done, count, "modules"});
+      });
   return modules;
 }
 

@@ -409,11 +409,10 @@ SliceRun tail_run(const Program& module, const Tail& tail, const Selection& keep
           [](const std::vector<at::Tensor>& values, const at::Tensor& /*samples*/) { return values; }};
 }
 
-SliceRun column_run(const Workshop& w, const Program& module, const Selection& keep, const OutputSet& set,
-                    const Dataset& data) {
+SliceRun column_run(const Workshop& w, const Program& module, const Selection& keep, const OutputSet& set) {
   const auto columns = [&](const std::vector<at::Tensor>& values, const at::Tensor& samples) {
     const ModuleToTest tested{set, nullptr, row_of(w.plan.options.head).own};
-    const at::Tensor outputs = data.at_points(values.front(), samples);
+    const at::Tensor outputs = w.subject.data->at_points(values.front(), samples);
     return std::vector{columns_of(outputs, tested, w.subject.model.kind, w.subject.task).to(at::kCPU)};
   };
   return {&module, &keep, {module.output}, {}, columns};
@@ -424,11 +423,11 @@ int64_t modules_at_once(const Workshop& w) {
 }
 
 std::vector<std::vector<at::Tensor>> run_side_by_side(const Workshop& w, const std::vector<SliceRun>& runs,
-                                                      const Dataset& data, const at::Tensor& samples) {
+                                                      const at::Tensor& samples) {
   const AnalysedModel& model = w.subject.model;
   const SideBySide how{.program = model.program,
                        .map = model.map,
-                       .data = data,
+                       .data = *w.subject.data,
                        .most = most_at_once,
                        .workers = w.workers,
                        .progress = w.progress};

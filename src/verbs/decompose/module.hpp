@@ -63,16 +63,15 @@ SliceRun head_run(const Workshop& workshop, const Program& module, const Selecti
 bool has_head_run(const Subject& subject);
 /// What its tail reads.
 SliceRun tail_run(const Program& module, const Tail& tail, const Selection& keep);
-/// Its columns for points of samples of `data`: see columns_of.
-SliceRun column_run(const Workshop& workshop, const Program& module, const Selection& keep, const OutputSet& set,
-                    const Dataset& data);
+/// Its columns for points of samples: see columns_of.
+SliceRun column_run(const Workshop& workshop, const Program& module, const Selection& keep, const OutputSet& set);
 
 /// How many modules are run side by side: their weights are in memory.
 int64_t modules_at_once(const Workshop& workshop);
 
-/// Runs modules side by side on samples of `data`: by module, what is wanted of it.
+/// Runs modules side by side on samples of the data: by module, what is wanted of it.
 std::vector<std::vector<at::Tensor>> run_side_by_side(const Workshop& workshop, const std::vector<SliceRun>& runs,
-                                                      const Dataset& data, const at::Tensor& samples);
+                                                      const at::Tensor& samples);
 
 /// A classification head fitted to few samples, since all heads are fitted together afterwards. `features` are its
 /// inputs for points of `samples`; the last `validating` samples choose the penalty.
