@@ -33,7 +33,7 @@ def main(args: argparse.Namespace) -> None:
     rows = []
     for name, folder, data, options in cases:
         for keep in KEEPS:
-            common = [*options, "--keep", str(keep), "--threads", str(args.threads)]
+            common = [*options, "--scoring", "mutation", "--keep", str(keep), "--threads", str(args.threads)]
             pair = [decompose(args.binary, folder / "model.pt", data, [*common, "--factors", factors]).document for factors in FACTORS]
             kind = "accuracy" if "combined_accuracy" in pair[0]["evaluation"] else "mae"
             rows.append(

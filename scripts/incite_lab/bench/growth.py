@@ -49,7 +49,7 @@ def measure(samples: int, width: int, depth: int, args: argparse.Namespace) -> d
         np.savez(folder / "data.npz", x=x, y=np.arange(samples) % 10)
         data = ["--data", str(folder / "data.npz"), "--test", str(folder / "data.npz")]
         options = [
-            "--samples", "all", "--clustering", "none", "--outputs", "0", "--repair", "none", "--head", "original",
+            "--scoring", "mutation", "--samples", "all", "--clustering", "none", "--outputs", "0", "--repair", "none", "--head", "original",
             "--memory", MEMORY, "--threads", str(args.threads),
         ]  # fmt: skip
         runs = [decompose(args.binary, folder / "model.pt", data, options) for _ in range(args.runs)]

@@ -77,7 +77,7 @@ def prepare(case: Case, samples: int, mnist: Path, folder: Path) -> tuple[torch.
 def incite(case: Case, folder: Path, args: argparse.Namespace, out: str) -> dict[str, Any]:
     data = str(folder / "data.npz")
     options = [
-        "--samples", "all", "--cluster-size", case.cluster_size, "--outputs", "0", "--repair", "none", "--head", "original",
+        "--scoring", "mutation", "--samples", "all", "--cluster-size", case.cluster_size, "--outputs", "0", "--repair", "none", "--head", "original",
         "--metric", "probability", "--factors", "1.1,0.9,0", "--device", args.device, "--threads", str(args.threads), "--keep-scores",
     ]  # fmt: skip
     return run(decompose_command(args.binary, folder / "model.pt", ["--data", data, "--test", data], options, folder / out)).document

@@ -37,7 +37,7 @@ def main(args: argparse.Namespace) -> None:
 def compare(name: str, model: str, data: Path, options: tuple[str, ...], args: argparse.Namespace) -> dict[str, Any]:
     pairs = []
     for seed in range(args.seeds):
-        common = [*options, "--seed", str(seed), "--threads", str(args.threads)]
+        common = [*options, "--scoring", "mutation", "--seed", str(seed), "--threads", str(args.threads)]
         file = MODELS / model / "model.pt"
         pairs.append([decompose(args.binary, file, images(data), [*common, "--samples", samples]).document for samples in ("auto", "all")])
         result.show([name, seed, *(one["evaluation"]["combined_accuracy"] for one in pairs[-1])])

@@ -45,8 +45,9 @@ def main(args: argparse.Namespace) -> None:
         folder = Path(name)
         command = [
             args.binary, "decompose", MODELS / "lenet5-mnist" / "model.pt", "--data", args.mnist, "--input-key", "x_train",
-            "--target-key", "y_train", "--input-shape", "1,28,28", "--samples", "all", "--cluster-size", "1", "--factors", "1.1,0.9,0",
-            "--outputs", "0", "--repair", "none", "--head", "original", "--threads", args.threads, "--out", folder / "out", "--json",
+            "--target-key", "y_train", "--input-shape", "1,28,28", "--scoring", "mutation", "--samples", "all", "--cluster-size", "1",
+            "--factors", "1.1,0.9,0", "--outputs", "0", "--repair", "none", "--head", "original", "--threads", args.threads, "--out",
+            folder / "out", "--json",
         ]  # fmt: skip
         record = ["perf", "record", "-q", "-F", "499", "-o", folder / "perf.data", "--"]
         done = subprocess.run([str(word) for word in [*record, *command]], stdout=subprocess.PIPE, check=True)
