@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <memory>
 
 #include "base/workers.hpp"
 #include "program/executor.hpp"
@@ -65,6 +66,7 @@ class Slice {
 
 std::vector<std::vector<at::Tensor>> run_side_by_side(const SideBySide& how, const std::vector<SliceRun>& runs,
                                                       const at::Tensor& samples) {
+  if (runs.empty()) return {};
   std::vector<std::unique_ptr<Slice>> slices(runs.size());
   run_on_workers(static_cast<int64_t>(runs.size()), how.workers, [&](int64_t m) {
     slices[static_cast<size_t>(m)] = std::make_unique<Slice>(how, runs[static_cast<size_t>(m)]);
