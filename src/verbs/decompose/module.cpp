@@ -1,7 +1,6 @@
 #include "verbs/decompose/module.hpp"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <fmt/ranges.h>
 #include <torch/csrc/jit/serialization/pickle.h>
 
@@ -9,6 +8,7 @@
 
 #include "base/fail.hpp"
 #include "base/random.hpp"
+#include "base/workers.hpp"
 #include "program/executor.hpp"
 #include "program/load.hpp"
 #include "slicing/repair.hpp"
@@ -22,7 +22,7 @@ namespace {
 constexpr int64_t most_repair_samples = 4096;               // of each kind: see repair_samples
 constexpr int64_t most_first_samples = 8192;                // for a head, if all heads are fitted together later
 constexpr int64_t most_at_once = 1024;                      // samples
-constexpr int64_t most_program_bytes = int64_t{512} << 20;  // of modules that are run side by side, were they not cut
+constexpr int64_t most_program_bytes = int64_t{512} << 20;  // the original's weights, once for each module of a run
 constexpr int64_t most_last_layers = 2;                     // hidden layers that are fitted together with the heads
 constexpr int64_t most_probabilities = 1 << 26;             // of the original, kept in memory while modules are made
 constexpr int64_t most_head_points = 1 << 18;               // of outputs that have positions
@@ -291,16 +291,15 @@ at::Tensor resampled_features(const Workshop& w, const Executor& executor, const
 }  // namespace
 
 Workshop workshop(const Plan& plan, const Subject& subject, StagedFiles& files, const Progress& progress) {
-  const bool cpu = subject.model.program.device.is_cpu();
-  const int64_t threads = cpu ? at::get_num_threads() : 1;
-  const int64_t side_by_side = std::min(threads, static_cast<int64_t>(subject.modules.size()));
+  const int64_t workers = workers_for(subject.model.program.device);
+  const int64_t side_by_side = std::min(workers, static_cast<int64_t>(subject.modules.size()));
   return {.plan = plan,
           .subject = subject,
           .files = files,
           .progress = progress,
           .original = known_probabilities(plan, subject),
           .memory = plan.memory / side_by_side,
-          .workers = threads};
+          .workers = workers};
 }
 
 MadeModule make_module(const Workshop& w, const OutputSet& set, const Selection& keep, bool empty_head) {

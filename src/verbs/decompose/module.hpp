@@ -80,6 +80,7 @@ Head first_head(const Workshop& workshop, const OutputSet& set, const at::Tensor
 
 /// The last hidden layers and the head of a module; nullopt if they can't run by themselves.
 std::optional<Tail> tail_of(const Workshop& workshop, const Program& module);
+
 /// Reads a file back. Throws Error if it does not load, or (internal) if it computes another function than the module.
 void check_file(const Subject& subject, const std::filesystem::path& file, const Program& module);
 
