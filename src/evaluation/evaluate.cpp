@@ -10,6 +10,7 @@
 #include "base/fail.hpp"
 #include "base/workers.hpp"
 #include "program/executor.hpp"
+#include "program/for_running.hpp"
 
 namespace incite {
 namespace {
@@ -23,7 +24,8 @@ at::Tensor run(const Program& program, const Dataset& data, const at::Tensor& sa
   const int64_t n = samples.size(0);
   const at::Tensor few = samples.narrow(0, 0, std::min<int64_t>(2, n));
   const int64_t size = batch_size(program, data.batch(few, program.device), most_at_once);
-  const Executor executor(program);
+  const Program fast = for_running(program);
+  const Executor executor(fast);
   std::vector<at::Tensor> parts(static_cast<size_t>((n + size - 1) / size));
   const auto run_part = [&](int64_t part) {
     const at::NoGradGuard no_grad_here;

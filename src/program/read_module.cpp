@@ -1,5 +1,7 @@
 #include "program/read_module.hpp"
 
+#include <ATen/core/grad_mode.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/csrc/jit/serialization/import.h>
 
 #include <algorithm>
@@ -98,6 +100,14 @@ torch::jit::Module read_module(const std::filesystem::path& file, at::Device dev
   module.eval();
   module.to(device);
   return module;
+}
+
+at::Tensor output_of(const std::filesystem::path& file, const Batch& batch) {
+  const at::NoGradGuard no_grad;
+  const torch::jit::GraphOptimizerEnabledGuard as_written(false);  // one run is shorter than making the code faster
+  torch::jit::Module module = read_module(file, batch.device());
+  std::vector<c10::IValue> inputs(batch.inputs.begin(), batch.inputs.end());
+  return module.forward(std::move(inputs)).toTensor();
 }
 
 }  // namespace incite

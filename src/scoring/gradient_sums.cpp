@@ -2,16 +2,22 @@
 
 #include <ATen/ATen.h>
 
+#include <map>
+
 #include "scoring/sampling.hpp"
 
 namespace incite {
 
 /// [cells, clusters]
 at::Tensor GradientSums::by_cell(const ChunkCells& chunk, const at::Tensor& effects) const {
+  std::map<int32_t, double> shares;  // by group
   std::vector<double> counts;
   counts.reserve(clusters_.size());
-  for (const Cluster& cluster : clusters_)
-    counts.push_back(rounds_.settled(cluster.group) ? 0.0 : share_);
+  for (const Cluster& cluster : clusters_) {
+    const auto [share, is_new] = shares.try_emplace(cluster.group, share_);
+    if (is_new && rounds_.settled(cluster.group)) share->second = 0;
+    counts.push_back(share->second);
+  }
   const at::Tensor sums = at::matmul(chunk.members, effects).to(at::kDouble);
   return sums * at::tensor(counts, at::kDouble).to(sums.device());
 }

@@ -38,7 +38,8 @@ std::vector<ScoredGroup> groups_of(const std::vector<Cluster>& clusters, size_t 
       units.push_back(static_cast<double>(clusters[c].units.size()));
     }
     if (own.empty()) continue;
-    made.push_back({static_cast<int32_t>(g), at::tensor(own, at::kLong), at::tensor(units, at::kDouble)});
+    made.push_back({static_cast<int32_t>(g), at::tensor(own, at::kLong), at::tensor(units, at::kDouble),
+                    std::accumulate(units.begin(), units.end(), 0.0)});
   }
   return made;
 }
@@ -168,9 +169,8 @@ bool Rounds::enough() const {
   double agreed = 0, units = 0;
   for (const ScoredGroup& group : groups_) {
     if (1 - agreement(group.group) > StopRule::slack * (1 - params_.stop->agreement)) return false;
-    const double weight = group.units.sum().item<double>();
-    agreed += weight * agreement(group.group);
-    units += weight;
+    agreed += group.all_units * agreement(group.group);
+    units += group.all_units;
   }
   return agreed >= params_.stop->agreement * units;
 }

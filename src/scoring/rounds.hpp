@@ -13,6 +13,7 @@ struct ScoredGroup {
   int32_t group;
   at::Tensor clusters;  ///< int64
   at::Tensor units;     ///< float64: the units of each
+  double all_units;     ///< of all of them
 };
 
 /// What is scored, and how its outputs are had and compared.

@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "base/fail.hpp"
+#include "base/workers.hpp"
 #include "slicing/convex.hpp"
 
 namespace incite {
@@ -22,7 +23,7 @@ constexpr double joint_penalties[] = {1e-3, 1e-4, 1e-5};  // each fit starts fro
 class JointLoss {
  public:
   JointLoss(const at::Tensor& columns, const std::vector<OutputSet>& sets, const at::Tensor& teacher = {})
-      : columns_(columns), any_((columns >= 0).any().item<bool>()) {
+      : columns_(columns), known_((columns >= 0).sum().item<int64_t>()) {
     const auto count = static_cast<double>(sets.size());
     std::vector<int64_t> singles;
     int64_t first = 0;
@@ -45,19 +46,22 @@ class JointLoss {
     signs_ = signs(own);
   }
 
-  /// Of log-odds [samples, columns] float64.
-  at::Tensor operator()(const at::Tensor& odds) const {
+  /// Of log-odds [samples, columns] float64: of all samples, or of some from `first` on. Those of parts add up.
+  at::Tensor operator()(const at::Tensor& odds, int64_t first = 0) const {
+    const int64_t count = odds.size(0);
+    if (whole_ && known_ > 0) return (*whole_)(odds, first);
     at::Tensor alone = at::zeros({}, odds.options());
     if (weights_.defined()) {
       const at::Tensor single = singles_.defined() ? odds.index_select(1, singles_) : odds;
-      alone = (weights_ * at::softplus(-single * signs_)).sum();
+      const at::Tensor losses = at::softplus(-single * signs_.narrow(0, first, count));
+      alone = (weights_.narrow(0, first, count) * losses).sum();
     }
     for (const Set& set : sets_)
-      alone = alone + set.weight * set.loss(odds.narrow(1, set.first, set.size));
+      alone = alone + set.weight * set.loss(odds.narrow(1, set.first, set.size), first);
     alone = alone_weight_ * alone;
-    if (!any_) return alone;
-    if (whole_) return (*whole_)(odds);
-    return alone + at::cross_entropy_loss(odds, columns_, {}, at::Reduction::Mean, -1);
+    if (known_ == 0) return alone;
+    const at::Tensor columns = columns_.narrow(0, first, count);
+    return alone + at::cross_entropy_loss(odds, columns, {}, at::Reduction::Sum, -1) / static_cast<double>(known_);
   }
 
  private:
@@ -73,7 +77,7 @@ class JointLoss {
   }
 
   at::Tensor columns_;
-  bool any_;            // whether a sample has a column
+  int64_t known_;       // samples that have a column
   at::Tensor singles_;  // columns of modules for one class; undefined: all columns
   at::Tensor weights_, signs_;
   std::vector<Set> sets_;
@@ -86,10 +90,15 @@ struct Rows {
   std::vector<at::Tensor> rows;  // by module: [set, features]
   at::Tensor offsets;            // [columns]
 
-  at::Tensor odds(const std::vector<at::Tensor>& features) const {
+  at::Tensor odds(const std::vector<at::Tensor>& features) const { return odds(features, 0, features.front().size(0)); }
+
+  /// Of `count` samples from `first` on.
+  at::Tensor odds(const std::vector<at::Tensor>& features, int64_t first, int64_t count) const {
     std::vector<at::Tensor> columns;
-    for (size_t m = 0; m < rows.size(); ++m)
-      columns.push_back(products(features[m], rows[m].to(features[m].dtype())).to(at::kDouble));
+    for (size_t m = 0; m < rows.size(); ++m) {
+      const at::Tensor own = features[m].narrow(0, first, count);
+      columns.push_back(products(own, rows[m].to(own.dtype())).to(at::kDouble));
+    }
     return at::cat(columns, 1) + offsets;
   }
 };
@@ -140,10 +149,17 @@ std::vector<Calibration> calibrate(const at::Tensor& odds, const at::Tensor& col
   const JointLoss loss(columns, sets);
   const at::Tensor scales = variable(at::ones({count}, odds.options()));
   const at::Tensor offsets = variable(at::zeros({count}, odds.options()));
-  minimise({scales, offsets}, 200, [&] {
-    return loss(odds * of_columns(scales, modules) + of_columns(offsets, modules)) +
-           1e-4 * ((scales - 1).square().sum() + offsets.square().sum()) / static_cast<double>(count);
-  });
+  LossInPieces pieces;
+  pieces.samples = odds.size(0);
+  pieces.device = odds.device();
+  pieces.piece = [&](const std::vector<at::Tensor>& of, int64_t first, int64_t samples_of_piece) {
+    const at::Tensor own = odds.narrow(0, first, samples_of_piece);
+    return loss(own * of_columns(of[0], modules) + of_columns(of[1], modules), first);
+  };
+  pieces.rest = [&](const std::vector<at::Tensor>& of) {
+    return 1e-4 * ((of[0] - 1).square().sum() + of[1].square().sum()) / static_cast<double>(count);
+  };
+  minimise({scales, offsets}, 200, pieces);
   std::vector<Calibration> found;
   for (int64_t m = 0; m < count; ++m) {
     const double scale = scales[m].item<double>();
@@ -190,21 +206,23 @@ JointHeads fit_heads_together(const JointHeadData& data, const std::vector<Head>
   INCITE_ASSERT(data.validating > 0);
   const int64_t fitted = data.columns.size(0) - data.validating;
   const bool has_bias = apart.front().bias.defined();
-  std::vector<Standardised> standards;
-  std::vector<at::Tensor> features, validating;
+  std::vector<Standardised> standards(apart.size());
+  std::vector<at::Tensor> features(apart.size()), validating(apart.size()), offsets(apart.size());
   Rows rows;
-  std::vector<at::Tensor> offsets;
-  for (size_t m = 0; m < apart.size(); ++m) {
+  rows.rows.resize(apart.size());
+  const at::Device device = data.features.front().device();
+  run_pieces(static_cast<int64_t>(apart.size()), workers_for(device), device, [&](int64_t number) {
+    const auto m = static_cast<size_t>(number);
     Standardised s = standardise(data.features[m].narrow(0, 0, fitted), has_bias);
-    features.push_back(s.turned.to(at::kFloat));  // all modules' at once: half the memory
-    validating.push_back(s.apply(data.features[m].narrow(0, fitted, data.validating)).to(at::kFloat));
+    features[m] = s.turned.to(at::kFloat);  // all modules' at once: half the memory
+    validating[m] = s.apply(data.features[m].narrow(0, fitted, data.validating)).to(at::kFloat);
     s.turned = at::Tensor();
     const Head head = log_odds_rows(apart[m], sets[m], kind);
-    rows.rows.push_back(s.turned_rows(head.weight * s.deviation));
+    rows.rows[m] = s.turned_rows(head.weight * s.deviation);
     const at::Tensor shift = (head.weight * s.mean).sum(1);
-    offsets.push_back(shift + (has_bias ? head.bias : at::zeros_like(shift)));
-    standards.push_back(std::move(s));
-  }
+    offsets[m] = shift + (has_bias ? head.bias : at::zeros_like(shift));
+    standards[m] = std::move(s);
+  });
   rows.offsets = at::cat(offsets);
 
   const JointLoss validation_loss(data.columns.narrow(0, fitted, data.validating), sets);
@@ -231,17 +249,25 @@ JointHeads fit_heads_together(const JointHeadData& data, const std::vector<Head>
     fit.offsets = has_bias ? variable(start.offsets) : start.offsets;
     std::vector<at::Tensor> parameters = fit.rows;
     if (has_bias) parameters.push_back(fit.offsets);
-    std::vector<at::Tensor> some;
-    for (const at::Tensor& one : features)
-      some.push_back(one.narrow(0, 0, samples));
     const at::Tensor teacher = data.teacher.defined() ? data.teacher.narrow(0, 0, samples) : data.teacher;
     const JointLoss loss(data.columns.narrow(0, 0, samples), sets, teacher);
-    minimise(parameters, iterations, [&] {
-      at::Tensor squares = at::zeros({}, at::kDouble);
+    const auto modules = static_cast<int64_t>(apart.size());
+    const auto rows_of = [&](const std::vector<at::Tensor>& of) {
+      return Rows{{of.begin(), of.begin() + modules}, has_bias ? of.back() : start.offsets};
+    };
+    LossInPieces pieces;
+    pieces.samples = samples;
+    pieces.device = features.front().device();
+    pieces.piece = [&](const std::vector<at::Tensor>& of, int64_t first, int64_t count) {
+      return loss(rows_of(of).odds(features, first, count), first);
+    };
+    pieces.rest = [&](const std::vector<at::Tensor>& of) {
+      at::Tensor squares = at::zeros({}, start.offsets.options());
       for (size_t m = 0; m < apart.size(); ++m)
-        squares = squares + standards[m].rows(fit.rows[m]).square().sum();
-      return loss(fit.odds(some)) + penalty * squares;
-    });
+        squares = squares + standards[m].rows(of[m]).square().sum();
+      return penalty * squares;
+    };
+    minimise(parameters, iterations, pieces);
     return copy_of(fit);
   };
   // A part of the samples tells which penalty is best, and most of what the heads become.

@@ -1,14 +1,56 @@
 #include "slicing/convex.hpp"
 
 #include <ATen/ATen.h>
+#include <torch/csrc/autograd/autograd.h>
 #include <torch/optim/lbfgs.h>
+
+#include <algorithm>
 
 #include "base/workers.hpp"
 
 namespace incite {
 namespace {
 
-constexpr int64_t most_to_turn = 1024;  // features
+constexpr int64_t most_to_turn = 1024;        // features
+constexpr int64_t samples_of_a_piece = 2048;  // of a loss
+
+/// L-BFGS; `evaluate` gives the value and adds its gradients to those of the parameters.
+void minimise_by_gradients(const std::vector<at::Tensor>& parameters, int64_t iterations,
+                           const std::function<at::Tensor()>& evaluate) {
+  const OneThread alone;  // thousands of short operations: each would wait for threads that other work has taken
+  const at::AutoGradMode gradients(true);
+  torch::optim::LBFGS optimiser(parameters, torch::optim::LBFGSOptions(1.0)
+                                                .max_iter(iterations)
+                                                .max_eval(iterations * 5 / 4)
+                                                .tolerance_grad(1e-8)
+                                                .tolerance_change(1e-11)
+                                                .history_size(20)
+                                                .line_search_fn("strong_wolfe"));
+  optimiser.step([&] {
+    optimiser.zero_grad();
+    return evaluate();
+  });
+}
+
+struct ValueAndGradients {
+  at::Tensor value;
+  std::vector<at::Tensor> gradients;  // undefined where the value does not depend on the parameter
+};
+
+ValueAndGradients gradients_at(const std::vector<at::Tensor>& parameters,
+                               const std::function<at::Tensor(const std::vector<at::Tensor>&)>& loss) {
+  const at::AutoGradMode gradients(true);
+  std::vector<at::Tensor> copies;
+  for (const at::Tensor& parameter : parameters)
+    copies.push_back(parameter.detach().requires_grad_(true));
+  const at::Tensor value = loss(copies);
+  return {value.detach(), torch::autograd::grad({value}, copies, {}, false, false, /*allow_unused=*/true)};
+}
+
+/// Of all samples, those from `first` on.
+at::Tensor part_of(const at::Tensor& all, int64_t first, int64_t count) {
+  return all.size(0) == count ? all : all.narrow(0, first, count);
+}
 
 }  // namespace
 
@@ -55,19 +97,34 @@ at::Tensor products(const at::Tensor& features, const at::Tensor& rows) {
 }
 
 void minimise(const std::vector<at::Tensor>& parameters, int64_t iterations, const std::function<at::Tensor()>& loss) {
-  const OneThread alone;  // thousands of short operations: each would wait for threads that other work has taken
-  const at::AutoGradMode gradients(true);
-  torch::optim::LBFGS optimiser(parameters, torch::optim::LBFGSOptions(1.0)
-                                                .max_iter(iterations)
-                                                .max_eval(iterations * 5 / 4)
-                                                .tolerance_grad(1e-8)
-                                                .tolerance_change(1e-11)
-                                                .history_size(20)
-                                                .line_search_fn("strong_wolfe"));
-  optimiser.step([&] {
-    optimiser.zero_grad();
+  minimise_by_gradients(parameters, iterations, [&] {
     at::Tensor value = loss();
     value.backward();
+    return value;
+  });
+}
+
+void minimise(const std::vector<at::Tensor>& parameters, int64_t iterations, const LossInPieces& loss) {
+  const int64_t size = loss.device.is_cpu() ? samples_of_a_piece : std::max<int64_t>(loss.samples, 1);
+  const int64_t pieces = (loss.samples + size - 1) / size;
+  std::vector<ValueAndGradients> found(static_cast<size_t>(pieces) + 1);
+  minimise_by_gradients(parameters, iterations, [&] {
+    run_pieces(pieces + 1, workers_for(loss.device), loss.device, [&](int64_t number) {
+      const int64_t first = number * size;
+      found[static_cast<size_t>(number)] = gradients_at(parameters, [&](const std::vector<at::Tensor>& copies) {
+        return number < pieces ? loss.piece(copies, first, std::min(size, loss.samples - first)) : loss.rest(copies);
+      });
+    });
+    // In the order of the pieces, so that sums are the same for any number of workers.
+    at::Tensor value = at::zeros({}, parameters.front().options().dtype(at::kDouble));
+    for (const ValueAndGradients& one : found) {
+      value += one.value;
+      for (size_t i = 0; i < parameters.size(); ++i) {
+        if (!one.gradients[i].defined()) continue;
+        at::Tensor& sum = parameters[i].mutable_grad();
+        sum = sum.defined() ? sum + one.gradients[i] : one.gradients[i];
+      }
+    }
     return value;
   });
 }
@@ -105,11 +162,13 @@ SetLoss::SetLoss(const at::Tensor& rows, const OutputSet& set, const at::Tensor&
   targets_ = (1 - teacher_share) * labels + teacher_share * teacher.to(at::kDouble);
 }
 
-at::Tensor SetLoss::operator()(const at::Tensor& odds) const {
-  if (signs_.defined()) return (weights_ * at::softplus(-(odds * signs_)).squeeze(1)).sum();
+at::Tensor SetLoss::operator()(const at::Tensor& odds, int64_t first) const {
+  const int64_t count = odds.size(0);
+  const at::Tensor weights = weights_.dim() == 0 ? weights_ : part_of(weights_, first, count);
+  if (signs_.defined()) return (weights * at::softplus(-(odds * part_of(signs_, first, count))).squeeze(1)).sum();
   const at::Tensor logits = others_ ? at::cat({at::zeros_like(odds.narrow(1, 0, 1)), odds}, 1) : odds;
-  if (targets_.defined()) return -(weights_ * (targets_ * logits.log_softmax(1)).sum(1)).sum();
-  return (weights_ * at::cross_entropy_loss(logits, rows_, {}, at::Reduction::None)).sum();
+  if (targets_.defined()) return -(weights * (part_of(targets_, first, count) * logits.log_softmax(1)).sum(1)).sum();
+  return (weights * at::cross_entropy_loss(logits, part_of(rows_, first, count), {}, at::Reduction::None)).sum();
 }
 
 LabelLoss::LabelLoss(const at::Tensor& labels, const at::Tensor& teacher) : targets_(labels.to(at::kDouble)) {

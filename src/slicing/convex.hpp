@@ -45,6 +45,18 @@ at::Tensor products(const at::Tensor& features, const at::Tensor& rows);
 /// Minimises `loss` over `parameters` in place, by L-BFGS with a strong Wolfe line search.
 void minimise(const std::vector<at::Tensor>& parameters, int64_t iterations, const std::function<at::Tensor()>& loss);
 
+/// A loss that is a sum over pieces of the samples, and of what does not depend on them.
+struct LossInPieces {
+  int64_t samples = 0;
+  at::Device device = at::kCPU;  ///< of what the samples are computed on
+  /// Of some parameters, for `count` samples from `first` on. Pieces run beside each other.
+  std::function<at::Tensor(const std::vector<at::Tensor>& parameters, int64_t first, int64_t count)> piece;
+  std::function<at::Tensor(const std::vector<at::Tensor>& parameters)> rest;
+};
+
+/// The same, with pieces shared out among workers. The result does not depend on how many there are.
+void minimise(const std::vector<at::Tensor>& parameters, int64_t iterations, const LossInPieces& loss);
+
 /// A copy that gradients are taken for.
 at::Tensor variable(const at::Tensor& start);
 
@@ -67,11 +79,13 @@ class SetLoss {
   /// all classes; undefined: labels alone.
   SetLoss(const at::Tensor& rows, const OutputSet& set, const at::Tensor& teacher = {});
 
-  /// Of log-odds [samples, set] float64: a sum whose weights add up to 1.
-  at::Tensor operator()(const at::Tensor& odds) const;
+  /// Of log-odds [samples, set] float64: a sum whose weights add up to 1 over all samples. The odds may be those of
+  /// some samples only, from `first` on.
+  at::Tensor operator()(const at::Tensor& odds, int64_t first = 0) const;
 
  private:
-  at::Tensor rows_, weights_;
+  at::Tensor rows_;
+  at::Tensor weights_;  // [samples]; without others one for all
   at::Tensor signs_;    // a set of one: 1 where a sample is of the class, else -1
   at::Tensor targets_;  // with a teacher: [samples, classes]
   bool others_;

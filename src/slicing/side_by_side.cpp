@@ -8,21 +8,29 @@
 
 #include "base/workers.hpp"
 #include "program/executor.hpp"
+#include "program/for_running.hpp"
 #include "slicing/shared_start.hpp"
 
 namespace incite {
 namespace {
+
+/// By value: whether it is one of these.
+std::vector<bool> chosen(const Program& program, const std::vector<ValueId>& ids) {
+  std::vector<bool> keep(program.values.size(), false);
+  for (const ValueId id : ids)
+    keep[at_index(id)] = true;
+  return keep;
+}
 
 /// A slice, ready to be run from where it differs from the original.
 class Slice {
  public:
   Slice(const SideBySide& how, const SliceRun& run)
       : run_(run),
-        executor_(*run.module),
         start_(shared_start(how.program, how.map, *run.keep, *run.module, run.wanted)),
-        keep_(run.module->values.size(), false) {
-    for (const ValueId id : run.wanted)
-      keep_[at_index(id)] = true;
+        program_(for_running(*run.module, chosen(*run.module, run.wanted), start_.node)),
+        executor_(program_),
+        keep_(chosen(program_, run.wanted)) {
     find_nodes();
   }
 
@@ -44,8 +52,8 @@ class Slice {
   /// The nodes after the shared start on which the wanted values depend.
   void find_nodes() {
     std::vector<bool> needed = keep_;
-    for (NodeId n = static_cast<NodeId>(run_.module->nodes.size()); n-- > start_.node;) {
-      const Node& node = run_.module->node(n);
+    for (NodeId n = static_cast<NodeId>(program_.nodes.size()); n-- > start_.node;) {
+      const Node& node = program_.node(n);
       if (std::none_of(node.outputs.begin(), node.outputs.end(), [&](ValueId id) { return needed[at_index(id)]; }))
         continue;
       nodes_.push_back(n);
@@ -56,8 +64,9 @@ class Slice {
   }
 
   const SliceRun& run_;
-  const Executor executor_;
   const SharedStart start_;
+  const Program program_;
+  const Executor executor_;
   std::vector<bool> keep_;  // by value
   std::vector<NodeId> nodes_;
 };
@@ -71,14 +80,15 @@ std::vector<std::vector<at::Tensor>> run_side_by_side(const SideBySide& how, con
   run_on_workers(static_cast<int64_t>(runs.size()), how.workers, [&](int64_t m) {
     slices[static_cast<size_t>(m)] = std::make_unique<Slice>(how, runs[static_cast<size_t>(m)]);
   });
-  const Executor original(how.program);
-  std::vector<bool> keep(how.program.values.size(), false);
+  std::vector<ValueId> shared;
   NodeId end = 0;
   for (const auto& slice : slices) {
     end = std::max(end, slice->start().original);
-    for (const ValueId id : slice->start().values)
-      keep[at_index(id)] = true;
+    shared.insert(shared.end(), slice->start().values.begin(), slice->start().values.end());
   }
+  const Program program = for_running(how.program, chosen(how.program, shared));
+  const std::vector<bool> keep = chosen(program, shared);
+  const Executor original(program);
   const int64_t count = samples.size(0);
   const at::Tensor few = samples.narrow(0, 0, std::min<int64_t>(2, count));
   const int64_t size = batch_size(how.program, how.data.batch(few, how.program.device), how.most);

@@ -15,6 +15,7 @@
 
 #include "base/random.hpp"
 #include "program/executor.hpp"
+#include "program/for_running.hpp"
 #include "program/load.hpp"
 #include "program/save.hpp"
 #include "scoring/contributions.hpp"
@@ -115,6 +116,14 @@ TEST(RandomNetworks, ProgramsGiveWhatTheirModelsGive) {
       const at::Tensor input = loaded.network.input(samples, seed + 1000);
       EXPECT_LE(relative_difference(executor(input), original.forward({input.clone()}).toTensor()), 1e-5);
     }
+  });
+}
+
+TEST(RandomNetworks, ProgramsForRunningGiveTheSame) {
+  for_each_network([](uint64_t seed, Loaded& loaded) {
+    const at::Tensor input = loaded.network.input(5, seed + 1500);
+    const Program fast = for_running(loaded.program);
+    EXPECT_LE(relative_difference(Executor(fast)(input), Executor(loaded.program)(input)), 1e-4);
   });
 }
 

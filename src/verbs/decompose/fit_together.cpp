@@ -209,6 +209,7 @@ class ModulesToFit {
           const int64_t m = first + number;
           MadeModule own = make_module(w_, set(m), selection(m), joint_.defined());
           fitted_.slice_differences[static_cast<size_t>(m)] = own.slice_difference;
+          columns_[static_cast<size_t>(m)] = own.columns;
           program(m) = std::move(own.program);
         },
         [&](int64_t done) {
@@ -217,12 +218,16 @@ class ModulesToFit {
   }
 
   void collect_columns(int64_t first, int64_t count) {
+    std::vector<int64_t> others;  // modules whose head did not tell them
     std::vector<SliceRun> runs;
-    for (int64_t m = first; m < first + count; ++m)
+    for (int64_t m = first; m < first + count; ++m) {
+      if (columns_[static_cast<size_t>(m)].defined()) continue;
+      others.push_back(m);
       runs.push_back(column_run(w_, program(m), selection(m), set(m)));
-    const auto found = run_side_by_side(w_, runs, w_.subject.validation);
-    for (int64_t m = 0; m < count; ++m)
-      columns_[static_cast<size_t>(first + m)] = found[static_cast<size_t>(m)].front();
+    }
+    auto found = run_side_by_side(w_, runs, w_.subject.validation);
+    for (size_t i = 0; i < others.size(); ++i)
+      columns_[static_cast<size_t>(others[i])] = std::move(found[i].front());
   }
 
   /// Of the tails, if last layers are fitted, and of the heads; and fits each head alone.
@@ -308,7 +313,7 @@ FittedModules fit_together(const Workshop& w, const std::vector<Selection>& sele
 Program take_module(const Workshop& w, const std::vector<Selection>& selections, FittedModules& fitted, size_t module) {
   if (!fitted.programs.empty()) return std::move(fitted.programs[module]);
   const bool joins = !fitted.heads.empty();
-  Program program = make_module(w, w.subject.modules[module], selections[module], joins).program;
+  Program program = made_before(w, w.subject.modules[module], selections[module], joins);
   if (joins) replace_head(head_layer(w.subject), fitted.heads[module], program);
   return program;
 }

@@ -69,13 +69,14 @@ std::string bytes_of(const Workshop& w, const OutputSet& set, const Program& mod
                        module_file(set, FileFormat::pt2));
 }
 
-ModuleResult write(const Workshop& w, const OutputSet& set, const Selection& keep, const Program& module) {
+/// `first`: of the modules, whose code is all alike.
+ModuleResult write(const Workshop& w, const OutputSet& set, const Selection& keep, const Program& module, bool first) {
   ModuleResult result;
   result.set = set;
   result.file = module_file(set, w.plan.options.format);
   const std::string bytes = bytes_of(w, set, module);
   w.files.write(result.file, bytes);
-  check_file(w.subject, w.files.path(result.file), module);
+  check_file(w.subject, w.files.path(result.file), module, /*as_a_model=*/first);
   result.bytes = static_cast<int64_t>(bytes.size());
   result.parameters = module.parameter_count();
   result.compression = static_cast<double>(w.subject.parameters) / static_cast<double>(result.parameters);
@@ -132,7 +133,7 @@ Modules make(const Workshop& w, const Choice& choice) {
         Program module = take_module(w, choice.selections, fitted, m);
         if (calibrates(w)) calibrate_head(w, calibrations[m], sets[m], module);
         ModuleResult& result = modules.results[m];
-        result = write(w, sets[m], choice.selections[m], module);
+        result = write(w, sets[m], choice.selections[m], module, m == 0);
         result.slice_difference = fitted.slice_differences[m];
         result.calibration = calibrations[m];
         // Not side by side: what is measured is the module as it is written, to the last bit.

@@ -10,7 +10,11 @@
 #include "base/random.hpp"
 #include "base/workers.hpp"
 #include "program/executor.hpp"
+#include "program/for_running.hpp"
 #include "program/load.hpp"
+#include "program/read_module.hpp"
+#include "slicing/calibration.hpp"
+#include "slicing/convex.hpp"
 #include "slicing/repair.hpp"
 #include "slicing/slice.hpp"
 #include "store/checkpoint_files.hpp"
@@ -219,7 +223,16 @@ NodeId head_node(const Subject& subject, const Program& module) {
   return static_cast<NodeId>(module.nodes.rend() - reader - 1);
 }
 
-Head fitted_head(const Workshop& w, const Program& body, const OutputSet& set) {
+/// What the module says of the validation samples, whose features are the last `count` rows: as its columns are.
+at::Tensor said_by_head(const Workshop& w, const Head& head, const OutputSet& set, const at::Tensor& features,
+                        int64_t count) {
+  const Head rows = log_odds_rows(head, set, w.subject.model.kind);
+  const at::Tensor odds = products(features.narrow(0, features.size(0) - count, count).to(at::kDouble), rows.weight);
+  return (rows.bias.defined() ? odds + rows.bias : odds).cpu();
+}
+
+/// `columns`: set to what the module says of the validation samples, where fitting the head shows it.
+Head fitted_head(const Workshop& w, const Program& body, const OutputSet& set, at::Tensor& columns) {
   const FittableHead place = place_of_head(w.subject);
   const Layer& layer = place.layer;
   const TestSet& fit = w.subject.fit;
@@ -249,7 +262,10 @@ Head fitted_head(const Workshop& w, const Program& body, const OutputSet& set) {
     }
     data.features = head_features(w, body, samples);
     data.rows = rows.to(device);
-    return fit_classification_head(data, original, set, params);
+    const Head head = fit_classification_head(data, original, set, params);
+    if (validating > 0 && validating == w.subject.validation.size(0))
+      columns = said_by_head(w, head, set, data.features, data.validating);
+    return head;
   }
   data.features = head_features(w, body, samples);
   data.rectified = !place.relus.empty();
@@ -318,9 +334,17 @@ MadeModule make_module(const Workshop& w, const OutputSet& set, const Selection&
     if (value.kind == Value::Kind::parameter && !of_head(static_cast<ValueId>(i)))
       value.content = body.values[i].content;
   }
-  if (own_head && !empty_head) replace_head(head_layer(w.subject), fitted_head(w, body, set), module.program);
+  if (own_head && !empty_head)
+    replace_head(head_layer(w.subject), fitted_head(w, body, set, module.columns), module.program);
   w.files.put(file, serialised(parameters_of(module.program)));
   return module;
+}
+
+Program made_before(const Workshop& w, const OutputSet& set, const Selection& keep, bool empty_head) {
+  const Program body = slice(w.subject.model.program, w.subject.model.map, keep);
+  Program module = module_code(w, body, set, keep);
+  if (read_checkpoint(w.plan.options.out / checkpoint_file(w, set, keep, empty_head), module)) return module;
+  return make_module(w, set, keep, empty_head).program;
 }
 
 at::Tensor validation_values(const Subject& subject) {
@@ -369,7 +393,6 @@ at::Tensor head_features(const Workshop& w, const Program& module, const at::Ten
   const NodeId node = head_node(w.subject, module);
   const ValueId read = module.node(node).inputs[0];
   const int64_t batch = samples_at_once(w.subject, module);
-  const Executor executor(module);
   std::vector<bool> keep(module.values.size(), false);
   keep[at_index(read)] = true;
   NodeId end = node;
@@ -379,6 +402,9 @@ at::Tensor head_features(const Workshop& w, const Program& module, const at::Ten
       keep[at_index(input)] = true;
     end = std::max(end, resampling);
   }
+  const Program fast = for_running(module, keep);
+  keep.resize(fast.values.size(), false);
+  const Executor executor(fast);
   std::vector<at::Tensor> features;
   in_batches(samples.size(0), batch, [&](int64_t first, int64_t count) {
     const at::Tensor part = samples.narrow(0, first, count);
@@ -457,14 +483,13 @@ std::optional<Tail> tail_of(const Workshop& w, const Program& module) {
   return tail;
 }
 
-void check_file(const Subject& subject, const std::filesystem::path& file, const Program& module) {
+void check_file(const Subject& subject, const std::filesystem::path& file, const Program& module, bool as_a_model) {
   const at::NoGradGuard no_grad;
   const Batch batch = first_batch(subject);
-  const Program read = load_program(file, batch);
   const at::Tensor expected = Executor(module)(batch);
-  const at::Tensor found = Executor(read)(batch);
+  const at::Tensor found = as_a_model ? Executor(load_program(file, batch))(batch) : output_of(file, batch);
   const double scale = std::max(expected.abs().max().item<double>(), 1e-30);
-  if ((found - expected).abs().max().item<double>() <= 1e-5 * scale) return;
+  if (found.sizes() == expected.sizes() && (found - expected).abs().max().item<double>() <= 1e-5 * scale) return;
   fail(ExitCode::internal, "{}: the file read back differs from the module in memory; please report this model",
        file.string());
 }

@@ -35,12 +35,16 @@ Workshop workshop(const Plan& plan, const Subject& subject, StagedFiles& files, 
 struct MadeModule {
   Program program;
   double slice_difference = 0;  ///< relative difference between the bare slice and the masked original
+  at::Tensor columns;           ///< of the validation samples (see column_run); undefined: not known yet
 };
 
 /// Makes the module that keeps `keep`: sliced, checked, repaired, with its own head. Reads it from its checkpoint if
 /// there is one, else writes the checkpoint. `empty_head`: the head's weights are 0, since all heads are fitted
 /// together later. Throws Error (internal) if the slice differs from the masked original.
 MadeModule make_module(const Workshop& workshop, const OutputSet& set, const Selection& keep, bool empty_head);
+
+/// The same module again, from its checkpoint, or else made again.
+Program made_before(const Workshop& workshop, const OutputSet& set, const Selection& keep, bool empty_head);
 
 /// The values or labels of the modules' outputs for points of the validation samples: [points, columns] float64.
 at::Tensor validation_values(const Subject& subject);
@@ -82,6 +86,7 @@ Head first_head(const Workshop& workshop, const OutputSet& set, const at::Tensor
 std::optional<Tail> tail_of(const Workshop& workshop, const Program& module);
 
 /// Reads a file back. Throws Error if it does not load, or (internal) if it computes another function than the module.
-void check_file(const Subject& subject, const std::filesystem::path& file, const Program& module);
+/// `as_a_model`: as a model to decompose is read, which takes ten times as long.
+void check_file(const Subject& subject, const std::filesystem::path& file, const Program& module, bool as_a_model);
 
 }  // namespace incite
