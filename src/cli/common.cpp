@@ -68,6 +68,12 @@ Progress make_progress(CommonOptions& common) {
       bar->clear();
       return show_warning(common, event.warning);
     }
+    if (!event.note.empty()) {
+      bar->clear();
+      if (!common.quiet && (event.important || common.verbose))
+        std::cerr << wrapped(event.note, columns_of(STDERR_FILENO)) << std::endl;
+      return;
+    }
     if (event.stage != stage) {
       stage = event.stage;
       spdlog::info("{}: {} {}", stage, event.total, event.unit);

@@ -86,10 +86,10 @@ class OutputTree {
 
   jit::Value* tuple(const std::vector<std::string>& names, const std::vector<jit::Value*>& values) {
     if (names.empty()) return graph_.insertNode(graph_.createTuple(values))->output();
-    std::vector<c10::TypePtr> types;
+    std::vector<c10::TypePtr> of_elements;
     for (const jit::Value* value : values)
-      types.push_back(value->type());
-    const auto type = c10::TupleType::createNamed(c10::QualifiedName("__torch__.Outputs"), names, types);
+      of_elements.push_back(value->type());
+    const auto type = c10::TupleType::createNamed(c10::QualifiedName("__torch__.Outputs"), names, of_elements);
     return graph_.insertNode(graph_.createTuple(values, type))->output();
   }
 

@@ -122,7 +122,7 @@ void minimise(const std::vector<at::Tensor>& parameters, int64_t iterations, con
       for (size_t i = 0; i < parameters.size(); ++i) {
         if (!one.gradients[i].defined()) continue;
         at::Tensor& sum = parameters[i].mutable_grad();
-        sum = sum.defined() ? sum + one.gradients[i] : one.gradients[i];
+        sum = sum.defined() ? sum + one.gradients[i] : one.gradients[i].clone();
       }
     }
     return value;

@@ -12,6 +12,7 @@
 #include "store/result_folder.hpp"
 #include "subject/warnings.hpp"
 #include "verbs/decompose/choose.hpp"
+#include "verbs/decompose/forecast.hpp"
 #include "verbs/decompose/make.hpp"
 #include "verbs/decompose/measure.hpp"
 #include "verbs/decompose/plan.hpp"
@@ -19,6 +20,8 @@
 
 namespace incite {
 namespace {
+
+constexpr double seconds_worth_telling = 60;
 
 /// Throws Error (output) rather than replace an earlier result or checkpoint that the user did not mention.
 void check_folder(const DecomposeOptions& options) {
@@ -55,6 +58,16 @@ std::vector<std::string> warn_before_scoring(const Plan& plan, const Subject& su
     if (progress) progress(event);
   }
   return warnings;
+}
+
+/// Users of a long run will want to know, and to shorten it.
+void tell_how_long(const Plan& plan, const Subject& subject, const Progress& progress) {
+  if (!progress) return;
+  const Forecast told = forecast(plan, subject);
+  ProgressEvent event;
+  event.note = to_sentence(told, plan);
+  event.important = told.most() >= seconds_worth_telling;
+  progress(event);
 }
 
 std::vector<GroupResult> group_results(const UnitMap& map, const Scores& scores) {
@@ -153,6 +166,7 @@ Decomposition decompose(const DecomposeOptions& options, const Progress& progres
   const Plan plan = settle(options, subject, {saved ? saved->memory : 0, scoring_of_earlier(options)});
   Decomposition result = described(plan, subject);
   result.warnings = warn_before_scoring(plan, subject, progress);
+  tell_how_long(plan, subject, progress);
 
   const Scores scores = scores_for(plan, subject, saved, files, watch, progress);
   add_scores(plan, subject.model.map, scores, result);
