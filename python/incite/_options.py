@@ -210,7 +210,7 @@ class DecomposeOptions(TypedDict, total=False):
     balanced accuracy), or per cent of mean absolute error."""
 
     memory: int | str | None
-    """Memory for activations, such as 2GB; default: half of the free memory."""
+    """Memory for activations, such as 2GB; default: half of the free memory, on a CPU at most 4 GiB."""
 
     metric: Literal["auto", "probability", "flips", "absolute", "random", "magnitude"] | None
     """Measure of a mutant's effect; auto: probability for classification, absolute for regression; random and magnitude (of weights) are

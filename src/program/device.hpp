@@ -22,7 +22,8 @@ class Tf32Products {
   Tf32Products& operator=(const Tf32Products&) = delete;
 };
 
-/// Half of the memory that is free for this process now, in bytes: what activations may take by default.
+/// Half of the memory that is free for this process now, on a CPU at most 4 GiB, in bytes: what activations may take by
+/// default.
 int64_t default_memory(c10::Device device);
 
 }  // namespace incite

@@ -11,9 +11,9 @@
 #include "base/random.hpp"
 #include "base/workers.hpp"
 #include "program/executor.hpp"
-#include "slicing/adam.hpp"
 #include "slicing/calibration.hpp"
 #include "slicing/convex.hpp"
+#include "slicing/students.hpp"
 
 namespace incite {
 namespace {
@@ -21,115 +21,26 @@ namespace {
 constexpr int64_t validation_batch = 512;                       // samples
 constexpr int64_t most_alive_of_positions = int64_t{32} << 20;  // bytes, where outputs have positions
 
-/// A module while it learns.
-class Student {
- public:
-  /// `tail`: what alone learns; null: all of the module.
-  Student(Program& module, const OutputSet& set, const TailData* tail) : set_(set), tail_(tail) {
-    const std::vector<bool> trained = parameters_of(module, tail);
-    for (size_t i = 0; i < module.values.size(); ++i) {
-      Value& value = module.values[i];
-      if (!trained[i] || value.is_buffer || !value.content.isTensor()) continue;
-      const at::Tensor old = value.content.toTensor();
-      if (!old.is_floating_point()) continue;
-      value.content = old.detach().clone().set_requires_grad(true);
-      places_.push_back(&value);
-      weights_.push_back(value.content.toTensor());
-    }
-    executor_ = std::make_unique<Executor>(module);
-    optimiser_ = std::make_unique<Adam>(weights_);
-  }
-
-  /// Its columns for a batch of samples: [points, set] float64; with gradients or without, as the caller has it.
-  at::Tensor columns(const Dataset& data, const Batch& batch, const at::Tensor& samples, OutputKind kind,
-                     Task task) const {
-    return columns_of(data.at_points((*executor_)(batch), samples), kind, task);
-  }
-
-  /// Its columns for rows of what its tail reads.
-  at::Tensor columns_of_tail(const at::Tensor& rows, OutputKind kind, Task task) const {
-    const Program& module = executor_->program();
-    const TailInputs inputs = select_rows(tail_->tail, tail_->inputs, rows.to(module.device));
-    return columns_of(run_tail(*executor_, tail_->tail, inputs, module.output), kind, task);
-  }
-
-  /// A step against a gradient of its columns.
-  void step(const at::Tensor& columns, const at::Tensor& gradient, double learning_rate) {
-    columns.backward(gradient);
-    optimiser_->step(learning_rate);
-  }
-
-  const Program& program() const { return executor_->program(); }
-
-  /// Keeps the weights as they are now.
-  void note() {
-    best_.clear();
-    for (const at::Tensor& weight : weights_)
-      best_.push_back(weight.detach().clone());
-  }
-
-  /// Goes back to the weights that were kept, and forgets what gradients there were.
-  void go_back() {
-    const at::NoGradGuard no_grad;
-    for (size_t i = 0; i < weights_.size(); ++i)
-      weights_[i].copy_(best_[i]);
-    optimiser_ = std::make_unique<Adam>(weights_);
-  }
-
-  /// Puts what was kept into the module.
-  void finish() {
-    for (size_t i = 0; i < places_.size(); ++i)
-      places_[i]->content = best_[i];
-  }
-
- private:
-  /// By value: whether it is a parameter of the module, or one that only the tail reads.
-  static std::vector<bool> parameters_of(const Program& module, const TailData* tail) {
-    std::vector<bool> read(module.values.size(), false), read_before(module.values.size(), false);
-    for (size_t n = 0; n < module.nodes.size(); ++n) {
-      const auto node = static_cast<NodeId>(n);
-      const bool learns = tail == nullptr || std::binary_search(tail->tail.nodes.begin(), tail->tail.nodes.end(), node);
-      for (const ValueId id : module.node(node).inputs)
-        (learns ? read : read_before)[at_index(id)] = true;
-    }
-    for (size_t i = 0; i < read.size(); ++i)
-      read[i] = read[i] && !read_before[i] && module.values[i].kind == Value::Kind::parameter;
-    return read;
-  }
-
-  at::Tensor columns_of(const at::Tensor& outputs, OutputKind kind, Task task) const {
-    return task == Task::regression ? outputs.to(at::kDouble) : log_odds(outputs, kind, set_, /*own_head=*/true);
-  }
-
-  const OutputSet& set_;
-  const TailData* tail_;
-  std::vector<Value*> places_;
-  std::vector<at::Tensor> weights_, best_;
-  std::unique_ptr<Executor> executor_;
-  std::unique_ptr<Adam> optimiser_;
-};
-
 class Finetuner {
  public:
   Finetuner(std::vector<Program>& modules, const std::vector<OutputSet>& sets, OutputKind kind, Task task,
-            const FinetuneData& data, const FinetuneParams& params, const Progress& progress)
+            FinetuneData data, const FinetuneParams& params, const Progress& progress)
       : sets_(sets),
         outputs_(at::tensor(outputs_of(sets), at::kLong)),
         device_(modules.front().device),
         kind_(kind),
         task_(task),
-        data_(data),
+        data_(std::move(data)),
+        tails_only_(!data_.tails.empty()),
         params_(params),
         progress_(progress) {
-    INCITE_ASSERT(data.tails.empty() || data.tails.size() == modules.size());
-    for (size_t m = 0; m < modules.size(); ++m)
-      students_.push_back(
-          std::make_unique<Student>(modules[m], sets[m], data.tails.empty() ? nullptr : &data.tails[m]));
+    INCITE_ASSERT(data_.tails.empty() || data_.tails.size() == modules.size());
+    students_ = Students::groups_of(modules, sets, std::move(data_.tails), *data_.data, {kind, task});
     if (task == Task::classification) {
-      places_ = places_of(data.classes, outputs_of(sets));
+      places_ = places_of(data_.classes, outputs_of(sets));
       set_own_losses();
     } else if (task == Task::regression) {
-      deviations_ = wanted_values(data.train).std(0).clamp_min(1e-12);
+      deviations_ = wanted_values(data_.train).std(0).clamp_min(1e-12);
     }
   }
 
@@ -153,14 +64,13 @@ class Finetuner {
         note(said);
       }
     }
-    for (const auto& student : students_)
-      student->finish();
+    for_each_student([](Student& student) { student.finish(); });
     result.columns = best_columns_;
     return result;
   }
 
  private:
-  int64_t count() const { return static_cast<int64_t>(students_.size()); }
+  int64_t count() const { return static_cast<int64_t>(sets_.size()); }
   int64_t column_count() const { return outputs_.size(0); }
 
   /// What each module's own loss weighs samples with, so that its classes count alike.
@@ -196,13 +106,24 @@ class Finetuner {
   /// Keeps the modules as they are now, and what they say.
   void note(const at::Tensor& said) {
     best_columns_ = said;
-    for (const auto& student : students_)
-      student->note();
+    for_each_student([](Student& student) { student.note(); });
   }
 
   void go_back() {
-    for (const auto& student : students_)
-      student->go_back();
+    for_each_student([](Student& student) { student.go_back(); });
+  }
+
+  void for_each_student(const std::function<void(Student&)>& work) {
+    for (const Students& group : students_) {
+      for (const auto& student : group.all())
+        work(*student);
+    }
+  }
+
+  /// Workers share out the groups.
+  void for_each_group(const std::function<void(size_t)>& work) const {
+    run_on_workers(static_cast<int64_t>(students_.size()), params_.workers,
+                   [&](int64_t group) { work(static_cast<size_t>(group)); });
   }
 
   /// [samples, single modules] bool: whether a sample is of the module's class.
@@ -239,7 +160,7 @@ class Finetuner {
   /// Samples that are run at a time, at most `most`: fewer where the values of one at all its positions take much.
   int64_t at_once(int64_t most) const {
     if (!data_.data->positions.defined()) return most;
-    const Program& first = students_.front()->program();
+    const Program& first = students_.front().all().front()->program();
     return batch_size(first, first_samples(*data_.data, first.device), most, most_alive_of_positions);
   }
 
@@ -261,15 +182,16 @@ class Finetuner {
   void run_step(const at::Tensor& rows, double learning_rate) {
     const at::Tensor samples = data_.train.index_select(0, rows);
     const Batch batch = batch_of(samples);
-    std::vector<at::Tensor> columns(students_.size());
-    run_on_workers(count(), params_.workers, [&](int64_t m) {
+    std::vector<std::vector<at::Tensor>> columns(students_.size());  // by group, by module
+    for_each_group([&](size_t group) {
       const at::AutoGradMode gradients(true);
-      columns[static_cast<size_t>(m)] = columns_of(m, batch, samples, rows);
+      columns[group] = students_[group].columns(*data_.data, batch, samples, rows);
     });
     std::vector<at::Tensor> values;
-    values.reserve(columns.size());
-    for (const at::Tensor& column : columns)
-      values.push_back(column.detach().cpu());
+    for (const std::vector<at::Tensor>& of_group : columns) {
+      for (const at::Tensor& column : of_group)
+        values.push_back(column.detach().cpu());
+    }
     const at::Tensor all = at::cat(values, 1).set_requires_grad(true);
     {
       const at::AutoGradMode gradients(true);
@@ -280,22 +202,15 @@ class Finetuner {
     for (const OutputSet& set : sets_)
       sizes.push_back(set.size());
     const std::vector<at::Tensor> gradients = gradient.split_with_sizes(sizes, 1);
-    run_on_workers(count(), params_.workers, [&](int64_t m) {
-      const auto place = static_cast<size_t>(m);
-      students_[place]->step(columns[place], gradients[place], learning_rate);
+    for_each_group([&](size_t group) {
+      const auto first = gradients.begin() + students_[group].first();
+      students_[group].step(columns[group], {first, first + students_[group].count()}, learning_rate);
     });
   }
 
   /// What whole modules are run on; tails have their own.
   Batch batch_of(const at::Tensor& samples) const {
-    return data_.tails.empty() ? data_.data->batch(samples, device_) : Batch{};
-  }
-
-  /// A module's columns for a batch, or the same rows of what its tail reads.
-  at::Tensor columns_of(int64_t module, const Batch& batch, const at::Tensor& samples, const at::Tensor& rows) const {
-    const Student& student = *students_[static_cast<size_t>(module)];
-    return data_.tails.empty() ? student.columns(*data_.data, batch, samples, kind_, task_)
-                               : student.columns_of_tail(rows, kind_, task_);
+    return tails_only_ ? Batch{} : data_.data->batch(samples, device_);
   }
 
   at::Tensor points(const at::Tensor& samples) const { return data_.data->points(samples); }
@@ -362,16 +277,16 @@ class Finetuner {
   at::Tensor columns() const {
     const at::NoGradGuard no_grad;
     std::vector<at::Tensor> said(students_.size());
-    run_on_workers(count(), params_.workers, [&](int64_t m) {
+    for_each_group([&](size_t group) {
       const at::NoGradGuard no_grad_here;
       std::vector<at::Tensor> parts;
       in_batches(data_.validation.size(0), validating_at_once_, [&](int64_t first, int64_t count) {
         const int64_t row = data_.train.size(0) + first;
         const at::Tensor rows = at::arange(row, row + count, at::kLong);
         const at::Tensor samples = data_.validation.narrow(0, first, count);
-        parts.push_back(columns_of(m, batch_of(samples), samples, rows).cpu());
+        parts.push_back(at::cat(students_[group].columns(*data_.data, batch_of(samples), samples, rows), 1).cpu());
       });
-      said[static_cast<size_t>(m)] = at::cat(parts);
+      said[group] = at::cat(parts);
     });
     return at::cat(said, 1);
   }
@@ -397,10 +312,11 @@ class Finetuner {
   const at::Device device_;
   const OutputKind kind_;
   const Task task_;
-  const FinetuneData& data_;
+  FinetuneData data_;
+  const bool tails_only_;
   const FinetuneParams& params_;
   const Progress& progress_;
-  std::vector<std::unique_ptr<Student>> students_;
+  std::vector<Students> students_;
   int64_t batch_ = 1, validating_at_once_ = 1;      // samples
   double learning_rate_ = params_.learning_rate;    // at the start of the cosine
   at::Tensor places_;                               // of all samples' classes: their columns
@@ -414,9 +330,9 @@ class Finetuner {
 }  // namespace
 
 FinetuneResult finetune(std::vector<Program>& modules, const std::vector<OutputSet>& sets, OutputKind kind, Task task,
-                        const FinetuneData& data, const FinetuneParams& params, const Progress& progress) {
+                        FinetuneData data, const FinetuneParams& params, const Progress& progress) {
   INCITE_ASSERT(!modules.empty() && modules.size() == sets.size());
-  return Finetuner(modules, sets, kind, task, data, params, progress).run();
+  return Finetuner(modules, sets, kind, task, std::move(data), params, progress).run();
 }
 
 }  // namespace incite

@@ -29,7 +29,7 @@ struct FinetuneParams {
   double temperature = 4;
   bool calibrated = false;  ///< classification: losses on validation samples are those after calibrate
   uint64_t seed = 0;
-  int64_t workers = 1;                ///< modules that are run at a time
+  int64_t workers = 1;                ///< groups of modules that are run at a time
   std::string stage = "fine-tuning";  ///< what progress calls it
 };
 
@@ -60,10 +60,10 @@ struct FinetuneResult {
 /// Classification: the cross-entropy of the softmax over all columns, which are log-odds, against the labels, and with
 /// both sides softened by a temperature, against the original's probabilities (Hinton et al., 2015), on samples whose
 /// class has a column; and each module's own class-balanced cross-entropy on all. Each module gets the gradient of its
-/// own columns, so that one after another is run. Multilabel: the binary cross-entropy of each column, against the
-/// labels and the original's probabilities. Regression: the absolute error over the values' deviation. `sets` says
-/// which outputs each module is for.
+/// own columns. Modules run side by side where they can (see StackedModules). Multilabel: the binary cross-entropy of
+/// each column, against the labels and the original's probabilities. Regression: the absolute error over the values'
+/// deviation. `sets` says which outputs each module is for.
 FinetuneResult finetune(std::vector<Program>& modules, const std::vector<OutputSet>& sets, OutputKind kind, Task task,
-                        const FinetuneData& data, const FinetuneParams& params, const Progress& progress = {});
+                        FinetuneData data, const FinetuneParams& params, const Progress& progress = {});
 
 }  // namespace incite

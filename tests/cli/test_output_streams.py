@@ -35,6 +35,7 @@ def test_verbose_says_more_on_stderr_and_nothing_else_changes(good: Cli) -> None
     assert result.code == 0
     assert result.out == (good.folder / "out/decomposition.json").read_text()
     assert "error" not in result.err
+    assert "This takes about" in result.err
 
 
 def test_progress_names_what_is_trained(good: Cli) -> None:

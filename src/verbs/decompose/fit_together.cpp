@@ -123,11 +123,11 @@ FinetuneData finetune_data(const Workshop& w, int64_t count) {
   return data;
 }
 
-std::vector<double> train(const Workshop& w, const FinetuneData& data, FinetuneParams params, FittedModules& fitted) {
+std::vector<double> train(const Workshop& w, FinetuneData data, FinetuneParams params, FittedModules& fitted) {
   params.calibrated = calibrates(w);
   params.workers = w.workers;
-  const FinetuneResult result =
-      finetune(fitted.programs, w.subject.modules, w.subject.model.kind, w.subject.task, data, params, w.progress);
+  const FinetuneResult result = finetune(fitted.programs, w.subject.modules, w.subject.model.kind, w.subject.task,
+                                         std::move(data), params, w.progress);
   fitted.validation_columns = result.columns;
   return result.losses;
 }
@@ -144,7 +144,7 @@ void fit_last_layers(const Workshop& w, std::vector<std::optional<TailData>> tai
   params.temperature = 1;
   params.stage = "fitting last layers";
   params.seed = derive_seed(w.plan.options.seed, "last layers");
-  fitted.last_layer_losses = train(w, data, params, fitted);
+  fitted.last_layer_losses = train(w, std::move(data), params, fitted);
 }
 
 void finetune_all(const Workshop& w, FittedModules& fitted) {

@@ -50,7 +50,9 @@ double samples_of_a_module(const Plan& plan, const Subject& subject) {
 }
 
 std::string minutes(double least, double most) {
-  const auto text = [](double seconds) { return fmt::format("{:.0f}", std::max(seconds / 60, 1.0)); };
+  const auto text = [](double seconds) {
+    return seconds < 60 ? std::string("1") : fmt::format("{:.0f}", seconds / 60);
+  };
   return text(least) == text(most) ? text(most) : fmt::format("{} to {}", text(least), text(most));
 }
 
@@ -84,14 +86,14 @@ Forecast forecast(const Plan& plan, const Subject& subject) {
 }
 
 std::string to_sentence(const Forecast& told, const Plan& plan) {
-  if (told.most() < seconds_to_show) return fmt::format("This takes about {:.0f} seconds.", std::max(told.most(), 1.0));
-  std::string text = fmt::format("This takes about {} minutes: scoring {}, modules {}.",
+  if (told.most() < seconds_to_show) return fmt::format("This takes about {:.0f} s.", std::max(told.most(), 1.0));
+  std::string text = fmt::format("This takes about {} min: scoring {}, modules {}.",
                                  minutes(told.least_scoring + told.modules, told.most()),
                                  minutes(told.least_scoring, told.most_scoring), minutes(told.modules, told.modules));
   if (told.most() < long_run) return text;
   if (told.most_scoring > told.modules) {
-    text += plan.scoring.scoring == Scoring::mutation ? " --scoring gradient or --samples 1000 shorten scoring."
-                                                      : " --samples 1000 shortens scoring.";
+    const bool mutates = plan.scoring.scoring == Scoring::mutation;
+    text += mutates ? " --scoring gradient or --samples 1000 take less." : " --samples 1000 takes less.";
   } else {
     text += plan.options.finetune > 0 ? " A smaller --finetune or fewer --modules take less."
                                       : " Fewer --modules, or fewer samples in --data, take less.";

@@ -19,7 +19,7 @@ struct Forecast {
 /// of about two.
 Forecast forecast(const Plan& plan, const Subject& subject);
 
-/// "This takes about 3 to 5 minutes: scoring 1 to 3, modules 2." Names the options that shorten a long run.
+/// "This takes about 3 to 5 min: scoring 1 to 3, modules 2." Names the options that shorten a long run.
 std::string to_sentence(const Forecast& forecast, const Plan& plan);
 
 }  // namespace incite

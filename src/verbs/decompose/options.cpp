@@ -464,7 +464,7 @@ std::vector<Option> all_options() {
        .value = [](const Settled& s) -> Setting::second_type { return s.options.tf32; }},
       {.name = "memory",
        .group = "Machine",
-       .help = "Memory for activations, such as 2GB; default: half of the free memory",
+       .help = "Memory for activations, such as 2GB; default: half of the free memory, on a CPU at most 4 GiB",
        .takes = Bytes{},
        .type = "BYTES",
        .affects = Affects::run,
