@@ -108,8 +108,9 @@ void minimise(const std::vector<at::Tensor>& parameters, int64_t iterations, con
   const int64_t size = loss.device.is_cpu() ? samples_of_a_piece : std::max<int64_t>(loss.samples, 1);
   const int64_t pieces = (loss.samples + size - 1) / size;
   std::vector<ValueAndGradients> found(static_cast<size_t>(pieces) + 1);
+  const int64_t workers = workers_for(loss.device);  // here, since minimising takes one thread
   minimise_by_gradients(parameters, iterations, [&] {
-    run_pieces(pieces + 1, workers_for(loss.device), loss.device, [&](int64_t number) {
+    run_pieces(pieces + 1, workers, loss.device, [&](int64_t number) {
       const int64_t first = number * size;
       found[static_cast<size_t>(number)] = gradients_at(parameters, [&](const std::vector<at::Tensor>& copies) {
         return number < pieces ? loss.piece(copies, first, std::min(size, loss.samples - first)) : loss.rest(copies);

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
-#include <optional>
 
 #include "base/fail.hpp"
 #include "base/random.hpp"
@@ -47,8 +46,6 @@ class Finetuner {
   FinetuneResult run() {
     batch_ = at_once(data_.data->positions.defined() ? params_.position_batch : params_.batch);
     validating_at_once_ = at_once(validation_batch);
-    std::optional<OneThread> between;  // the steps of the workers
-    if (params_.workers > 1) between.emplace();
     FinetuneResult result;
     note(columns());
     result.losses.push_back(find_rate(validation_loss(best_columns_)));
@@ -180,6 +177,7 @@ class Finetuner {
 
   /// `rows` are rows of data_.train.
   void run_step(const at::Tensor& rows, double learning_rate) {
+    const OneThread between;  // the work of the workers
     const at::Tensor samples = data_.train.index_select(0, rows);
     const Batch batch = batch_of(samples);
     std::vector<std::vector<at::Tensor>> columns(students_.size());  // by group, by module
@@ -297,6 +295,7 @@ class Finetuner {
       compared = calibrated(said, calibrate_labels(said, wanted_values(data_.validation)));
     else if (params_.calibrated)
       compared = calibrated(said, calibrate(said, places_.index_select(0, points(data_.validation)), sets_), sets_);
+    const OneThread alone;
     const at::NoGradGuard no_grad;
     return loss(compared, data_.validation, {}).item<double>();
   }
