@@ -138,7 +138,7 @@ at::Tensor of_columns(const at::Tensor& of_modules, const at::Tensor& modules) {
 }  // namespace
 
 std::vector<Calibration> calibrate(const at::Tensor& odds, const at::Tensor& columns,
-                                   const std::vector<OutputSet>& sets) {
+                                   const std::vector<OutputSet>& sets, const std::vector<Calibration>& start) {
   const auto count = static_cast<int64_t>(sets.size());
   const at::Tensor modules = modules_of_columns(sets, odds.device());
   const at::Tensor known = columns.masked_select(columns >= 0);
@@ -147,8 +147,9 @@ std::vector<Calibration> calibrate(const at::Tensor& odds, const at::Tensor& col
       modules.defined() ? at::zeros({count}, samples.options()).index_add(0, modules, samples) : samples;
   if (of_modules.min().item<int64_t>() == 0) return std::vector<Calibration>(sets.size());
   const JointLoss loss(columns, sets);
-  const at::Tensor scales = variable(at::ones({count}, odds.options()));
-  const at::Tensor offsets = variable(at::zeros({count}, odds.options()));
+  const auto [first_scales, first_offsets] =
+      by_column(start.empty() ? std::vector<Calibration>(sets.size()) : start, odds.options());
+  const at::Tensor scales = variable(first_scales), offsets = variable(first_offsets);
   LossInPieces pieces;
   pieces.samples = odds.size(0);
   pieces.device = odds.device();

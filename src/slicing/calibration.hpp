@@ -18,9 +18,10 @@ namespace incite {
 /// cross-entropy of the softmax over the calibrated log-odds (Platt scaling, 1999, of all at once), over samples that
 /// have a column, and, with a tenth of its weight, each module's own class-balanced cross-entropy over all samples,
 /// which keeps its threshold where it was: the first does not change when all offsets do. Convex; L-BFGS. Scales are
-/// positive. Where a module has no sample, none is changed: how it compares with others is not known.
+/// positive. Where a module has no sample, none is changed: how it compares with others is not known. `start`: where to
+/// begin; a calibration that is nearly right saves most of the steps.
 std::vector<Calibration> calibrate(const at::Tensor& odds, const at::Tensor& columns,
-                                   const std::vector<OutputSet>& sets);
+                                   const std::vector<OutputSet>& sets, const std::vector<Calibration>& start = {});
 
 /// `odds` [samples, columns] float64, with calibrations.
 at::Tensor calibrated(const at::Tensor& odds, const std::vector<Calibration>& calibrations,

@@ -289,12 +289,14 @@ class Finetuner {
     return at::cat(said, 1);
   }
 
-  double validation_loss(const at::Tensor& said) const {
+  double validation_loss(const at::Tensor& said) {
     at::Tensor compared = said;
-    if (params_.calibrated && task_ == Task::multilabel)
+    if (params_.calibrated && task_ == Task::multilabel) {
       compared = calibrated(said, calibrate_labels(said, wanted_values(data_.validation)));
-    else if (params_.calibrated)
-      compared = calibrated(said, calibrate(said, places_.index_select(0, points(data_.validation)), sets_), sets_);
+    } else if (params_.calibrated) {
+      calibrations_ = calibrate(said, places_.index_select(0, points(data_.validation)), sets_, calibrations_);
+      compared = calibrated(said, calibrations_, sets_);
+    }
     const OneThread alone;
     const at::NoGradGuard no_grad;
     return loss(compared, data_.validation, {}).item<double>();
@@ -322,8 +324,9 @@ class Finetuner {
   at::Tensor singles_;                              // columns of modules for one class
   at::Tensor positive_weights_, negative_weights_;  // [singles]
   std::vector<OwnSet> own_sets_;
-  at::Tensor deviations_;    // [columns]
-  at::Tensor best_columns_;  // what the modules said that are kept
+  at::Tensor deviations_;                  // [columns]
+  at::Tensor best_columns_;                // what the modules said that are kept
+  std::vector<Calibration> calibrations_;  // the last ones: the next are near them
 };
 
 }  // namespace

@@ -24,7 +24,7 @@ namespace incite {
 namespace {
 
 constexpr int64_t most_repair_samples = 4096;               // of each kind: see repair_samples
-constexpr int64_t most_first_samples = 8192;                // for a head, if all heads are fitted together later
+constexpr int64_t most_first_samples = 4096;                // for a head, if all heads are fitted together later
 constexpr int64_t most_at_once = 1024;                      // samples
 constexpr int64_t most_program_bytes = int64_t{512} << 20;  // the original's weights, once for each module of a run
 constexpr int64_t most_last_layers = 2;                     // hidden layers that are fitted together with the heads
