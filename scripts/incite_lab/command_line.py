@@ -45,6 +45,7 @@ COMMANDS = {
     "bench factors": "bench.factors",
     "bench growth": "bench.growth",
     "bench inspection": "bench.inspection",
+    "bench large": "bench.large",
     "bench latency": "bench.latency",
     "bench outputs": "bench.outputs",
     "bench profile": "bench.scoring_profile",
