@@ -34,7 +34,8 @@ class Finetuner {
         params_(params),
         progress_(progress) {
     INCITE_ASSERT(data_.tails.empty() || data_.tails.size() == modules.size());
-    students_ = Students::groups_of(modules, sets, std::move(data_.tails), *data_.data, {kind, task});
+    const int64_t most = tails_only_ ? most_side_by_side : most_that_fit(modules);
+    students_ = Students::groups_of(modules, sets, std::move(data_.tails), *data_.data, {kind, task}, most);
     if (task == Task::classification) {
       places_ = places_of(data_.classes, outputs_of(sets));
       set_own_losses();
@@ -69,6 +70,17 @@ class Finetuner {
  private:
   int64_t count() const { return static_cast<int64_t>(sets_.size()); }
   int64_t column_count() const { return outputs_.size(0); }
+
+  /// Modules side by side: what one makes of a batch stays in memory until its gradients are had.
+  int64_t most_that_fit(const std::vector<Program>& modules) const {
+    if (params_.memory == 0) return most_side_by_side;
+    const Batch two = two_samples(*data_.data, device_);
+    int64_t bytes = 1;
+    for (const Program& module : modules)
+      bytes = std::max(bytes, sample_values(module, two).activation_bytes);
+    const int64_t of_batch = bytes * 2 * params_.batch / two.samples();
+    return std::clamp<int64_t>(params_.memory / std::max<int64_t>(of_batch, 1), 1, most_side_by_side);
+  }
 
   /// What each module's own loss weighs samples with, so that its classes count alike.
   void set_own_losses() {

@@ -30,6 +30,7 @@ struct FinetuneParams {
   bool calibrated = false;  ///< classification: losses on validation samples are those after calibrate
   uint64_t seed = 0;
   int64_t workers = 1;                ///< groups of modules that are run at a time
+  int64_t memory = 0;                 ///< bytes for the activations of a group; 0: any number
   std::string stage = "fine-tuning";  ///< what progress calls it
 };
 

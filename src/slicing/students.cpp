@@ -10,9 +10,6 @@
 namespace incite {
 namespace {
 
-// Modules side by side. More take no less time for each, and leave nothing for other workers to do.
-constexpr int64_t most_stacked = 5;
-
 /// By value: whether it is a parameter of the module, or one that only the tail reads.
 std::vector<bool> learning_parameters(const Program& module, const Tail* tail) {
   std::vector<bool> read(module.values.size(), false), read_before(module.values.size(), false);
@@ -71,9 +68,10 @@ void Student::finish() {
 // ---- Several --------------------------------------------------------------------------------------------------------
 
 std::vector<Students> Students::groups_of(std::vector<Program>& modules, const std::vector<OutputSet>& sets,
-                                          std::vector<TailData> tails, const Dataset& data, ColumnKind kind) {
+                                          std::vector<TailData> tails, const Dataset& data, ColumnKind kind,
+                                          int64_t most) {
   const auto all = static_cast<int64_t>(modules.size());
-  const int64_t count = (all + most_stacked - 1) / most_stacked;
+  const int64_t count = (all + most - 1) / most;
   const auto student = [&](int64_t m) {
     const auto place = static_cast<size_t>(m);
     return std::make_unique<Student>(modules[place], sets[place], tails.empty() ? nullptr : &tails[place].tail);

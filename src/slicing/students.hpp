@@ -14,6 +14,9 @@
 
 namespace incite {
 
+/// Modules to put side by side at most. More take no less time for each, and leave nothing for other workers to do.
+inline constexpr int64_t most_side_by_side = 5;
+
 /// How a module's outputs are read as its columns.
 struct ColumnKind {
   OutputKind kind;
@@ -49,14 +52,14 @@ class Student {
   std::unique_ptr<Adam> optimiser_;
 };
 
-/// Modules that learn in one task: side by side as one network, or one module where that can't be. How they are grouped
-/// does not depend on the number of workers, and so neither do results.
+/// Modules that learn in one task: side by side as one network, or one module where that can't be.
 class Students {
  public:
   /// All modules, in order. `tails`: by module, what alone learns, and the samples' inputs to that, which are taken;
-  /// empty: all of each module learns.
+  /// empty: all of each module learns. `most`: modules in a group.
   static std::vector<Students> groups_of(std::vector<Program>& modules, const std::vector<OutputSet>& sets,
-                                         std::vector<TailData> tails, const Dataset& data, ColumnKind kind);
+                                         std::vector<TailData> tails, const Dataset& data, ColumnKind kind,
+                                         int64_t most);
 
   /// By module, its columns for a batch of samples, or for `rows` of the inputs of the tails: [points, set] float64,
   /// with gradients or without, as the caller has it.

@@ -126,6 +126,7 @@ FinetuneData finetune_data(const Workshop& w, int64_t count) {
 std::vector<double> train(const Workshop& w, FinetuneData data, FinetuneParams params, FittedModules& fitted) {
   params.calibrated = calibrates(w);
   params.workers = w.workers;
+  params.memory = w.memory;
   const FinetuneResult result = finetune(fitted.programs, w.subject.modules, w.subject.model.kind, w.subject.task,
                                          std::move(data), params, w.progress);
   fitted.validation_columns = result.columns;
