@@ -29,6 +29,15 @@ def compact(document: dict[str, Any]) -> Record:
     }
 
 
+def details(document: dict[str, Any]) -> Record:
+    """What is too long for most records: the channels that modules keep; and what was given and computed."""
+    return {
+        "kept": [module["kept"] for module in document["modules"]],
+        "fit": document["data"]["fit_samples"],
+        "multiply_adds": document["scoring"]["multiply_adds"],
+    }
+
+
 def loss(record: Record) -> float:
     """Points, or per cent of the mean absolute error: more is worse."""
     if record["kind"] == "mae":
