@@ -29,6 +29,7 @@ COMMANDS = {
     "promises": "studies.quality.promises",
     "pruning": "studies.sets.pruning",
     "sets": "studies.sets.curve",
+    "gradients": "studies.gradients.gradients",
     "reuse": "studies.reuse.reuse",
     "multilabel": "studies.made.studies:MULTILABEL",
     "segmentation": "studies.made.studies:SEGMENTATION",
