@@ -90,8 +90,8 @@ class Runner:
             options.append("--keep-scores")
         if job.scores:
             options += ["--scores", str(self.scores_file(job.scores))]
-        document = run(decompose_command(self.binary, job.model, data, options, out)).document
-        result = record.compact(document) | {"resumed": resumed} | (record.details(document) if job.details else {})
+        done = run(decompose_command(self.binary, job.model, data, options, out))
+        result = record.compact(done.document) | {"resumed": resumed} | (record.details(done) if job.details else {})
         if job.scores:
             scored = self.store.load(self.key(job.scores))
             assert scored is not None

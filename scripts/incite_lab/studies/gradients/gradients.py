@@ -111,10 +111,10 @@ def measured(
             }
             for layer, clusters in contributed.items()
         ],
-        "scoring": {
+        "cost": {
             way: {
-                "seconds": round(mean(records[way, seed, first]["timing"]["scoring"] for seed in seeds), 2),
                 "multiply_adds": mean(records[way, seed, first]["multiply_adds"] for seed in seeds),
+                "cpu_seconds": round(mean(records[way, seed, first]["cpu_seconds"] for seed in seeds), 2),
             }
             for way in WAYS
         },

@@ -8,6 +8,7 @@ from incite_lab.pages.tables import markdown
 from incite_lab.run.record import spread
 from incite_lab.studies.quality import results
 
+WAYS = ("exact", "gradient")
 AGREEMENTS = ("rho", "jaccard", "jaccard_of_seeds")
 BAR = 0.1  # points that gradients may lose more, on the mean
 
@@ -18,12 +19,13 @@ def section(part: dict[str, Any]) -> list[str]:
         "their effects are estimated. Both ways score the same samples (`--samples 2000`), which the seed draws; the networks stay the same. "
         "Fit: training samples given. ρ: Spearman's correlation of the clusters' contributions, mean over outputs, groups and seeds. "
         "Jaccard: channels that both ways' modules keep, as a share of those that one of them keeps, at the first size; mean over modules, "
-        "groups and seeds. Of seeds: the same for two exact runs with different seeds. Change: combined accuracy (or mean absolute error) "
-        "against the original's, on test data that no choice used. Difference: gradient against exact, by seed; above 0, gradients are "
+        "groups and seeds. Of seeds: the same for two exact runs with different seeds. Scoring: billions of multiply-adds. CPU: seconds of a run "
+        "at the first size, in all, waiting for other processes not counted. Change: combined accuracy (or mean absolute error) against the "
+        "original's, on test data that no choice used. Difference: gradient against exact, by seed; above 0, gradients are "
         "better. ±: sample standard deviation over seeds."
     )
     header = [
-        "network", "outputs", "modules", "fit", "ρ", "Jaccard", "of seeds", "scoring, exact", "gradient",
+        "network", "outputs", "modules", "fit", "ρ", "Jaccard", "of seeds", "scoring, exact", "gradient", "CPU, exact", "gradient",
         "size", "change, exact", "gradient", "difference",
     ]  # fmt: skip
     lines = [line for one in part["subjects"].values() for line in rows_of(one)]
@@ -40,12 +42,12 @@ def rows_of(one: dict[str, Any]) -> list[list[str]]:
     common = [
         one["title"], str(one["outputs"]), str(one["modules"]), f"{one['fit']:,}", f"{over_groups(one, 'rho'):.3f}",
         f"{over_groups(one, 'jaccard'):.3f}", f"{over_groups(one, 'jaccard_of_seeds'):.3f}" if len(one["groups"][0]["rho"]) > 1 else "",
-        *(f"{one['scoring'][way]['seconds']:.1f} s" for way in ("exact", "gradient")),
+        *(f"{one['cost'][way]['multiply_adds'] / 1e9:.2f}" for way in WAYS), *(f"{one['cost'][way]['cpu_seconds']:.1f} s" for way in WAYS),
     ]  # fmt: skip
     lines = []
     for row in one["rows"]:
         unit = "points" if one["kind"] == "accuracy" else "% of MAE"
-        changes = [f"{results.change_of(one['kind'], row[way])} {unit}" for way in ("exact", "gradient")]
+        changes = [f"{results.change_of(one['kind'], row[way])} {unit}" for way in WAYS]
         lines.append([*common, f"{row['target']}x", *changes, spread(gains(row), "+.2f")])
         common = [""] * len(common)
     return lines

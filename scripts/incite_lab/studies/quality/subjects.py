@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from incite_lab.models import placed_digits
+from incite_lab.models import made_data, placed_digits
 from incite_lab.models.data import from_npz
 from incite_lab.paths import BUILD, MODELS
 from incite_lab.run.program import IMAGE_OPTIONS
@@ -130,8 +130,7 @@ def at_places(source: Path) -> Path:
     """An archive of small digits at places, made from one of MNIST."""
     file = DRAWN / f"{source.stem}-places.npz"
     if not (file.exists() and file.stat().st_mtime > source.stat().st_mtime):
-        DRAWN.mkdir(parents=True, exist_ok=True)
-        np.savez(file, **placed_digits.splits(from_npz(source)))
+        made_data.write(file, placed_digits.splits(from_npz(source)))
     return file
 
 
