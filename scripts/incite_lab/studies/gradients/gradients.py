@@ -30,7 +30,7 @@ WAYS = {"exact": "mutation", "gradient": "gradient"}  # values of --scoring
 class Plan:
     """What is run for a network. Both targets' modules come from the scores of the first one's run."""
 
-    fit: int = 4_000  # training samples
+    fit: int = 4_000  # training samples: with more, modules lose less, but the study takes hours
     targets: tuple[str, str] = ("5", "10")
     options: tuple[str, ...] = ()
 
@@ -54,12 +54,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     subjects.add_subjects(parser, tuple(PLANS), tuple(PLANS))
     subjects.add_archives(parser)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="SEED")
+    parser.add_argument("--fit", type=int, help="training samples to use, drawn at random; 0: all (default: 4,000; 7,200 for 360 outputs)")
     runner.add_arguments(parser)
 
 
 def main(args: argparse.Namespace) -> None:
     runs = Runner(args, resume=False)  # a part of a run has no seconds to compare
-    chosen = {subjects.subject(name, args, PLANS[name].fit): PLANS[name] for name in PLANS if name in args.subjects}
+    chosen = {subjects.subject(name, args, PLANS[name].fit if args.fit is None else args.fit): PLANS[name] for name in PLANS if name in args.subjects}
     for subject, plan in chosen.items():
         jobs = {(way, seed, target): job(subject, plan, way, seed, target) for way in WAYS for seed in args.seeds for target in plan.targets}
         found, failed = runs.results(jobs.values())
