@@ -22,7 +22,7 @@ def section(part: dict[str, Any]) -> list[str]:
         "groups and seeds. Of seeds: the same for two exact runs with different seeds. Scoring: billions of multiply-adds. CPU: seconds of a run "
         "at the first size, in all, waiting for other processes not counted. Change: combined accuracy (or mean absolute error) against the "
         "original's, on test data that no choice used. Difference: gradient against exact, by seed; above 0, gradients are "
-        "better. ±: sample standard deviation over seeds."
+        "better. ±: sample standard deviation over seeds; without it: one seed."
     )
     header = [
         "network", "outputs", "modules", "fit", "ρ", "Jaccard", "of seeds", "scoring, exact", "gradient", "CPU, exact", "gradient",
