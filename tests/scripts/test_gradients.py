@@ -102,7 +102,7 @@ def test_the_page_says_whether_gradients_hold_the_bar() -> None:
     assert text.endswith("±: sample standard deviation over seeds; without it: one seed.")
     common = "| Small | 2 | 2 | 60 | 1.000 | 0.667 | 1.000 | 8.00 | 8.00 | 9.0 s | 9.0 s | 5x |"
     assert f"{common} -0.60 ± 0.14 points | -0.55 ± 0.21 points | +0.05 ± 0.07 |" in lines
-    verdict = "- At most 0.1 points worse on the mean: -0.12 points over 1 classifier and two sizes each, missed."
+    verdict = "- At most 0.1 points worse on the mean: -0.12 points over 1 classifier and two sizes each, missed; median -0.12."
     assert f"{verdict} By themselves 1 of 2 hold it; not Small, 10x (-0.30)." in lines
     assert lines[-1] == "| Small | fc | 3 | 1.000 | 0.667 | 1.000 |"
 

@@ -1,7 +1,7 @@
 """The section of docs/quality.md about scores from gradients."""
 
 from collections.abc import Sequence
-from statistics import mean
+from statistics import mean, median
 from typing import Any
 
 from incite_lab.pages.tables import markdown
@@ -90,7 +90,7 @@ def of_classifiers(networks: Sequence[dict[str, Any]]) -> str:
     count = f"{len(networks)} {'classifier' if len(networks) == 1 else 'classifiers'}"
     return (
         f"- At most {BAR:g} points worse on the mean: {whole:+.2f} points over {count} and two sizes each, "
-        f"{'held' if holds(whole) else 'missed'}. By themselves {len(means) - len(missed)} of {len(means)} hold it"
+        f"{'held' if holds(whole) else 'missed'}; median {median(means.values()):+.2f}. By themselves {len(means) - len(missed)} of {len(means)} hold it"
         + (f"; not {', '.join(missed)}." if missed else ".")
     )
 
