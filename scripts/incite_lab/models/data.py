@@ -31,6 +31,13 @@ def fashion_mnist(path: Path | None) -> Arrays:
     return load(path, "fashion-mnist", class_files, "FashionMNIST")
 
 
+def digits_at_places(path: Path | None) -> Arrays:
+    """Made from MNIST: see placed_digits."""
+    from incite_lab.models import placed_digits
+
+    return placed_digits.splits(mnist(path))
+
+
 def load(path: Path | None, package: str, read: Callable[[tarfile.TarFile], Arrays], dataset: str) -> Arrays:
     if path is not None:
         return from_npz(path)

@@ -24,6 +24,7 @@ class Failed(Exception):
 class Run:
     document: dict[str, Any]
     peak_mib: float  # of the whole program, or of this process so far if that is more: Linux passes it on
+    cpu_seconds: float  # of all its threads, which other processes barely change
 
 
 def add_arguments(parser: argparse.ArgumentParser, threads: int | None = 1) -> None:
@@ -61,7 +62,7 @@ def run(command: Sequence[str], log: Path | None = None) -> Run:
         last = messages.read().strip().rpartition("\n")[2]
     if process.returncode != 0:
         raise Failed(f"status {process.returncode}: {last}")
-    return Run(json.loads(text), usage.ru_maxrss / 1024)
+    return Run(json.loads(text), usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime)
 
 
 def stop_all() -> None:

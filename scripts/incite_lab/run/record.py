@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from statistics import mean, stdev
 from typing import Any
 
+from incite_lab.run.program import Run
 from incite_lab.run.store import Record
 
 KINDS = ("mean_iou", "mean_average_precision", "accuracy", "mae")  # what tells how good a model is, the first that is there; an error is last
@@ -26,6 +27,17 @@ def compact(document: dict[str, Any]) -> Record:
         "widths": {layer: [len(module["kept"][layer]) for module in modules] for layer in modules[0]["kept"]},
         "scored": document["data"]["scored_samples"],
         "timing": {stage: seconds for stage, seconds in document["timing"].items() if stage != "total"},
+    }
+
+
+def details(done: Run) -> Record:
+    """What most records do without: the channels that modules keep, and what was given and computed."""
+    document = done.document
+    return {
+        "kept": [module["kept"] for module in document["modules"]],
+        "fit": document["data"]["fit_samples"],
+        "multiply_adds": document["scoring"]["multiply_adds"],
+        "cpu_seconds": done.cpu_seconds,
     }
 
 

@@ -28,6 +28,7 @@ class Job:
     seed: int = 0
     scores: "Job | None" = None  # the run whose scores it takes
     keep_scores: bool = False  # for others
+    details: bool = False  # the record also has what record.details() says
 
     def __str__(self) -> str:
         return self.name
@@ -89,7 +90,8 @@ class Runner:
             options.append("--keep-scores")
         if job.scores:
             options += ["--scores", str(self.scores_file(job.scores))]
-        result = record.compact(run(decompose_command(self.binary, job.model, data, options, out)).document) | {"resumed": resumed}
+        done = run(decompose_command(self.binary, job.model, data, options, out))
+        result = record.compact(done.document) | {"resumed": resumed} | (record.details(done) if job.details else {})
         if job.scores:
             scored = self.store.load(self.key(job.scores))
             assert scored is not None
@@ -106,7 +108,8 @@ class Runner:
     def key(self, job: Job) -> str:
         """Made from the bytes of the program and of all files, since a version may have many builds, and from the options."""
         files = [content(file) if file else None for file in (self.binary, job.model, job.data, job.test)]
-        return hash_of([files, job.options, job.seed, self.threads, self.key(job.scores) if job.scores else None])
+        parts = [files, job.options, job.seed, self.threads, self.key(job.scores) if job.scores else None]
+        return hash_of([*parts, "details"] if job.details else parts)
 
     def scores_file(self, job: Job) -> Path:
         return self.cache / "scores" / f"{self.key(job)}.npz"

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from incite_lab.models import made_data, placed_digits
+from incite_lab.models.data import from_npz
 from incite_lab.paths import BUILD, MODELS
 from incite_lab.run.program import IMAGE_OPTIONS
 
@@ -70,6 +72,7 @@ class Kind:
     network: tuple[str, str]
     options: tuple[str, ...] = ()
     channels: bool = True  # images are [N, 1, 28, 28], else [N, 28, 28]
+    placed: bool = False  # the images are small digits at places, made from those of the archive
 
 
 KINDS = {
@@ -78,36 +81,57 @@ KINDS = {
     "lenet5-cmnist26": Kind("LeNet-5, CMNIST-26", "lenet5-cmnist26", "cmnist26", ("lenet5", "LeNet5")),
     "resnet-fmnist": Kind("ResNet-14, Fashion-MNIST", "resnet-fmnist", "fmnist", ("resnet14", "ResNet14"), ("--samples", "1000")),
     "lstm-mnist": Kind("LSTM, MNIST", "lstm-mnist", "mnist", ("lstm", "LSTMClassifier"), channels=False),
+    "resnet26-fmnist": Kind("ResNet-26, Fashion-MNIST", "resnet26-fmnist", "fmnist", ("resnet26", "ResNet26")),
+    "transformer-fmnist": Kind("Transformer, Fashion-MNIST", "transformer-fmnist", "fmnist", ("transformer", "Transformer")),
+    "lenet5-places": Kind("LeNet-5, digits at 36 places", "lenet5-places", "mnist", ("lenet5", "LeNet5"), placed=True),
     "sin-cos-sqrt": Kind("sin, cos, sqrt", "regression/sin-cos-sqrt", None, ("regressor", "Regressor")),
 }
 
 
 # Those with layers whose widths a network can be made from.
-WITH_WIDTHS = tuple(name for name in KINDS if name != "lstm-mnist")
+WITH_WIDTHS = ("lenet5-mnist", "lenet5-fmnist", "lenet5-cmnist26", "resnet-fmnist", "sin-cos-sqrt")
 
 
 def add_arguments(parser: argparse.ArgumentParser, default: tuple[str, ...] = WITH_WIDTHS) -> None:
-    parser.add_argument("--subjects", nargs="+", choices=[*KINDS], default=[*default], metavar="NAME", help=f"some of {', '.join(KINDS)}")
+    add_subjects(parser, tuple(KINDS), default)
+    add_archives(parser)
+    parser.add_argument("--fit", type=int, default=20_000, help="training samples to use, drawn at random; 0: all (default: %(default)s)")
+
+
+def add_subjects(parser: argparse.ArgumentParser, names: tuple[str, ...], default: tuple[str, ...]) -> None:
+    parser.add_argument("--subjects", nargs="+", choices=names, default=[*default], metavar="NAME", help=f"some of {', '.join(names)}")
+
+
+def add_archives(parser: argparse.ArgumentParser) -> None:
     for name in ARCHIVES:
         parser.add_argument(f"--{name}", type=Path, metavar="FILE.npz", help="x_train, y_train, x_test, y_test; images [N, 28, 28]")
-    parser.add_argument("--fit", type=int, default=20_000, help="training samples to use, drawn at random; 0: all (default: %(default)s)")
 
 
 def chosen(args: argparse.Namespace) -> list[Subject]:
     """The subjects that the command line names."""
-    return [subject(name, args) for name in args.subjects]
+    return [subject(name, args, args.fit) for name in args.subjects]
 
 
-def subject(name: str, args: argparse.Namespace) -> Subject:
+def subject(name: str, args: argparse.Namespace, fit: int) -> Subject:
+    """`fit`: training samples of an archive to use; 0: all."""
     kind = KINDS[name]
     folder = MODELS / kind.folder
     if kind.archive is None:
         train, test = folder / "train.npz", folder / "test.npz"
     elif (source := getattr(args, kind.archive)) is not None:
-        train = test = drawn(source, args.fit) if args.fit else source
+        images = at_places(source) if kind.placed else source
+        train = test = drawn(images, fit) if fit else images
     else:
         raise SystemExit(f"{name}: no data: give --{kind.archive} FILE.npz, or leave {name} out of --subjects")
     return Subject(name, kind.title, folder, kind.network, kind.options, train, test, kind.archive is None, kind.channels)
+
+
+def at_places(source: Path) -> Path:
+    """An archive of small digits at places, made from one of MNIST."""
+    file = DRAWN / f"{source.stem}-places.npz"
+    if not (file.exists() and file.stat().st_mtime > source.stat().st_mtime):
+        made_data.write(file, placed_digits.splits(from_npz(source)))
+    return file
 
 
 def drawn(source: Path, count: int) -> Path:

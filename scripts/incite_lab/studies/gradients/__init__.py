@@ -1,0 +1,1 @@
+"""Scores from gradients against scores of mutants that run: docs/quality.md."""
