@@ -485,7 +485,7 @@ std::optional<Tail> tail_of(const Workshop& w, const Program& module) {
 
 void check_file(const Subject& subject, const std::filesystem::path& file, const Program& module, bool as_a_model) {
   const at::NoGradGuard no_grad;
-  const Batch batch = first_batch(subject);
+  const Batch batch = two_samples(*subject.data, module.device);
   const at::Tensor expected = Executor(module)(batch);
   const at::Tensor found = as_a_model ? Executor(load_program(file, batch))(batch) : output_of(file, batch);
   const double scale = std::max(expected.abs().max().item<double>(), 1e-30);
