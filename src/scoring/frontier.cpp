@@ -6,6 +6,7 @@
 #include <set>
 
 #include "program/convolution.hpp"
+#include "program/recurrent.hpp"
 
 namespace incite {
 namespace {
@@ -119,6 +120,7 @@ class FrontierFinder {
   void find_layers() {
     for (const Layer& layer : map_.layers) {
       add_layer(layer.node, layer.output, layer.output_axis, layer.units);
+      add_own_place(layer);
       for (const ValueId state : layer.states) {
         const Labels& of_state = map_.labels(state);
         if (!of_state.empty()) add_layer(layer.node, state, of_state.axis, of_state.units);
@@ -139,6 +141,13 @@ class FrontierFinder {
     if (own.axis == axis && own.units == units) return;
     own = {axis, static_cast<int64_t>(sample_.shape(value).size()), units};
     ends_[at_index(value)] = true;
+  }
+
+  void add_own_place(const Layer& layer) {
+    if (!recurrent_of(program_, node(layer.node))) return;
+    if (std::none_of(layer.units.begin(), layer.units.end(), [&](int32_t unit) { return is_mutated(unit); })) return;
+    frontier_.places.push_back(
+        {layer.output, layer.output_axis, sample_.batch_axis(layer.output), layer.units, /*own=*/true});
   }
 
   bool is_mutated(int32_t unit) const { return unit != no_unit && mutated_[at_index(unit)]; }
@@ -237,7 +246,7 @@ class FrontierFinder {
 
   void add_place(ValueId value) {
     const auto found = std::find_if(frontier_.places.begin(), frontier_.places.end(),
-                                    [&](const Frontier::Place& place) { return place.value == value; });
+                                    [&](const Frontier::Place& place) { return !place.own && place.value == value; });
     if (found != frontier_.places.end()) return;
     const Labels& own = labels(value);
     const int64_t batch_axis = sample_.batch_axis(value);
@@ -250,7 +259,7 @@ class FrontierFinder {
   void leave_out_what_leads_nowhere() {
     std::vector<bool> wanted(program_.values.size(), false);
     for (const Frontier::Place& place : frontier_.places)
-      wanted[at_index(place.value)] = true;
+      wanted[at_index(place.value)] = !place.own || wanted[at_index(place.value)];
     for (size_t n = program_.nodes.size(); n-- > 0;) {
       const auto& outputs = program_.nodes[n].outputs;
       const bool leads = std::any_of(outputs.begin(), outputs.end(), [&](ValueId v) { return wanted[at_index(v)]; });

@@ -16,7 +16,8 @@ namespace incite {
 /// *place* of the frontier: there the changes are known, and what follows is not.
 ///
 /// A layer's output starts anew even if it reads changed values, as those of a residual group do: times 0 it is 0.
-/// Times another factor, what its inputs change in it is left to the gradient.
+/// Times another factor, what its inputs change in it is left to the gradient. A recurrent layer reads its own units
+/// too: that is a place as well, of the shape of its outputs.
 struct Frontier {
   /// Positions along one axis of a value.
   struct Place {
@@ -24,6 +25,7 @@ struct Frontier {
     int64_t axis = -1;  ///< labelled
     int64_t batch_axis = 0;
     std::vector<int32_t> units;  ///< by position
+    bool own = false;            ///< not the value, but what the recurrent layer that makes it reads of it
   };
 
   std::vector<Place> places;

@@ -3,6 +3,10 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
+
+#include "program/recurrent.hpp"
+
 namespace incite {
 namespace {
 
@@ -29,9 +33,13 @@ Recorder::Recorder(const Executor& executor, const Frontier& frontier, const std
       last_(last),
       factors_(factors),
       scales_(frontier.layers.size()),
-      place_of_(executor.program().values.size(), -1) {
-  for (size_t p = 0; p < frontier.places.size(); ++p)
-    place_of_[at_index(frontier.places[p].value)] = static_cast<int64_t>(p);
+      place_of_(executor.program().values.size(), -1),
+      own_place_of_(executor.program().nodes.size(), -1) {
+  for (size_t p = 0; p < frontier.places.size(); ++p) {
+    const Frontier::Place& place = frontier.places[p];
+    (place.own ? own_place_of_[at_index(executor.program().maker(place.value))] : place_of_[at_index(place.value)]) =
+        static_cast<int64_t>(p);
+  }
   for (size_t n = 0; n < frontier.layers.size(); ++n) {
     for (const Frontier::Place& layer : frontier.layers[n]) {
       std::vector<at::Tensor>& scales = scales_[n].emplace_back();
@@ -55,8 +63,9 @@ Recording Recorder::run(const Batch& batch) const {
     const Node& node = program.node(id);
     std::vector<c10::IValue> inputs = inputs_of(id, base, read);
     // To detach says nothing about what a value depends on.
-    std::vector<c10::IValue> outputs =
-        node.op == "aten::detach" ? std::vector<c10::IValue>{inputs[0]} : executor_.apply(id, std::move(inputs));
+    std::vector<c10::IValue> outputs = node.op == "aten::detach" ? std::vector<c10::IValue>{inputs[0]}
+                                       : own_place_of_[n] >= 0   ? run_recurrent(id, inputs, recording)
+                                                                 : executor_.apply(id, std::move(inputs));
     for (size_t i = 0; i < outputs.size(); ++i)
       base[at_index(node.outputs[i])] = std::move(outputs[i]);
     for (size_t f = 0; f < factors_.size(); ++f)
@@ -92,6 +101,31 @@ std::vector<c10::IValue> Recorder::inputs_of(NodeId id, const Environment& base,
     inputs.push_back(passes || place.isNone() ? base[at_index(input)] : place);
   }
   return inputs;
+}
+
+/// A recurrent layer whose own readings are a place: what is added to them there is nothing, with a gradient.
+std::vector<c10::IValue> Recorder::run_recurrent(NodeId id, const std::vector<c10::IValue>& inputs,
+                                                 Recording& recording) const {
+  const RecurrentLayer layer = *recurrent_of(executor_.program(), executor_.program().node(id));
+  const auto place = static_cast<size_t>(own_place_of_[at_index(id)]);
+  const std::vector<int64_t> shape = [&] {
+    std::vector<int64_t> sizes = inputs[0].toTensor().sizes().vec();
+    sizes[2] = static_cast<int64_t>(frontier_.places[place].units.size());
+    return sizes;
+  }();
+  const at::Tensor shift = at::zeros(shape, inputs[0].toTensor().options()).set_requires_grad(true);
+  const std::vector<at::Tensor> outputs = run_by_steps(layer, inputs, shift);
+  recording.places[place] = shift;
+  const at::NoGradGuard no_grad;
+  const at::Tensor read = own_inputs(layer, outputs[0], first_state(inputs[1]));
+  const auto& layers = frontier_.layers[at_index(id)];
+  const auto made = std::find_if(layers.begin(), layers.end(), [&](const Frontier::Place& each) {
+    return each.value == frontier_.places[place].value;
+  });
+  const auto& scales = scales_[at_index(id)][static_cast<size_t>(made - layers.begin())];
+  for (size_t f = 0; f < factors_.size(); ++f)
+    recording.changes[f][place] = read * (scales[f] - 1);
+  return {outputs.begin(), outputs.end()};
 }
 
 void Recorder::run_changed(NodeId id, const Environment& base, Environment& changed, size_t factor) const {

@@ -27,6 +27,7 @@ class Recorder {
 
  private:
   std::vector<c10::IValue> inputs_of(NodeId id, const Environment& base, const Environment& read) const;
+  std::vector<c10::IValue> run_recurrent(NodeId id, const std::vector<c10::IValue>& inputs, Recording& recording) const;
   void run_changed(NodeId id, const Environment& base, Environment& changed, size_t factor) const;
 
   const Executor& executor_;
@@ -35,6 +36,7 @@ class Recorder {
   std::vector<double> factors_;
   std::vector<std::vector<std::vector<at::Tensor>>> scales_;  // by node, by layer there, by factor: [positions]
   std::vector<int64_t> place_of_;                             // by value; -1: none
+  std::vector<int64_t> own_place_of_;                         // by node; -1: none
 };
 
 }  // namespace incite

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "base/fail.hpp"
+#include "program/recurrent.hpp"
 
 namespace incite {
 namespace {
@@ -71,6 +72,9 @@ class Run {
         break;
       case Kind::whole:
         run_whole(step);
+        break;
+      case Kind::recurrent:
+        run_recurrent(step);
         break;
       case Kind::size:
         run_for_shapes(step);
@@ -279,6 +283,55 @@ class Run {
     std::vector<c10::IValue> outputs = executor_.apply(step.node, std::move(inputs));
     if (step.broadcast) outputs[0] = folded(outputs[0].toTensor(), step.value);
     put_whole(node, std::move(outputs));
+  }
+
+  /// One run of a recurrent layer for each mutant: what a mutant takes from the layer's own units is a matter of the
+  /// recurrent weights.
+  void run_recurrent(const Step& step) {
+    const Node& node = this->node(step);
+    const RecurrentLayer layer = *recurrent_of(executor_.program(), node);
+    std::vector<std::vector<at::Tensor>> made(node.outputs.size());
+    for (int64_t mutant = 0; mutant < batch_.mutants; ++mutant) {
+      std::vector<c10::IValue> inputs;
+      for (size_t i = 0; i < node.inputs.size(); ++i) {
+        inputs.push_back(i == 2 ? weights_of_mutant(step, layer, mutant)
+                                : of_mutant(node.inputs[i], mutant, i == 0 ? layer.batch_axis() : 1));
+      }
+      const std::vector<c10::IValue> outputs = executor_.apply(step.node, std::move(inputs));
+      for (size_t i = 0; i < outputs.size(); ++i)
+        made[i].push_back(outputs[i].toTensor());
+    }
+    for (size_t i = 0; i < made.size(); ++i)
+      whole_[at_index(node.outputs[i])] = at::cat(made[i], i == 0 ? layer.batch_axis() : 1);
+  }
+
+  /// A mutant's part of what a recurrent layer reads: the input, a state, or a list of states.
+  c10::IValue of_mutant(ValueId input, int64_t mutant, int64_t axis) const {
+    const c10::IValue& made = whole_[at_index(input)];
+    if (made.isNone()) return base_[at_index(input)];
+    const auto part = [&](const at::Tensor& all) {
+      const int64_t samples = all.size(axis) / batch_.mutants;
+      return all.narrow(axis, mutant * samples, samples);
+    };
+    if (made.isTensor()) return part(made.toTensor());
+    if (!made.isTensorList()) return made;
+    c10::List<at::Tensor> parts;
+    for (const at::Tensor& each : made.toTensorVector())
+      parts.push_back(part(each));
+    return parts;
+  }
+
+  c10::IValue weights_of_mutant(const Step& step, const RecurrentLayer& layer, int64_t mutant) const {
+    const at::Tensor factors = batch_.factors[static_cast<size_t>(step.feedback)][mutant];
+    c10::List<at::Tensor> weights;
+    for (const RecurrentLayer::Direction& direction : layer.directions) {
+      weights.push_back(base(direction.input_weight));
+      weights.push_back(base(direction.state_weight) * factors);
+      if (!layer.biased) continue;
+      weights.push_back(base(direction.input_bias));
+      weights.push_back(base(direction.state_bias));
+    }
+    return weights;
   }
 
   void put_whole(const Node& node, std::vector<c10::IValue> outputs) {

@@ -13,6 +13,7 @@
 #include "base/fail.hpp"
 #include "program/convolution.hpp"
 #include "program/cost.hpp"
+#include "program/recurrent.hpp"
 
 namespace incite {
 namespace {
@@ -150,6 +151,12 @@ class Planner {
 
   /// Layers' outputs that depend on no other mutated layer: their saved values are scaled.
   void plan_seed(NodeId id) {
+    if (!plan_recurrent(id)) seed_layers(id);
+    for (const ValueId output : program_.node(id).outputs)
+      changed_[at_index(output)] = true;
+  }
+
+  void seed_layers(NodeId id) {
     for (const int32_t l : group_.layers) {
       const Layer& layer = map_.layer(l);
       if (layer.node != id) continue;
@@ -158,8 +165,6 @@ class Planner {
         if (!labels(state).empty()) seed(state, labels(state).axis, labels(state).units);
       }
     }
-    for (const ValueId output : program_.node(id).outputs)
-      changed_[at_index(output)] = true;
   }
 
   void seed(ValueId value, int64_t axis, const std::vector<int32_t>& units) {
@@ -205,7 +210,8 @@ class Planner {
   // ---- Nodes that read what is changed ----------------------------------------------------------------------------
 
   void plan_node(NodeId id) {
-    if (!plan_reshape(id) && !plan_narrow(id) && !plan_depthwise(id) && !plan_linear(id) && !plan_convolution(id))
+    if (!plan_reshape(id) && !plan_narrow(id) && !plan_depthwise(id) && !plan_linear(id) && !plan_convolution(id) &&
+        !plan_recurrent(id))
       plan_whole(id);
     for (const ValueId output : program_.node(id).outputs)
       changed_[at_index(output)] = true;
@@ -374,6 +380,24 @@ class Planner {
     scale_layers(id);
   }
 
+  /// A recurrent layer of the group: its mutants take from a unit what it gives to its own layer, too. That changes all
+  /// that the layer makes.
+  bool plan_recurrent(NodeId id) {
+    const auto layer =
+        std::find_if(group_.layers.begin(), group_.layers.end(), [&](int32_t l) { return map_.layer(l).node == id; });
+    if (layer == group_.layers.end()) return false;
+    const std::optional<RecurrentLayer> recurrent = recurrent_of(program_, program_.node(id));
+    if (!recurrent) return false;
+    run_whole(id, id, true);
+    Step& step = steps_[at_index(id)].back();
+    step.kind = Kind::recurrent;
+    const std::vector<int32_t>& units = map_.layer(*layer).units;
+    const auto own = static_cast<std::ptrdiff_t>(units.size() / recurrent->directions.size());
+    step.feedback = add_scaled({units.begin(), units.begin() + own}, true);
+    scale_layers(id);
+    return true;
+  }
+
   /// Runs a node on whole values, just before or as the node `reader`.
   void run_whole(NodeId id, NodeId reader, bool broadcast) {
     for (const ValueId input : program_.node(id).inputs)
@@ -475,6 +499,7 @@ class Planner {
         use.whole_read = {step.value};
         break;
       case Kind::whole:
+      case Kind::recurrent:
       case Kind::size:
         use.whole_read = inputs;
         use.whole_made = made;
@@ -562,6 +587,7 @@ class Planner {
       case Kind::depthwise:
         return multiply_adds(step.node) * share();
       case Kind::whole:
+      case Kind::recurrent:
         return multiply_adds(step.node);
       default:
         return 0;

@@ -27,6 +27,7 @@ struct SuffixPlan {
       widen,        ///< whole: the narrow value's positions among the unchanged ones
       stack,        ///< whole: a copy of an unchanged value for each mutant
       whole,        ///< whole: runs the node
+      recurrent,    ///< whole: runs a recurrent layer for each mutant, what it reads of its own units scaled
       size,         ///< runs a node that asks for shapes alone
     };
     Kind kind;
@@ -38,6 +39,7 @@ struct SuffixPlan {
     int64_t scaled = -1;                   ///< index in `scaled`, where a layer's output is made; -1: none
     Locality locality = Locality::mixing;  ///< of a node that runs narrow
     size_t groups_input = 0;               ///< of a depthwise convolution: the input that counts groups
+    int64_t feedback = -1;                 ///< of a recurrent layer: index in `scaled` of what it reads of itself
     bool broadcast = false;                ///< whole, element by element: unchanged operands need not be stacked
     std::vector<ValueId> narrow_dies, whole_dies;  ///< read for the last time
   };

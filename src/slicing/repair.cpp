@@ -4,79 +4,22 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <optional>
 
 #include "base/fail.hpp"
 #include "base/random.hpp"
-#include "program/convolution.hpp"
-#include "slicing/least_squares.hpp"
+#include "program/recurrent.hpp"
+#include "slicing/patches.hpp"
+#include "slicing/recurrent_repair.hpp"
+#include "slicing/refit.hpp"
 #include "slicing/shared_start.hpp"
 
 namespace incite {
 namespace {
 
-constexpr int64_t enough_channels = 64;             // to choose a ridge by
 constexpr int64_t most_at_once = 256;               // samples
 constexpr int64_t most_alive = int64_t{256} << 20;  // bytes: sums are added up faster of many rows at a time
-
-/// How a convolution walks over its input, [height, width]; one-dimensional ones have height 1.
-struct Walk {
-  std::vector<int64_t> kernel, stride, padding, dilation;
-  bool transposed = false;
-};
-
-bool is_list(const c10::IValue& value, size_t size) {
-  return value.isIntList() && value.toIntList().size() == size;
-}
-
-/// The walk of a convolution, plain or transposed, over one or two dimensions; false for everything else, and for
-/// aten::convolution, which none of PyTorch's layers calls.
-bool find_walk(const Program& program, const Node& node, Walk& walk) {
-  const std::optional<Convolution> convolution = convolution_of(program, node);
-  if (!convolution || node.op == "aten::convolution") return false;
-  const at::Tensor weight = program.value(node.inputs[1]).content.toTensor();
-  const auto dimensions = static_cast<size_t>(weight.dim() - 2);
-  if (dimensions > 2 || convolution->groups != c10::IValue(1)) return false;
-  for (const c10::IValue* list : {&convolution->stride, &convolution->padding, &convolution->dilation}) {
-    if (!is_list(*list, dimensions)) return false;  // padding="same"
-  }
-  walk = {weight.sizes().slice(2).vec(), convolution->stride.toIntVector(), convolution->padding.toIntVector(),
-          convolution->dilation.toIntVector(), convolution->transposed};
-  if (dimensions == 1) {
-    walk.kernel.insert(walk.kernel.begin(), 1);
-    walk.stride.insert(walk.stride.begin(), 1);
-    walk.padding.insert(walk.padding.begin(), 0);
-    walk.dilation.insert(walk.dilation.begin(), 1);
-  }
-  return true;
-}
-
-/// A transposed convolution is a plain one, over an input that has zeros between its positions, with the kernel turned
-/// around: its weight as the plain one's, [outputs, inputs, height, width], and back.
-at::Tensor turned_around(const at::Tensor& weight) {
-  std::vector<int64_t> kernel;
-  for (int64_t axis = 2; axis < weight.dim(); ++axis)
-    kernel.push_back(axis);
-  return weight.transpose(0, 1).flip(kernel);
-}
-
-/// Puts a transposed convolution's zeros between the positions of its input, and around them as many as the plain one
-/// reads for an output [..., height, width].
-at::Tensor spread_out(const at::Tensor& x, int64_t height, int64_t width, const Walk& walk) {
-  const std::array<int64_t, 2> sizes{height, width};
-  std::array<int64_t, 2> before{}, after{}, spread{};
-  for (size_t i = 0; i < 2; ++i) {
-    const int64_t reach = walk.dilation[i] * (walk.kernel[i] - 1);
-    spread[i] = (x.size(2 + static_cast<int64_t>(i)) - 1) * walk.stride[i] + 1;
-    before[i] = reach - walk.padding[i];
-    after[i] = sizes[i] + reach - before[i] - spread[i];
-  }
-  const at::Tensor zeros = at::zeros({x.size(0), x.size(1), spread[0], spread[1]}, x.options());
-  zeros.slice(2, 0, std::nullopt, walk.stride[0]).slice(3, 0, std::nullopt, walk.stride[1]).copy_(x);
-  return at::constant_pad_nd(zeros, {before[1], after[1], before[0], after[0]});
-}
 
 /// How far a program has been run on each chunk of the samples, so that the next layer goes on from there.
 struct Front {
@@ -116,10 +59,6 @@ class Repairer {
   }
 
  private:
-  struct Fit {
-    Moments train, validation;
-  };
-
   /// Samples that are run together.
   struct Chunk {
     int64_t first, count;
@@ -141,7 +80,11 @@ class Repairer {
     return chunks;
   }
 
-  /// Layers, in order, whose input is not what it is in the original.
+  bool loses_any(const std::vector<int32_t>& units) const {
+    return std::any_of(units.begin(), units.end(), [&](int32_t u) { return u != no_unit && !keep_[at_index(u)]; });
+  }
+
+  /// Layers, in order, whose input is not what it is in the original, or what a recurrent one reads of itself.
   std::vector<int32_t> touched_layers() const {
     std::vector<bool> touched(program_.values.size(), false);
     std::vector<int32_t> layers;
@@ -153,8 +96,7 @@ class Repairer {
           std::any_of(node.inputs.begin(), node.inputs.end(), [&](ValueId id) { return touched[at_index(id)]; });
       if (layer != map_.layers.end()) {
         const auto& units = map_.labels(node.inputs[0]).units;
-        changed = changed || std::any_of(units.begin(), units.end(),
-                                         [&](int32_t u) { return u != no_unit && !keep_[at_index(u)]; });
+        changed = changed || loses_any(units) || (recurrent_of(program_, node) && loses_any(layer->units));
         if (changed) layers.push_back(static_cast<int32_t>(layer - map_.layers.begin()));
       }
       for (const ValueId id : node.outputs)
@@ -163,117 +105,131 @@ class Repairer {
     return layers;
   }
 
-  bool shares_weights(const Layer& layer) const {
+  int64_t readers_of(ValueId value) const {
     int64_t readers = 0;
     for (const Node& node : program_.nodes)
-      readers += std::count(node.inputs.begin(), node.inputs.end(), layer.weight);
-    return readers != 1;
+      readers += std::count(node.inputs.begin(), node.inputs.end(), value);
+    return readers;
   }
 
   void repair_layer(const Layer& layer) {
     const Node& node = module_.node(module_.maker(layer.output));
-    Walk walk;
-    const bool convolution = find_walk(module_, node, walk);
-    if (!convolution && node.op != "aten::linear") return;
-    if (!program_.is_parameter(layer.weight) || shares_weights(layer)) return;
+    if (const std::optional<RecurrentLayer> recurrent = recurrent_of(program_, program_.node(layer.node)))
+      return repair_recurrent(layer, *recurrent);
+    const std::optional<Walk> walk = walk_of(module_, node);
+    if (!walk && node.op != "aten::linear") return;
+    if (!program_.is_parameter(layer.weight) || readers_of(layer.weight) != 1) return;
     const bool has_bias = layer.bias >= 0;
     if (params_.method == RepairMethod::mean && !has_bias) return;
-    Fit fit = collect(layer, convolution ? &walk : nullptr);
+    Fit fit = collect(layer, walk ? &*walk : nullptr);
     c10::IValue& weight_slot = module_.value(layer.weight).content;
     const at::Tensor weight = weight_slot.toTensor();
-    const bool transposed = convolution && walk.transposed;
+    const bool transposed = walk && walk->transposed;
     const at::Tensor plain = transposed ? turned_around(weight) : weight;
     at::Tensor start = plain.flatten(1).to(at::kDouble);
     if (has_bias)
       start = at::cat({start, module_.value(layer.bias).content.toTensor().to(at::kDouble).unsqueeze(1)}, 1);
-    start = start.t();
-    std::optional<double> ridge;
-    if (params_.method == RepairMethod::least_squares) {
-      ridge = best_ridge(fit, start, has_bias);
-      if (!ridge) return;
-    }
-    Moments& all = fit.train;
-    all.add(fit.validation);
-    const LeastSquares problem(all, start);
-    const at::Tensor change = ridge ? problem.change(*ridge, has_bias) : to_the_means(all, start);
-    if (!change.defined()) return;
-    if (!(problem.error(change) < problem.error())) return;
-    const at::Tensor solved = start + change;
-    const int64_t features = solved.size(0) - (has_bias ? 1 : 0);
-    const at::Tensor repaired = solved.narrow(0, 0, features).t().reshape(plain.sizes());
+    const std::optional<at::Tensor> solved = refitted(fit, start.t(), has_bias, params_);
+    if (!solved) return;
+    const int64_t features = solved->size(0) - (has_bias ? 1 : 0);
+    const at::Tensor repaired = solved->narrow(0, 0, features).t().reshape(plain.sizes());
     weight_slot = (transposed ? turned_around(repaired) : repaired).to(weight.options()).contiguous();
     if (has_bias) {
       c10::IValue& bias = module_.value(layer.bias).content;
-      bias = solved[features].to(bias.toTensor().options()).contiguous();
+      bias = (*solved)[features].to(bias.toTensor().options()).contiguous();
     }
   }
 
-  /// What changes the biases alone, so that each channel's mean becomes the original's.
-  static at::Tensor to_the_means(const Moments& moments, const at::Tensor& start) {
-    at::Tensor change = at::zeros_like(start);
-    const at::Tensor ones = moments.gram[moments.gram.size(0) - 1];  // sums of what the layer reads
-    change[change.size(0) - 1] =
-        (moments.sums - ones.unsqueeze(0).matmul(start).squeeze(0)) / static_cast<double>(moments.rows);
-    return change;
+  /// Whether a recurrent layer's parameters are its own.
+  bool owns_parameters(const RecurrentLayer& layer) const {
+    const std::vector<ValueId>& parameters = program_.node(program_.maker(layer.parameters)).inputs;
+    return readers_of(layer.parameters) == 1 && std::all_of(parameters.begin(), parameters.end(), [&](ValueId id) {
+             return program_.is_parameter(id) && readers_of(id) == 1;
+           });
   }
 
-  /// The ridge that does best on the validation rows when weights are fitted to the others; none where none beats the
-  /// start there. Without validation rows the first. Some channels speak for all.
-  std::optional<double> best_ridge(const Fit& fit, const at::Tensor& start, bool has_bias) const {
-    if (fit.validation.rows == 0) return params_.ridges.front();
-    const int64_t step = std::max<int64_t>(1, start.size(1) / enough_channels);
-    const at::Tensor some = start.slice(1, 0, std::nullopt, step);
-    const Moments fitted = fit.train.every(step), others = fit.validation.every(step);
-    const LeastSquares train(fitted, some), validation(others, some);
-    double least = validation.error();
-    std::optional<double> best;
-    for (const double ridge : params_.ridges) {
-      const at::Tensor change = train.change(ridge, has_bias);
-      if (!change.defined()) continue;
-      const double error = validation.error(change);
-      if (error >= least) continue;
-      least = error;
-      best = ridge;
+  void repair_recurrent(const Layer& layer, const RecurrentLayer& recurrent) {
+    if (!owns_parameters(recurrent)) return;
+    if (params_.method == RepairMethod::mean && !recurrent.biased) return;
+    const auto directions = static_cast<int64_t>(recurrent.directions.size());
+    const at::Tensor units = kept_channels(layer, static_cast<int64_t>(layer.units.size()) / directions);
+    RecurrentRepair repair(program_, recurrent, units, samples_.size(0), params_, module_);
+    const NodeId cut_node = module_.maker(layer.output);
+    const bool can_validate = chunks_.front().validates;
+    for (int64_t pass = 0; pass <= params_.own_state_passes + 1; ++pass) {
+      const bool fits = pass <= params_.own_state_passes;
+      const Executor module(module_);
+      visit(layer.node, cut_node, fits || !can_validate,
+            [&](const Chunk& chunk, const Environment& whole, const Environment& cut) {
+              const RecurrentRun original = run_recurrent(original_, layer.node, whole);
+              const RecurrentRun own = run_recurrent(module, cut_node, cut);
+              if (chunk.validates || !can_validate) repair.measure(original, own);
+              if (fits) repair.add(original, own, pass > 0, chunk.validates);
+            });
+      if (fits) repair.fit();
     }
-    return best;
+    repair.choose();
   }
 
-  /// What a layer of the module reads and what the original's gives, over all samples. Both programs go on from where
-  /// the layer before this one has left them, as far as what that takes may be kept.
+  /// What a recurrent layer makes from where a program stands before it.
+  static RecurrentRun run_recurrent(const Executor& executor, NodeId node, const Environment& environment) {
+    std::vector<c10::IValue> inputs;
+    for (const ValueId id : executor.program().node(node).inputs)
+      inputs.push_back(environment[at_index(id)]);
+    const at::Tensor input = inputs[0].toTensor(), first = first_state(inputs[1]);
+    return {input, first, executor.apply(node, std::move(inputs))[0].toTensor()};
+  }
+
+  /// What a layer of the module reads and what the original's gives, over all samples.
   Fit collect(const Layer& layer, const Walk* walk) {
-    const Executor module(module_);
     const NodeId cut_node = module_.maker(layer.output);
     const ValueId read = module_.node(cut_node).inputs[0];
-    std::vector<int64_t> kept;
-    for (size_t channel = 0; channel < layer.units.size(); ++channel) {
-      if (keep_[at_index(layer.units[channel])]) kept.push_back(static_cast<int64_t>(channel));
-    }
-    const at::Tensor channels = at::tensor(kept, at::kLong).to(program_.device);
-    bool save = false;
+    const at::Tensor channels = kept_channels(layer, static_cast<int64_t>(layer.units.size()));
     Fit fit;
-    for (size_t c = 0; c < chunks_.size(); ++c) {
-      Environment whole = run_original(c, layer.node + 1);
-      Environment cut = run_module(module, c, cut_node, whole);
-      add(chunks_[c].validates ? fit.validation : fit.train, cut[at_index(read)].toTensor(),
+    visit(layer.node + 1, cut_node, true, [&](const Chunk& chunk, const Environment& whole, const Environment& cut) {
+      add(chunk.validates ? fit.validation : fit.train, cut[at_index(read)].toTensor(),
           whole[at_index(layer.output)].toTensor().index_select(layer.output_axis, channels), walk, layer.bias >= 0);
+    });
+    return fit;
+  }
+
+  /// Those of a layer's first channels that stay.
+  at::Tensor kept_channels(const Layer& layer, int64_t channels) const {
+    std::vector<int64_t> kept;
+    for (int64_t channel = 0; channel < channels; ++channel) {
+      if (keep_[at_index(layer.units[static_cast<size_t>(channel)])]) kept.push_back(channel);
+    }
+    return at::tensor(kept, at::kLong).to(program_.device);
+  }
+
+  /// Runs both programs up to a node of theirs, on all chunks of samples or on those that validate, and shows what they
+  /// hold. They go on from where the layer before has left them, as far as what that takes may be kept.
+  template <typename Look>
+  void visit(NodeId whole_node, NodeId cut_node, bool all, const Look& look) {
+    const Executor module(module_);
+    bool save = false;
+    for (size_t c = 0; c < chunks_.size(); ++c) {
+      if (!all && !chunks_[c].validates) continue;
+      Environment whole = run_original(c, whole_node);
+      Environment cut = run_module(module, c, cut_node, whole);
+      look(chunks_[c], whole, cut);
       if (c == 0) {
         const int64_t bytes = live_bytes(module_, cut) + live_bytes(program_, whole);
-        save = bytes / chunks_[c].count * samples_.size(0) <= params_.memory;
+        save = all && bytes / chunks_[c].count * samples_.size(0) <= params_.memory;
         if (save) {
           cut_front_.saved.resize(chunks_.size());
           whole_front_.saved.resize(chunks_.size());
         }
       }
       if (!save) continue;
-      forget_start(whole, layer.node + 1);
+      forget_start(whole, whole_node);
       cut_front_.saved[c] = std::move(cut);
       whole_front_.saved[c] = std::move(whole);
     }
     if (save) {
       cut_front_.node = cut_node;
-      whole_front_.node = layer.node + 1;
+      whole_front_.node = whole_node;
     }
-    return fit;
   }
 
   /// The original up to a node. Where nothing was saved, what the module shares with it is kept.
@@ -296,8 +252,19 @@ class Repairer {
   Environment run_module(const Executor& module, size_t chunk, NodeId node, const Environment& whole) const {
     const bool saved = cut_front_.node > 0;
     Environment environment = saved ? module.resume(cut_front_.saved[chunk]) : begin_from(start_, whole, module);
+    if (saved) renew_lists(module, environment);
     module.run(environment, saved ? cut_front_.node : start_.node, node);
     return environment;
+  }
+
+  /// Lists of parameters hold those of the time when they were made.
+  void renew_lists(const Executor& module, Environment& environment) const {
+    for (NodeId n = 0; n < cut_front_.node; ++n) {
+      const Node& node = module_.node(n);
+      const bool of_parameters =
+          node.op == "prim::ListConstruct" && !node.inputs.empty() && module_.is_parameter(node.inputs.front());
+      if (of_parameters && !environment[at_index(node.outputs[0])].isNone()) module.run_node(environment, n);
+    }
   }
 
   /// Frees what was kept for the module alone.
@@ -346,19 +313,6 @@ class Repairer {
           {line.div(z.size(2), "floor"), line.remainder(z.size(2)), rows.remainder(z.size(3))});
       add_rows(moments, at::index(patches, places).flatten(1), at::index(targets, places), has_bias);
     });
-  }
-
-  /// What each output position of a convolution reads, as a view: [samples, height, width, channels, kernel's height,
-  /// kernel's width].
-  static at::Tensor patches_of(const at::Tensor& x, int64_t height, int64_t width, const Walk& walk) {
-    const at::Tensor padded =
-        walk.transposed ? spread_out(x, height, width, walk)
-                        : at::constant_pad_nd(x, {walk.padding[1], walk.padding[1], walk.padding[0], walk.padding[0]});
-    const int64_t line = padded.stride(2), place = padded.stride(3);
-    const int64_t down = walk.transposed ? 1 : walk.stride[0], across = walk.transposed ? 1 : walk.stride[1];
-    return padded.as_strided({x.size(0), height, width, x.size(1), walk.kernel[0], walk.kernel[1]},
-                             {padded.stride(0), line * down, place * across, padded.stride(1), line * walk.dilation[0],
-                              place * walk.dilation[1]});
   }
 
   /// The Gram matrix of wide layers takes rows times features² multiplications.

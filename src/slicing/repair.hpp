@@ -23,6 +23,7 @@ struct RepairParams {
   double most_products = 2e11;     ///< ... or as many as take so many multiplications, but two for each feature
   int64_t block_bytes = 64 << 20;  ///< patches held at a time
   int64_t memory = 1 << 30;        ///< bytes of activations kept between layers; more are computed anew
+  int64_t own_state_passes = 2;    ///< of a recurrent layer over its own states, after one over the original's
   bool head = false;               ///< the head too: where the module keeps the original's
   uint64_t seed = 0;
 };
@@ -30,7 +31,8 @@ struct RepairParams {
 /// Refits the weights of a slice, in closed form: layer by layer from the input on, each layer's remaining weights and
 /// bias become those that bring its pre-activations nearest to the original's on `samples` of the data (ridge least
 /// squares in float64, from the cut weights). Layers whose input is as in the original, the head unless asked for,
-/// grouped convolutions, and layers that share their weights stay as they are.
+/// grouped convolutions, and layers that share their weights stay as they are. A recurrent layer that lost units reads
+/// another input: its own (see RecurrentRepair).
 ///
 /// `module` is slice(program, map, keep) and is changed in place.
 void repair(const Program& program, const UnitMap& map, const Selection& keep, const Dataset& data,

@@ -208,7 +208,7 @@ bool holds(const Cluster& cluster, int32_t unit) {
 }
 
 /// The cluster's weights and biases multiplied for real, as the paper does. The units of a recurrent layer, and of a
-/// transposed convolution in groups, are not rows of its weight: what they give is multiplied.
+/// transposed convolution in groups, are not rows of its weight: what they give is multiplied, to their own layer too.
 Program mutant(const Loaded& loaded, const Cluster& cluster, double factor) {
   Program mutated = loaded.program;
   std::set<std::pair<ValueId, int64_t>> done;  // a weight may serve several layers
@@ -249,6 +249,14 @@ Program mutant(const Loaded& loaded, const Cluster& cluster, double factor) {
       });
       if (made) scale_value(mutated, value, factors.view(shape));
     }
+  }
+  for (const Feedback& feedback : loaded.map.feedbacks) {
+    at::Tensor factors = at::ones({static_cast<int64_t>(feedback.units.size())});
+    for (size_t i = 0; i < feedback.units.size(); ++i) {
+      if (holds(cluster, feedback.units[i])) factors[static_cast<int64_t>(i)] = factor;
+    }
+    c10::IValue& weight = mutated.values[static_cast<size_t>(feedback.weight)].content;
+    if (done.emplace(feedback.weight, -1).second) weight = weight.toTensor() * factors;
   }
   return mutated;
 }

@@ -115,6 +115,30 @@ TEST(Gradient, TakesOutputsForWhatTheyAre) {
   expect_close(scores("torch.sigmoid(y) * 1.0", OutputKind::sigmoid), labels, 1e-3);
 }
 
+/// A small change is what its gradient says, in what a recurrent layer gives to itself as in what it gives to others.
+TEST(Gradient, EqualsSmallMutationsOfRecurrentLayers) {
+  const std::vector<std::pair<std::string, int64_t>> cells = {{"lstm", 4}, {"gru", 3}, {"rnn_tanh", 1}};
+  for (const auto& [op, gates] : cells) {
+    const bool lstm = op == "lstm";
+    const std::string weights = "self.r.wi, self.r.wh, self.r.bi, self.r.bh";
+    const std::string source = "def forward(self, x):\n    h = torch.zeros([2, x.size(0), 6])\n    y, n" +
+                               std::string(lstm ? ", c" : "") + " = torch." + op + "(x, " + (lstm ? "[h, h]" : "h") +
+                               ", [" + weights + ", " + weights +
+                               "], True, 1, 0., False, True, True)\n"
+                               "    return torch.linear(y[:, -1], self.head.weight, self.head.bias)\n";
+    Estimated net(source,
+                  {{"r.wi", uniform({gates * 6, 4}, 1)},
+                   {"r.wh", uniform({gates * 6, 6}, 2)},
+                   {"r.bi", uniform({gates * 6}, 3)},
+                   {"r.bh", uniform({gates * 6}, 4)},
+                   {"head.weight", uniform({3, 12}, 5)},
+                   {"head.bias", uniform({3}, 6)}},
+                  uniform({20, 5, 4}, 7));
+    net.params.factors = {1.01};
+    expect_close(net.by(Scoring::gradient).scores, net.by(Scoring::mutation).scores, 0.03);
+  }
+}
+
 TEST(Gradient, IsCloseToMutationBehindOtherLayers) {
   Estimated net(R"(
 def forward(self, x):
@@ -264,8 +288,10 @@ bool is_linear_behind(const Estimated& net, size_t g) {
   const Frontier frontier = find_frontier(net.program, net.map, sample, mutated);
   if (!frontier.obstacle.empty() || frontier.places.empty()) return false;
   std::vector<bool> place(net.program.values.size(), false), depends(net.program.values.size(), false);
-  for (const Frontier::Place& each : frontier.places)
+  for (const Frontier::Place& each : frontier.places) {
+    if (each.own) return false;
     place[at_index(each.value)] = true;
+  }
   for (size_t n = 0; n < net.program.nodes.size(); ++n) {
     const Node& node = net.program.nodes[n];
     int64_t changed = 0;
@@ -316,7 +342,7 @@ TEST(Gradient, EqualsMutationInRandomNetworksWhereAllBehindTheFrontierIsLinear) 
     }
   }
   EXPECT_GE(estimated, 270);
-  EXPECT_GE(groups, 50);
+  EXPECT_GE(groups, 45);
 }
 
 }  // namespace

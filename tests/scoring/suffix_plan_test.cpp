@@ -84,5 +84,22 @@ def forward(self, x):
               ElementsAre(Kind::seed, Kind::narrow, Kind::depthwise, Kind::narrow, Kind::linear));
 }
 
+TEST(SuffixPlan, RunsARecurrentLayerForEachOfItsMutants) {
+  const std::string source = R"(
+def forward(self, x):
+    h = torch.zeros([1, x.size(0), 3])
+    y, n = torch.gru(x, h, [self.r.wi, self.r.wh, self.r.bi, self.r.bh], True, 1, 0., False, False, True)
+    return torch.linear(n[0], self.head.weight, self.head.bias)
+)";
+  const test::Parameters parameters = {{"r.wi", weight({9, 4})},        {"r.wh", weight({9, 3})},
+                                       {"r.bi", weight({9})},           {"r.bh", weight({9})},
+                                       {"head.weight", weight({2, 3})}, {"head.bias", weight({2})}};
+  // The first state is stacked and the weights put into a list; then what it makes is scaled: outputs and last states.
+  const std::vector<Kind> made = steps(source, parameters, at::rand({2, 5, 4}), 0);
+  EXPECT_EQ(std::count(made.begin(), made.end(), Kind::recurrent), 1);
+  EXPECT_EQ(std::count(made.begin(), made.end(), Kind::scale), 2);
+  EXPECT_EQ(std::count(made.begin(), made.end(), Kind::seed), 0);
+}
+
 }  // namespace
 }  // namespace incite
